@@ -95,7 +95,7 @@ function failureOf(root: string, test: TestCase, errors: readonly SerializedErro
   return failure(root, test.module, test.fullName, errors);
 }
 
-/** Takes the first error, since later ones are often its effects. */
+/** Takes the first error of a test, since later ones are often its effects. */
 function failure(
   root: string,
   module: TestModule | undefined,
@@ -116,7 +116,9 @@ function failure(
   };
 }
 
-/** The message, that of the cause, and the difference between the expected and the received value. */
+/**
+ * The message of an error, the message of its cause, and the difference between the expected and the received value.
+ */
 function textOf(error: SerializedError): string {
   const cause = error.cause as SerializedError | undefined;
   return [

@@ -1,4 +1,4 @@
-/** A socket that discards everything. */
+/** A UDP socket that discards everything and receives nothing. */
 const SOCKET = {
   address: { address: '127.0.0.1', port: 716 },
   label: '127.0.0.1|716',

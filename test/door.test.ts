@@ -17,7 +17,7 @@ const execute = promisify(execFile);
 const PROJECT = fileURLToPath(new URL('..', import.meta.url));
 const DOORS = ['pana', 'diameter', 'eap'];
 
-/** A module in dist of which the source was removed. */
+/** A compiled module in dist whose source has been removed. */
 const STALE = 'dist/door/removed.js';
 
 /** Another project that has the packed tarball installed. */

@@ -110,10 +110,10 @@ const COMPUTER = [
   ...['Math.random', 'randomBytes', 'randomInt', 'randomUUID', 'randomFill', 'getRandomValues'],
 ];
 
-/** Rooms of programs that are not daemons. */
+/** Rooms of programs that are not daemons; these may use them directly. */
 const NO_DAEMON = ['lab', 'lab/bench', 'lab/network-lab', 'tool', 'tool/decode'];
 
-/** Other files that use them, and why. */
+/** Other files that use them directly, with the reason. */
 const EXCEPTIONS: Readonly<Record<string, readonly [used: readonly string[], why: string]>> = {
   'runtime/system/host.ts': [
     ['Date.now', 'performance.now', 'setTimeout', 'randomBytes'],

@@ -4,7 +4,9 @@ const CALM = 5;
 /** Names of requests to the thread pool: files and name look-ups. */
 const WORK = /^FSReq|ReqWrap$/;
 
-/** Resolves when promises and work of the thread pool, such as file operations, have led to nothing new for some turns. */
+/**
+ * Resolves when promises and work of the thread pool, such as file operations, have caused nothing new for some turns.
+ */
 export async function quiet(): Promise<void> {
   for (let calm = 0; calm < CALM; ) {
     await new Promise((resolve) => setImmediate(resolve));

@@ -51,7 +51,7 @@ export class SimulatedProcesses implements HookProcessRunner {
     return process;
   }
 
-  /** The one hook that runs. Throws if none or several run. */
+  /** The only running hook. Throws if none or several run. */
   get only(): SimulatedProcess {
     const [process] = this.running;
     if (!process || this.running.length > 1) throw new Error(`${this.running.length} hooks run`);

@@ -24,7 +24,7 @@ let administrator: Administrator;
 let done: string[];
 /** Origin-Hosts of PAAs that do not answer. */
 let unreachable: Set<string>;
-/** Answers by Origin-Host of the PAA; others succeed. */
+/** The answers of PAAs, by Origin-Host; all other PAAs answer with success. */
 let results: Map<string, DemandAnswer>;
 /** What the administrator recorded about duties. */
 let duties: DutyInput[];
@@ -234,7 +234,7 @@ describe('Administrator, duties to disconnect removed sessions', () => {
     expect(done).toEqual(over ? ['ASR s'] : ['ASR s', 'end s']);
   });
 
-  it('are all tried if the store fails meanwhile', async () => {
+  it('are all tried even if the store cannot end one of the sessions', async () => {
     for (const name of ['s', 't']) unreachable.add(`paa-of-${name}`);
     unends = 1;
     await administrator.endRemoved(['s', 't'].map(session));

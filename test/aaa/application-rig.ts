@@ -29,11 +29,11 @@ export interface ApplicationChoice {
   readonly paas: readonly string[];
   readonly conversations?: number;
   readonly eap?: Partial<EapServerOptions<Subscriber>>;
-  /** Origin-Host by Session-Id of the sessions that the store has. */
+  /** The sessions that the store has: Origin-Host by Session-Id. */
   readonly sessions?: ReadonlyMap<string, string>;
   /** A real store instead of the stub. */
   readonly store?: StoreCalls;
-  /** Makes the hook queue of every subscriber full. */
+  /** Whether the hook queue of every subscriber is full. */
   readonly isBehind?: boolean;
   /** Called for the home agent's hook; the key is wiped afterwards. */
   readonly onHook?: HomeAgentHooks['run'];

@@ -19,7 +19,7 @@ const PAA = 'paa.example';
 /** The request of a node that wants a home agent. */
 const WISH = { 'Mobility-Capability': 0x1d, 'MIP6-Feature-Vector': 1n };
 
-/** A store that holds calls of one operation, before or after they run, until the test releases them. */
+/** A store that holds the calls of one operation, before or after they run, until the test releases them. */
 class HeldStore implements StoreCalls {
   readonly #store: Store;
   readonly #held: { readonly operation: string; readonly when: 'before' | 'after' };
@@ -137,7 +137,7 @@ const grantsOf = (rig: Application, session: string) =>
 
 describe('The commit of a lease', () => {
   it.each(['before', 'after'] as const)(
-    'precedes the answer that promises the lease: held %s the commit',
+    'precedes the answer that promises the lease, even if the store stalls %s the commit',
     async (when) => {
       const held = new HeldStore(store, 'bootstrap', when);
       const { session, result } = await enter(held);

@@ -150,7 +150,7 @@ describe('HomeAgentHooks', () => {
       expect(duties).toEqual([begun('0a'), begun('0b'), ended('0a', false, 'down'), ended('0b', false, undefined)]);
     });
 
-    it('does not retry the hook once another server holds the duty', () => {
+    it('does not retry the hook once another server has taken the duty', () => {
       void hooks.run('down', lease, undefined);
       processes.only.end('exit status 1');
       hooks.lose('0a');
@@ -159,7 +159,7 @@ describe('HomeAgentHooks', () => {
       expect(duties).toEqual([begun('0a'), ended('0a', true, 'down')]);
     });
 
-    it('continues if only an older duty for the lease is lost', () => {
+    it('continues if it loses only an older duty for the lease', () => {
       void hooks.run('down', lease, undefined);
       processes.only.end();
       void hooks.run('up', { ...lease, duty: '0b' }, key());
@@ -170,7 +170,7 @@ describe('HomeAgentHooks', () => {
     });
   });
 
-  it('is behind once MAX_BACKLOG jobs of a subscriber wait', () => {
+  it('reports that it is behind once MAX_BACKLOG jobs of a subscriber wait', () => {
     for (let jobs = 0; jobs < MAX_BACKLOG; jobs += 1) {
       expect(hooks.isBehind(LEASE.nai)).toBe(false);
       void hooks.run('down', LEASE, undefined);

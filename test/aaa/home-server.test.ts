@@ -23,7 +23,7 @@ afterEach(async () => {
   await application.stop();
 });
 
-it('answers 5012 to a request whose answer it cannot write, and answers the next request', async () => {
+it('HomeServer answers 5012 to a request whose answer it cannot write, and answers the next request', async () => {
   application = await new Application({ pki, paas: [PAA] }).start();
   vi.spyOn(DiameterAccess.prototype, 'write').mockImplementationOnce(() => {
     throw new Error('broken');
@@ -34,9 +34,9 @@ it('answers 5012 to a request whose answer it cannot write, and answers the next
 });
 
 it.each([
-  ['after its answer is written', RESULT.SUCCESS],
-  ['also if its answer cannot be written', RESULT.UNABLE_TO_COMPLY],
-])('wipes the MSK of a session %s', async (_, result) => {
+  ['after its answer was written', RESULT.SUCCESS],
+  ['even if its answer cannot be written', RESULT.UNABLE_TO_COMPLY],
+])('HomeServer wipes the MSK of a session %s', async (_, result) => {
   application = await new Application({ pki, paas: [PAA] }).start();
   const handle = vi.spyOn(Home.prototype, 'handle');
   const write = DiameterAccess.prototype.write;

@@ -55,7 +55,7 @@ describe('A subscriber file', () => {
     );
   });
 
-  it('may spell yes and no in the usual ways, and omitted values get their defaults', async () => {
+  it('may use the usual spellings of yes and no; omitted values get their defaults', async () => {
     const text = 'mip6,nai,enabled\nYes,a@home.example,0\n, b@home.example ,TRUE\n\noff,c@home.example,\n';
     expect(await read(text, 'csv')).toEqual([
       { ...plainSubscriber('a@home.example'), enabled: false },
@@ -119,7 +119,7 @@ describe('A subscriber file', () => {
     ]);
   });
 
-  it('has the format that the extension of its name implies, or none', () => {
+  it('has the format that its file name extension implies; other extensions imply none', () => {
     expect(['a.csv', 'a.CSV', 'b.yaml', 'b.yml', 'c.txt', '-'].map(formatOf)).toEqual([
       ...['csv', 'csv', 'yaml', 'yaml'],
       ...[undefined, undefined],

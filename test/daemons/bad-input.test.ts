@@ -31,7 +31,7 @@ function expectRefusal(ended: Ended, ...parts: readonly (string | RegExp)[]): vo
   expect(ended.status).toBe(2);
 }
 
-/** The same with status 1, for conditions that may pass: a service manager tries again. */
+/** Like `expectRefusal`, but expects status 1: the condition may pass, so a service manager tries again. */
 function expectFailure(ended: Ended, ...parts: readonly (string | RegExp)[]): void {
   expectMessage(ended, parts);
   expect(ended.status).toBe(1);
@@ -101,7 +101,7 @@ describe('Configuration file', () => {
     );
   });
 
-  it('of a server that no peer could connect to is rejected', async () => {
+  it('that lets no peer connect to the server is rejected', async () => {
     const ended = await runWith(
       'aaa',
       'aaa',
@@ -192,7 +192,7 @@ describe('Certificates and keys', () => {
 });
 
 describe('Start of a daemon', () => {
-  it('fails with the address in use: PANA, Diameter and metrics', async () => {
+  it('fails and names the address that is in use: PANA, Diameter and metrics', async () => {
     const udp = createSocket('udp6');
     udp.bind(0, '::1');
     await within(once(udp, 'listening'), 'udp listens');
@@ -219,7 +219,7 @@ describe('Start of a daemon', () => {
     tcp.close();
   });
 
-  it('fails with the address that the host does not have', async () => {
+  it('fails and names an address that the host does not have', async () => {
     const ended = await runWith('paa', 'paa', (tree) =>
       Object.assign(tree['pana'] ?? {}, { listen: ['2001:db8::77'] }),
     );
@@ -252,7 +252,7 @@ describe('Start of a daemon', () => {
     expect(ended.stderr).not.toContain('geheim');
   });
 
-  it('fails with status 1 for a certificate that is not valid yet, because the clock may be wrong', async () => {
+  it('fails with status 1 if a certificate is not valid yet, because the clock may be wrong', async () => {
     const [notBefore, notAfter] = [new Date(Date.now() + DAY), new Date(Date.now() + 2 * DAY)];
     const ca = await makeCa('A later CA', 'p256', { notBefore, notAfter });
     await writeFile(lab.path('later.pem'), ca.certificatePem);
@@ -279,14 +279,14 @@ describe('Commands', () => {
     expectRefusal(await run('aaa', ['home-agent', 'add', 'ha9']), 'Missing required arguments: address, host, prefix');
   });
 
-  it('to a daemon that does not run fail and say so', async () => {
+  it('to a daemon that is not running fail and name its control socket', async () => {
     expectRefusal(
       await run('paa', ['status', '--control.socket', lab.socket('nobody')]),
       'no daemon runs with the control socket',
     );
   });
 
-  it('reject names that hooks could not handle, duplicates and unknown names', async () => {
+  it('reject duplicates, unknown names, and names that hooks could not handle', async () => {
     const store = ['--store', lab.path('names.db'), '--control.socket', lab.socket('nobody')];
     for (const nai of ['$(reboot)@home.example', "a'b@home.example", '.hidden@home.example', 'a..b', 'x'.repeat(300)]) {
       expectRefusal(await run('aaa', ['subscriber', 'add', nai, ...store]), 'cannot be a subscriber: it ');

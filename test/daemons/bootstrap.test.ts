@@ -240,7 +240,7 @@ describe('A refused node', () => {
     expect(await filesOf(made, 'mn1')).toEqual([]);
   });
 
-  it('refuses an AAA server with another name and gets nothing', async () => {
+  it('refuses an AAA server whose certificate has another name, and gets nothing', async () => {
     const { lab: made, aaa, paa } = await network();
     await made.addSubscriber(MN, 'mn1');
     const pac = await made.startPac('mn1', { tls: { 'server-name': 'other.example' } });
@@ -250,8 +250,8 @@ describe('A refused node', () => {
   });
 });
 
-describe('PaC while the AAA server does not run', () => {
-  it('is rejected, and retries at growing intervals until the server is back', async () => {
+describe('A PaC while the AAA server is not running', () => {
+  it('is rejected, and retries at growing intervals until the server is running again', async () => {
     const { lab: made, aaa } = await network({ paa: { diameter: { reconnect: '1s' } } });
     await made.addSubscriber(MN, 'mn1');
     await aaa.stop();

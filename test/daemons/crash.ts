@@ -6,7 +6,9 @@ import { leaseViolations, makeLoad, untilFreed } from './load.js';
 /** From `PANA_KILLS`. */
 export const KILLS = Number(process.env['PANA_KILLS'] ?? 100);
 const NODES = 6;
-/** The server is killed after at most this many bootstraps, and then within this many milliseconds of the next one. */
+/**
+ * The server is killed after at most BOOTSTRAPS bootstraps, within WITHIN milliseconds of the start of the next one.
+ */
 const BOOTSTRAPS = 4;
 const WITHIN = 40;
 

@@ -276,7 +276,7 @@ describe('Diameter connection', () => {
     await other.closed;
   });
 
-  it('is closed if it stays silent', { timeout: 20_000 }, async () => {
+  it('is closed if its peer sends nothing', { timeout: 20_000 }, async () => {
     await (await RawPeer.connect(place)).closed;
   });
 });

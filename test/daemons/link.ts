@@ -13,7 +13,7 @@ export interface Passing {
   readonly message: PanaMessage;
 }
 
-/** The messages that arrive instead of one message. */
+/** Returns the messages to deliver in place of a message that passes the link. */
 export type Interference = (passing: Passing) => readonly Uint8Array[];
 
 /** A link between a PaC and a PAA with an attacker who can read and replace messages. */

@@ -17,7 +17,7 @@ export interface GrantedAddress {
 export interface Conditions {
   /** How often a server has been killed so far. */
   readonly kills: () => number;
-  /** Whether a server is being stopped: a bootstrap that begins now may fail. */
+  /** Whether a server is being stopped: bootstraps that begin now may fail. */
   readonly ending?: () => boolean;
   /** Resolves when a bootstrap may begin. */
   readonly ready?: () => Promise<void>;
@@ -26,7 +26,7 @@ export interface Conditions {
   readonly onDone?: () => void;
 }
 
-/** Runs the bootstraps of one node in sequence. `failures` lists those that no kill explains. */
+/** Runs the bootstraps of one node in sequence. `failures` lists the failures that no kill explains. */
 export class LoadNode {
   readonly nai: string;
   readonly #make: () => BenchNode;

@@ -19,7 +19,7 @@ export class RawPeer {
   readonly #waiting: { resolve(message: DiameterMessage): void; reject(error: Error): void }[] = [];
   #error: Error | undefined;
   readonly closed: Promise<void>;
-  /** Answers requests of the other end. By default none is answered, not even a DWR. */
+  /** Returns the answer to a request of the other end; undefined: none. By default none is answered, not even a DWR. */
   onRequest: (message: DiameterMessage) => DiameterMessage | undefined = () => undefined;
 
   private constructor(socket: Socket) {
@@ -67,7 +67,7 @@ export class RawPeer {
     this.#socket.write(octets);
   }
 
-  /** The next answer. Rejects when the connection is closed or the limit is over. */
+  /** Resolves with the next answer. Rejects when the connection is closed or the time limit has passed. */
   next(limit = USUAL_LIMIT): Promise<DiameterMessage> {
     const ready = this.#answers.shift();
     if (ready) return Promise.resolve(ready);

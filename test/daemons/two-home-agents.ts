@@ -20,7 +20,7 @@ export async function nodeOnFirst(made: Lab, configuration: Parameters<Lab['star
   const added = await operate(
     made,
     ...['home-agent', 'add', 'ha2', '--address', OTHER, '--host', 'ha2.home.example', '--prefix', '2001:db8:2::/64'],
-    // The lab's hooks write for this IKE version.
+    // The IKE version for which the lab's hooks write files.
     ...['--ike', 'ikev1'],
   );
   expect(added).toMatchObject({ status: 0 });
@@ -31,7 +31,7 @@ export async function nodeOnFirst(made: Lab, configuration: Parameters<Lab['star
   return { made, aaa, pac };
 }
 
-/** Runs a command on the AAA server of the scene, or on its store. */
+/** Runs a command of pana-aaa on the lab's server, or on its store if no server runs. */
 export function operate(made: Lab, ...parameters: readonly string[]): Promise<Ended> {
   return run('aaa', [...parameters, '--control.socket', made.socket('aaa'), '--store', made.path('aaa.db')]);
 }

@@ -163,7 +163,8 @@ function mutateHeader(message: DiameterMessage, chance: Chance): DiameterMessage
     case 0:
       return { ...message, flags: message.flags ^ (1 << chance.below(8)) };
     case 1:
-      // Without 257 and 282, which end a connection: `breakConnection` and `sendBadCapabilities` send those.
+      // Without CER (257) and DPR (282), which end a connection: `breakConnection` and `sendBadCapabilities` send
+      // those.
       return { ...message, commandCode: chance.one([0, 1, 258, 265, 268, 271, 272, 274, 275, 280, 0xff_ffff]) };
     default:
       return { ...message, applicationId: chance.one([0, 1, 4, 5, 6, 0xffff_ffff]) };

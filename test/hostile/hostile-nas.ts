@@ -117,7 +117,7 @@ export class HostileNas {
     }
   }
 
-  /** Sends something that ends the connection and waits for its end. */
+  /** Sends a message that ends the connection, and waits until the connection is closed. */
   async breakConnection(): Promise<void> {
     const socket = this.#socket;
     if (!socket || this.#closed) return;

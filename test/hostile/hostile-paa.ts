@@ -26,7 +26,7 @@ interface Client {
   peer: PacEndpoint;
 }
 
-/** The largest number of messages of a PAA until its client is authorized. */
+/** The largest number of messages that a PAA sends until its client is authorized. */
 const STEPS = 12;
 
 const octets = (text: string) => parseAddress(text) ?? new Uint8Array(16);
@@ -55,7 +55,7 @@ export class HostilePaa {
   #socket: UdpSocket | undefined;
   sent = 0;
   authorized = 0;
-  /** Mutated messages before each correct one are fewer than twice this number; 0: none. */
+  /** The PAA sends fewer than twice this number of mutated messages before each correct one; 0: none. */
   before: number;
 
   constructor(eap: EapServer<string>, before: number, chance: Chance) {
@@ -99,7 +99,8 @@ export class HostilePaa {
     const sessionId = new DataView(good.buffer, good.byteOffset).getUint32(8);
     const client = this.#clients.get(sessionId);
     if (client) client.step += 1;
-    // Without a key a mutated message may end the conversation, so each conversation gets the first one at a different step.
+    // Before there is a key, a mutated message may end the conversation. So each conversation sends its first one at a
+    // different step.
     const isDue = client ? client.step > client.from || client.protection : this.#chance.in(4);
     const count = this.before > 0 && isDue ? this.#chance.below(2 * this.before) : 0;
     for (let i = 0; i < count; i += 1) this.#put(mutatePana(good, this.#chance, client?.protection), to);
@@ -142,7 +143,7 @@ export class HostilePaa {
     }
   }
 
-  /** Uses an open session: a ping, arbitrary requests, a re-authentication or the end. */
+  /** Acts in an open session: sends a ping or arbitrary requests, re-authenticates, or ends the session. */
   #inside(sessionId: number): void {
     const client = this.#clients.get(sessionId);
     if (!client) return;

@@ -32,10 +32,13 @@ const CONFIG: PacConfig = {
 /** The MSK of sessions without TLS, known to both ends. */
 export const FIXED_MSK = new Uint8Array(64).fill(0x4d);
 
-/** The largest number of messages of a PaC until it is authorized. */
+/** The largest number of messages that a PaC sends until it is authorized. */
 const STEPS = 16;
 
-/** Milliseconds of silence after which a conversation is given up: a disturbed one, and an undisturbed one. */
+/**
+ * How long to wait for an answer before the conversation is given up, in milliseconds: with mutated messages, and
+ * without.
+ */
 const SILENCE = 250;
 const PATIENCE = 2_000;
 
@@ -45,7 +48,7 @@ export interface PacOptions {
   /** Undefined: no EAP method; any request gets an answer, and the key is FIXED_MSK. */
   readonly credentials: PeerCredentials | undefined;
   readonly identity: string;
-  /** Mutated messages before each correct one are fewer than twice this number. */
+  /** The PaC sends fewer than twice this number of mutated messages before each correct one. */
   readonly before: number;
   /** The number of arbitrary requests in the open session. */
   readonly inside: number;
@@ -124,7 +127,8 @@ export class HostilePac {
   #perform(output: PacOutput): void {
     switch (output.type) {
       case 'send': {
-        // Without a key a mutated message may end the conversation, so each conversation gets the first one at a different step.
+        // Before there is a key, a mutated message may end the conversation. So each conversation sends its first one
+        // at a different step.
         this.#step += 1;
         const isDue = this.#step > this.#from || this.#protection !== undefined;
         const count = isDue ? this.#chance.below(2 * this.#options.before) : 0;

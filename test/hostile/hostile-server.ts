@@ -33,9 +33,9 @@ export interface ServerOptions {
   readonly realm: string;
   /** The PAA that connects. */
   readonly paa: { readonly host: string; readonly realm: string };
-  /** Requests of its own before each answer are fewer than twice this number. */
+  /** The server sends fewer than twice this number of requests of its own before each answer. */
   readonly before: number;
-  /** Whether the server also sends what ends a connection. */
+  /** Whether the server also sends messages that end a connection. */
   readonly breaks: boolean;
 }
 

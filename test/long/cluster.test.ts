@@ -105,7 +105,7 @@ it.skipIf(withoutPostgres !== undefined).each([2, 3])(
     expect(kills).toBeGreaterThan(count);
     expect(nodes.reduce((sum, { done }) => sum + done, 0)).toBeGreaterThanOrEqual(BOOTSTRAPS);
 
-    // All nodes have a session, and every server reports the same.
+    // All nodes have a session, and all servers report the same numbers.
     const granted = nodes.flatMap((node) => node.granted);
     for (const { name } of servers) expect(await leaseViolations(made, name, granted)).toEqual([]);
     expect(await made.leases()).toHaveLength(NODES);

@@ -5,10 +5,10 @@ import { leaseViolations, makeLoad } from '../daemons/load.js';
 import { Postgres, withoutPostgres } from '../postgres.js';
 import { generator } from '../protocol/pana/session/simulation.js';
 
-/** From `PANA_KILLS`, half of them. */
+/** Half of `PANA_KILLS`. */
 const KILLS = Math.ceil(Number(process.env['PANA_KILLS'] ?? 100) / 2);
 const NODES = 4;
-/** A server is killed within this many milliseconds after it is up. */
+/** A server is killed at most this many milliseconds after it is ready. */
 const WITHIN = 150;
 
 let lab: Lab | undefined;

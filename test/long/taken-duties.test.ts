@@ -21,7 +21,7 @@ echo "$(basename "$MIP6_STATE_DIR") $1 $MIP6_MN_ID $MIP6_HOA" >>"$folder/told"
 `;
 
 it.skipIf(withoutPostgres !== undefined)(
-  "When the term of a killed server's duty is over, another server of the store runs the hook once",
+  "When a killed server's hold on a duty has expired, another server that shares the store runs the hook once",
   { timeout: 300_000 },
   async () => {
     postgres = await Postgres.start();
@@ -53,7 +53,7 @@ it.skipIf(withoutPostgres !== undefined)(
     await other.line('hook done', ({ event }) => event === 'down');
     const told = (await readFile(made.path('told'), 'utf8')).trim().split('\n');
     expect(told.filter((line) => line.includes(' down '))).toEqual([`aaa2 down mn1@home.example ${homeAddress}`]);
-    // The server that was killed finds nothing left to do.
+    // The killed server finds nothing left to do after its restart.
     const again = made.start('aaa again', 'aaa', made.path('aaa.yaml'));
     await again.line('ready');
     await again.stop();

@@ -76,7 +76,7 @@ describe('paaRoutes', () => {
     ['end', 'terminate'],
     ['reauth', 'reauthenticate'],
     ['ping', 'ping'],
-  ])('passes command %s to a session', (route, command) => {
+  ])('passes command %s on to a session', (route, command) => {
     const { fed, call } = routes();
     expect(call(`POST /session/${route}`, { session: '000000AB' })).toEqual({ asked: command });
     expect(fed).toEqual([{ type: 'command', sessionId: 0xab, command }]);

@@ -10,7 +10,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-it('A datagram passes socket, driver, NAS and back, each once', async () => {
+it('A datagram passes through socket, driver and NAS and back, through each once', async () => {
   const scene = await paaScene(await makePki('p256'));
   const handle = vi.spyOn(Nas.prototype, 'handle');
   const feed = vi.spyOn(Driver.prototype, 'feed');
@@ -25,12 +25,12 @@ it('A datagram passes socket, driver, NAS and back, each once', async () => {
   // The NAS got only datagrams and answers: no output was fed back.
   expect(inputs.filter((type) => type === 'answer')).toHaveLength(asked);
   expect(inputs).toHaveLength(came + asked);
-  // Only the NAS gets the source address of a datagram.
+  // Only an input of the NAS has the source address of a datagram.
   const fed = feed.mock.calls.filter(
     ([input]) => (input as { type: string }).type === 'datagram' && 'from' in (input as object),
   );
   expect(fed.length).toBeGreaterThan(5);
   expect(came).toBe(fed.length);
-  // The sockets of node and PAA are both in this process: each datagram was sent once.
+  // The sockets of node and PAA are both in this process, which sent each datagram once.
   expect(send).toHaveBeenCalledTimes(came + sent);
 });

@@ -15,7 +15,7 @@ function optionsOf({ pana, ...more }: { readonly pana?: object; readonly [sectio
   });
 }
 
-it('The PAA offers a local home agent only if it has one, and nothing if mobility is not offered', () => {
+it('The PAA offers a local home agent only if it has one, and no mobility if `mobility.offer` is false', () => {
   const offer = (more: Record<string, unknown>) => nasConfig(optionsOf(more)).paa.mobility;
   expect((offer({}) ?? 0) & CAPABILITY.LOCAL_HA).toBe(0);
   expect((offer({}) ?? 0) & CAPABILITY.HOME_HA).toBe(CAPABILITY.HOME_HA);
@@ -24,7 +24,7 @@ it('The PAA offers a local home agent only if it has one, and nothing if mobilit
   expect(offer({ mobility: { offer: false } })).toBeUndefined();
 });
 
-it('The PAA offers SHA-1 first if old PaCs may come', () => {
+it('The PAA offers SHA-1 first if `pana.peers` is legacy', () => {
   const { paa } = nasConfig(optionsOf({ pana: { peers: 'legacy' } }));
   expect([paa.prf, paa.integrity]).toEqual([
     [2, 5],
@@ -37,7 +37,7 @@ it('The PAA offers SHA-1 first if old PaCs may come', () => {
   ]);
 });
 
-it('The NAS has a hook of its enforcement point, exports keys and begins with EAP only if configured', () => {
+it('The NAS runs a hook for its enforcement point, exports keys, and begins EAP in PAR[S] only if so configured', () => {
   const plain = nasConfig(optionsOf());
   expect([plain.enforcement, plain.paa.exportKeys]).toEqual([undefined, false]);
   expect(nasConfig(optionsOf({ hooks: { ep: '/ep' } })).enforcement).toBeDefined();

@@ -24,7 +24,7 @@ import { makeServer, SUBSCRIBER, type TestPki } from '../runtime/eap/eap-run.js'
 export const SERVER = 'aaa.home.example';
 const PAA = 'paa.access.example';
 
-/** Changes the AVPs of a success. `avps` are in the order of DEA. */
+/** Changes the AVPs of a success answer. `avps` has the order of DEA. */
 export type Twist = (avps: readonly Avp[]) => Avp[];
 
 /** An AAA server with real EAP whose success answers can be changed by the test. */
@@ -35,13 +35,13 @@ export class TwistedServer {
   readonly #pki: TestPki;
   readonly #conversations = new Map<string, EapConversation<string>>();
   twist: Twist = (avps) => [...avps];
-  /** If set, successes wait for it. */
+  /** If set, the server delays its success answers until this promise resolves. */
   hold: Promise<void> | undefined;
   /** Result-Codes of the next STAs; later ones are 2001. */
   readonly results: number[] = [];
-  /** The number of successes so far. */
+  /** The number of success answers so far. */
   successes = 0;
-  /** Further content of a success, such as Session-Binding. */
+  /** Additional AVPs of a success answer, such as Session-Binding. */
   more: object = {};
   host: string;
 

@@ -10,7 +10,7 @@ import { makePki, type TestPki } from '../runtime/eap/eap-run.js';
 import { paaScene, type Scene, SERVER, type Twist, type TwistedServer } from './paa-rig.js';
 
 const OTHER_SERVER = 'aaa2.home.example';
-/** The failure of a bench node that has access: these servers assign no home address. */
+/** The failure that a bench node reports although it has access, because these servers assign no home address. */
 const IN = 'a node got no home address';
 
 let pki: TestPki;
@@ -171,7 +171,7 @@ async function wish(server: TwistedServer, sessionId: string): Promise<number | 
   return grammarian.find(answer.avps, 'Result-Code');
 }
 
-describe('A session of the PAA', () => {
+describe('A session of a PAA with two servers', () => {
   const CLASSES = [Uint8Array.of(1, 2), Uint8Array.of(3)];
 
   async function entered(more: object = {}) {

@@ -11,7 +11,7 @@ import { DEAF } from '../deaf-surroundings.js';
 import { quiet } from '../quiet.js';
 import { VirtualHost } from '../virtual-host.js';
 
-/** An attempt whose session the test plays. */
+/** A connection attempt; the test plays its session. */
 interface Played {
   readonly options: AttemptOptions;
   readonly did: string[];
@@ -25,7 +25,7 @@ const computer = vi.hoisted(() => ({
   attempts: [] as unknown[],
   /** The local address that the route to a PAA has; undefined: no route. */
   route: '192.0.2.1' as string | undefined,
-  /** Ends of moves and retirements that wait. */
+  /** Completes the pending moves and retirements. */
   waiting: [] as (() => void)[],
 }));
 const attempts = computer.attempts as Played[];
@@ -71,7 +71,7 @@ const authorization = (more: Partial<PacAuthorized> = {}): PacAuthorized =>
 
 const closed = (cause: string): AttemptEvent => ({ type: 'closed', cause, heard: true });
 
-/** The attachments of a node whose PAAs are `paas`; `told` has what the mobile node learns. */
+/** The attachments of a node with these PAAs; `told` collects what they report to the mobile node. */
 async function attached(pana: object = {}, paas = ['192.0.2.71', '192.0.2.72']) {
   const host = new VirtualHost();
   const told: unknown[][] = [];
@@ -116,7 +116,7 @@ async function attached(pana: object = {}, paas = ['192.0.2.71', '192.0.2.72']) 
   return { attachments, host, told, authorize };
 }
 
-/** Lets what waits end, one after another. */
+/** Completes pending moves and retirements one after another. */
 async function finish(): Promise<void> {
   while (computer.waiting.length > 0) {
     computer.waiting.shift()?.();
@@ -176,7 +176,7 @@ describe('a change of addresses', () => {
     expect(attempts[0]?.did).toEqual(['begin', 'move', 'moved']);
   });
 
-  it('starts an unprotected session anew, without a move', async () => {
+  it('starts a new session in place of an unprotected one, without a move', async () => {
     const { attachments, told, authorize, host } = await attached();
     authorize(attempts[0]);
     for (const attempt of attempts) attempt.protected = false;
@@ -190,7 +190,7 @@ describe('a change of addresses', () => {
     expect(attempts.map(({ did }) => did)).toEqual([['begin', 'close'], ['begin']]);
   });
 
-  it('is looked at again at the next change if there is no route', async () => {
+  it('is handled at the next change if there is no route yet', async () => {
     const { attachments, authorize } = await attached();
     authorize(attempts[0]);
     computer.route = undefined;
@@ -238,7 +238,7 @@ describe('a requested move', () => {
     await expect(attachments.move()).rejects.toThrow('there is no session to move');
   });
 
-  it('waits for the one before', async () => {
+  it('waits for the previous move', async () => {
     const { attachments, authorize } = await attached();
     authorize(attempts[0]);
     computer.route = '198.51.100.1';

@@ -109,7 +109,7 @@ describe('MobileNode', () => {
     ]);
   });
 
-  it('runs down when a session brings no assignment or an invalid one, and warns unless mode is off', () => {
+  it('runs down when a session has no assignment or an invalid one, and warns unless mode is off', () => {
     for (const given of [{}, { mobilityProblem: 'home agent: it is not an address' }]) {
       const { authorize, events, warnings } = node();
       authorize({ assignment: assignment() });
@@ -142,7 +142,7 @@ describe('MobileNode', () => {
     expect(mobile.status().binding).toBeUndefined();
   });
 
-  it('keeps the binding without a time limit once a new session brings the same assignment', () => {
+  it('keeps the binding without a time limit once a new session has the same assignment', () => {
     const { authorize, events, host, mobile } = node();
     authorize({ assignment: assignment() });
     mobile.keepUntil(host.monotonic() + 30_000, PLACE);

@@ -34,6 +34,6 @@ it.each([
   [0, true, 10_000],
   ['3s', false, 3_000],
   ['3s', true, 3_000],
-])('With pci-limit %s, and another PAA to try: %s, a PAA is tried for %i ms', (limit, limited, duration) => {
+])('With pci-limit %s and another PAA available: %s, the node tries a PAA for %i ms', (limit, limited, duration) => {
   expect(sessionConfig(optionsOf({ pana: { 'pci-limit': limit } }), limited, false).pci.mrd).toBe(duration);
 });

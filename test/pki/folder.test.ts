@@ -171,7 +171,7 @@ describe('Names in certificates', () => {
   const NAME = 'Home, Inc. + "CA" #1 \\ = <x>; CN=Müller';
 
   it.each<KeyKind>(['p256', 'rsa'])(
-    'of a CA are the same in all that it issues, also with special characters: %s',
+    'of a CA are the same in every certificate and CRL that it issues, also with special characters: %s',
     async (kind) => {
       await pki.init(NAME, kind, 100);
       await pki.issue('mn1', { kind: 'client', nai: 'x,CN=admin@home.example' }, validFor(10));
@@ -230,7 +230,7 @@ describe('A CA made by another program', () => {
   });
 });
 
-describe('pki revoke', () => {
+describe('The command pki revoke', () => {
   it('rejects the CA itself and names outside the folder', async () => {
     await issueAll();
     const before = await text('crl.pem');

@@ -391,7 +391,7 @@ describe.each(SHELLS)('ep-nft.sh under $shell', ({ command }) => {
       await nft.works('start', line('permit', { coa: A }));
       expect(await elements()).toEqual(ofA);
       await nft.works('start');
-      // The start without its permit has ended its session.
+      // The start, which listed no permit for the session, has ended it.
       expect(await nft.works('start', line('permit', { coa: A }))).toContain('its address alone counts');
       expect(await elements()).toEqual([`clients6_no_mac ${A}`, `down6 ${A}`]);
       await nft.works('revoke', { coa: A });
@@ -458,7 +458,7 @@ describe.each(SHELLS)('ep-nft.sh under $shell', ({ command }) => {
   });
 
   it.runIf(runs)(
-    'with ADDRESSES=mac removes the addresses seen from a MAC address when that is removed, not before',
+    'with ADDRESSES=mac removes the addresses seen from a MAC address together with that MAC address, not before',
     async () => {
       await settle('ADDRESSES=mac\n');
       await nft.works('start');

@@ -32,7 +32,7 @@ async function program(name: string, text: string): Promise<void> {
   await chmod(join(bin, name), 0o755);
 }
 
-/** A daemon that stays in the background, or exits at once although it reports success. */
+/** A program that stays in the background, or that exits at once although it reports success. */
 const daemon = (name: string, stays = true, more = '') =>
   program(name, `echo "${name} $*" >>"$bin/calls"\n${stays ? `echo ${name} >>"$bin/running"` : 'exit 0'}\n${more}`);
 
@@ -116,7 +116,7 @@ esac`,
     ]);
   });
 
-  it('leaves the home address that a node has meanwhile, when it ends for an earlier one', async () => {
+  it("leaves a node's newer home address in place when it ends an earlier one", async () => {
     await settle('');
     await ha('up', 1);
     await ha('up', 1, { hoa: '2001:db8:1::2002' });

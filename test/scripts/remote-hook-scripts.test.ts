@@ -266,7 +266,7 @@ describe.each(['ha-linux.sh', 'ha-freebsd.sh'])('%s probe', (name) => {
     return run([hookPath(name), 'probe'], { ...places, MIP6_EVENT: 'probe', MIP6_ROLE: 'ha' });
   };
 
-  it('succeeds until the first node is there, then fails if a daemon does not run and cannot be started', async () => {
+  it('succeeds until there is a node, then fails if a daemon does not run and cannot be started', async () => {
     expect(await probe()).toMatchObject({ status: 0 });
     await mkdir(join(folder, 'nodes'));
     await writeFile(join(folder, 'nodes', 'mn1'), '');

@@ -136,7 +136,7 @@ describe('a node without a session', () => {
     expect(started({}, 1).close('no-answer').at(-1)).toBe('wait 2200');
   });
 
-  it('restarts with the first wait when a PAA was heard in the attempt and the link failed', () => {
+  it('waits the shortest time again when the PAA had answered in the attempt before the link failed', () => {
     for (const cause of ['no-answer', 'no-progress']) {
       const node = started();
       for (let i = 0; i < 6; i += 1) {
@@ -149,7 +149,7 @@ describe('a node without a session', () => {
     }
   });
 
-  it('lets its waits grow when the PAA was heard and the attempt was refused', () => {
+  it('doubles its waits when the PAA had answered and refused the attempt', () => {
     for (const cause of ['authentication-rejected', 'authorization-rejected', 'eap-failed', 'fault']) {
       const node = started();
       node.close(cause, true);
@@ -236,7 +236,7 @@ describe('the end of a session', () => {
     expect(node.feed({ type: 'located', attempt, paas: ['p9'] })).toEqual([]);
   });
 
-  it('resets the wait to the first one if it had been authorized', () => {
+  it('resets the wait to the shortest one if the session had been authorized', () => {
     const node = started();
     for (let i = 0; i < 4; i += 1) {
       node.close('no-answer');
@@ -249,7 +249,7 @@ describe('the end of a session', () => {
 });
 
 describe('a silent PAA', () => {
-  it('gets a second session beside the first, which replaces it when it is authorized', () => {
+  it('makes the node start a second session, which replaces the first when it is authorized', () => {
     const node = attached();
     const first = node.current;
     expect(node.feed({ type: 'silent', attempt: first })).toEqual(['silent', 'open p1 beside limited', 'begin p1']);
@@ -262,14 +262,14 @@ describe('a silent PAA', () => {
     expect(node.close('terminated', false, first)).toEqual([]);
   });
 
-  it('keeps its session when it answers again', () => {
+  it('keeps its session when the PAA answers again', () => {
     const node = attached();
     node.feed({ type: 'silent', attempt: node.current });
     expect(node.feed({ type: 'answered', attempt: node.current })).toEqual(['answers-again', 'close p1']);
     expect([node.machine.standby, node.machine.isSilent, node.machine.deadline]).toEqual([undefined, false, undefined]);
   });
 
-  it('keeps its session when it answers while a socket is being opened', () => {
+  it('keeps its session when the PAA answers while a socket is being opened', () => {
     const feed = byHand();
     feed({ type: 'start' });
     feed({ type: 'found', token: 1, paas: ['p1'] });
@@ -293,7 +293,7 @@ describe('a silent PAA', () => {
     expect([node.machine.standby, node.machine.isSilent, node.machine.deadline]).toEqual([undefined, false, undefined]);
   });
 
-  it('causes no further attempt after it has answered', () => {
+  it('causes no further attempt after the PAA has answered', () => {
     const node = attached();
     node.feed({ type: 'silent', attempt: node.current });
     node.close('no-answer', false, node.standby);
@@ -439,7 +439,7 @@ describe('Attachment with any input', () => {
     }),
   );
 
-  // An input that the state expects. Few runs would have a session without such inputs.
+  // An input that the state expects. Without such inputs, few runs would have a session.
   const forward = fc.record({
     type: fc.constant('forward' as const),
     choice: fc.constantFrom('authorized', 'authorized', 'silent', 'located', 'closed'),
@@ -447,7 +447,7 @@ describe('Attachment with any input', () => {
   });
   const step = fc.oneof({ arbitrary: forward, weight: 3 }, { arbitrary: input, weight: 2 });
 
-  it('has no open session except the current one and the one beside it', () => {
+  it('never has an open session other than the current one and the second one', () => {
     let retired = 0;
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {

@@ -41,9 +41,9 @@ describe('DeadlineQueue', () => {
     );
   });
 
-  it('drops replaced deadlines before they outnumber the others by much', () => {
+  it('discards replaced deadlines before they greatly outnumber the current ones', () => {
     const queue = new DeadlineQueue<number>();
-    // The first deadline is never taken, so that the others stay behind it.
+    // This deadline is never taken, so that all later ones stay in the queue behind it.
     queue.set(0, 0);
     for (let i = 1; i <= 10_000; i += 1) queue.set(1 + (i % 100), i);
     expect(queue.kept).toBeLessThanOrEqual(4 * 101);

@@ -24,7 +24,7 @@ const permitted = { ok: true, identity: 'mn@home.example', grant: 'yes' } as con
 /** An authenticator; the test acts as TLS engine and decides on authorization. */
 class Rig {
   readonly method: EapAuthenticator<string>;
-  /** Token of the last question. */
+  /** Token of the last request that the authenticator made to the TLS engine or for a decision. */
   token = 0;
   question: Output['type'] | undefined;
   /** Identifier of the last Request. */
@@ -62,7 +62,7 @@ class Rig {
     return this;
   }
 
-  /** Continues until the engine has the ClientHello. */
+  /** Continues until the engine has received the ClientHello. */
   asked(): this {
     this.begin().tls(HELLO);
     return this;
@@ -80,7 +80,7 @@ class Rig {
     return this;
   }
 
-  /** Continues until the last flight is sent. */
+  /** Continues until the last flight has been sent. */
   committed(keys: EapKeys = keysOf()): this {
     this.committing().feed({ type: 'finished', token: this.token, flight: record(9), keys });
     return this;
@@ -144,7 +144,7 @@ describe('an invalid Response', () => {
     expect(rig.octets(octets)).toEqual([{ type: 'invalid', packet: last?.type === 'invalid' && last.packet, reason }]);
   };
 
-  it('gets the last Request again if it has a wrong Identifier, code or type, or is no packet', () => {
+  it('is answered with the last Request if its Identifier, code or type is wrong, or if it is no packet', () => {
     const begin = () => new Rig().begin();
     invalid(begin(), response(FIRST, EAP_TYPE.EAP_TLS, tls(HELLO)), 'wrong EAP identifier');
     invalid(begin(), response(FIRST + 2, EAP_TYPE.EAP_TLS, tls(HELLO)), 'wrong EAP identifier');
@@ -172,7 +172,7 @@ describe('an invalid Response', () => {
     }
   });
 
-  it('ends the conversation after MAX_INVALID others', () => {
+  it('ends the conversation if it follows MAX_INVALID others', () => {
     const rig = new Rig().begin();
     for (let i = 0; i < MAX_INVALID; i += 1) expect(rig.octets(ZERO)).toMatchObject([{ type: 'invalid' }]);
     const [, failed] = rig.octets(ZERO);
@@ -236,7 +236,7 @@ describe('EAP-TLS at the server', () => {
     expect(done).toMatchObject([{ type: 'abandon' }, { type: 'success', packet: end(3, FIRST + 1) }]);
   });
 
-  it('fails a client that the decision refuses, without the commitment', () => {
+  it('fails a client that is refused authorization, without sending the commitment', () => {
     const rig = new Rig().deciding();
     const refused = { ok: false, reason: 'disabled' } as const;
     const outputs = rig.feed({ type: 'authorized', token: rig.token, decision: refused });
@@ -350,7 +350,7 @@ describe('fragments at the server', () => {
   });
 });
 
-describe('an unexpected answer of the engine or the decision', () => {
+describe('an unexpected result of the engine or of the decision', () => {
   const answers = (token: number, keys: EapKeys): AuthenticatorInput<string>[] => [
     { type: 'flight', token, flight: record(2) },
     { ...verified, token },
@@ -409,7 +409,7 @@ describe('the authenticator with any input', () => {
     fc.uint8Array({ maxLength: 40 }),
     fc.constantFrom(EMPTY, ZERO, record(1), record(2, 3), Uint8Array.of(21, 3, 3, 0, 2, 2, 42)),
   );
-  // A step forward. Few runs would reach the keys without such steps.
+  // An input that moves the method forward. Without such inputs, few runs would reach the keys.
   const forward = fc.record({ do: fc.constant('forward' as const), isVerified: fc.boolean() });
   const step = fc.oneof(
     { arbitrary: forward, weight: 12 },

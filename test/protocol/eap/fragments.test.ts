@@ -120,7 +120,7 @@ describe('FragmentExchange', () => {
     );
   });
 
-  it('keeps its place when it refuses data instead of an acknowledgement', () => {
+  it('keeps its position when it refuses data instead of an acknowledgement', () => {
     const end = new FragmentExchange(MIN_MTU);
     const flight = new Uint8Array(100).fill(7);
     const first = end.send(flight);

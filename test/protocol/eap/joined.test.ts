@@ -20,7 +20,7 @@ interface Plan {
   /** Longest delay of a packet or of an answer of the engine, in milliseconds. */
   readonly delay: number;
   readonly mtu: number;
-  /** Octets of the flights of client and server in turn. The last one is the flight of the commitment. */
+  /** Lengths in octets of the flights of client and server in turn. The last one is the flight with the commitment. */
   readonly sizes: readonly [number, number, number, number];
   readonly tlsVersion: 'TLSv1.2' | 'TLSv1.3';
   readonly verdict: Verdict;

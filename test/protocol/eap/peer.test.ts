@@ -16,7 +16,7 @@ const ALERT = (description: number) => Uint8Array.of(21, 3, 3, 0, 2, 2, descript
 /** A peer; the test acts as TLS engine. */
 class Rig {
   readonly method: EapPeerMethod;
-  /** Token of the last question. */
+  /** Token of the last request to the TLS engine. */
   token = 0;
   identifier = 0;
 
@@ -44,7 +44,7 @@ class Rig {
     return this.ask(EAP_TYPE.EAP_TLS, tls(fragment, more));
   }
 
-  /** The answer of the engine to the last question. */
+  /** The engine's result for the last request. */
   flight(
     flight: Uint8Array,
     applicationData = EMPTY,
@@ -225,7 +225,7 @@ describe('EAP-TLS at the peer', () => {
     expect(new Rig().failed().packet(end(4, 9))).toMatchObject([{ type: 'failed', reason: 'server-name' }]);
   });
 
-  it('only acknowledges flights after the keys', () => {
+  it('only acknowledges flights once it has the keys', () => {
     const rig = new Rig().keyed();
     const packet = response(rig.last + 1, EAP_TYPE.EAP_TLS, tls(EMPTY));
     expect(rig.tls(record(5))).toEqual([{ type: 'response', packet }]);
@@ -300,7 +300,7 @@ describe('fragments at the peer', () => {
   });
 });
 
-describe('an unexpected answer of the engine', () => {
+describe('an unexpected result of the engine', () => {
   const answers = (token: number, keys: EapKeys): PeerInput[] => [
     { type: 'flight', token, flight: record(3), applicationData: ZERO, secured: TLS13 },
     { type: 'finished', token, keys },
@@ -344,7 +344,7 @@ describe('the peer with any input', () => {
     fc.uint8Array({ maxLength: 40 }),
     fc.constantFrom(EMPTY, ZERO, START, tls(record(2)), tls(EMPTY)),
   );
-  // A step forward. Few runs would reach the keys without such steps.
+  // An input that moves the method forward. Without such inputs, few runs would reach the keys.
   const forward = fc.record({
     do: fc.constant('forward' as const),
     said: fc.constantFrom(EMPTY, EMPTY, ZERO, ZERO, ZERO, Uint8Array.of(1)),

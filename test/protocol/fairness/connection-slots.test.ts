@@ -31,7 +31,7 @@ describe('ConnectionSlots', () => {
     const before = flood(there, 10_000, 50_000, 900);
     expect(there.size).toBe(MAX_NEW_CONNECTIONS);
     expect(before.dropped.has('listed')).toBe(false);
-    // A listed address also gets a place when it comes last.
+    // A listed address gets a slot even if it comes last.
     expect(there.enter('late', LISTED, 60_000)).toMatch(/^stranger /);
     const after = flood(there, 10_000, 50_000, 900, 60_000);
     expect(after.dropped.has('listed') || after.dropped.has('late')).toBe(false);
@@ -56,7 +56,7 @@ describe('ConnectionSlots', () => {
     expect(dropped.has('proven')).toBe(false);
   });
 
-  it('frees a place at leave, and lets a network connect again after a second', () => {
+  it('frees a slot when a connection leaves, and accepts the network again after a second', () => {
     const there = slots();
     for (let i = 0; i < MAX_RECENT; i += 1) {
       expect(there.enter('short', '2001:db8:9::1', 0)).toBeUndefined();
@@ -72,11 +72,11 @@ describe('ConnectionSlots', () => {
     const there = slots();
     const address = (n: number) => `2001:db8:9::${n.toString(16)}`;
     for (let n = 1; n <= 1_000; n += 1) there.accepted(address(n));
-    // The rate of their network is used up, so an unknown address of it is refused.
+    // The network has used up its rate, so an unknown address in it is refused.
     for (let i = 0; i < MAX_RECENT; i += 1) there.enter(`stranger ${i}`, address(0xffff), 0);
     const isProven = (n: number) => there.enter(`of ${n}`, address(n), 0) !== `of ${n}`;
     expect([0, 1, 2, 3, 1_000].filter(isProven)).toEqual([1, 2, 3, 1_000]);
-    // The address is known already and becomes the latest.
+    // This address is known already and becomes the most recent one.
     there.accepted(address(1));
     expect([1, 2, 3].filter(isProven)).toEqual([1, 2, 3]);
     there.accepted(address(1_001));

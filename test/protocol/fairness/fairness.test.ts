@@ -115,7 +115,7 @@ describe('FairTable', () => {
     );
   });
 
-  it('admits a newcomer in place of the fullest party, however many addresses that has', () => {
+  it('admits a newcomer in place of an entry of the fullest party, however many addresses that party has', () => {
     const table = new FairTable<string>(1000);
     for (let i = 0; i < 50_000; i += 1) table.add(`attacker ${i}`, seat('paa', '2001:db8:bad::', `address ${i}`));
     const honest = Array.from({ length: 20 }, (_, i) => seat('paa', `network ${i}`, 'address'));
@@ -124,7 +124,7 @@ describe('FairTable', () => {
     for (const i of honest.keys()) expect(table.has(`honest ${i}`)).toBe(true);
   });
 
-  it('reserves a part for each rank: a peer with sessions does not exclude unproven clients of another peer', () => {
+  it('reserves a share for each rank: sessions of one peer do not exclude unproven clients of another', () => {
     const table = new FairTable<string>(80);
     for (let i = 0; i < 500; i += 1) table.add(`session ${i}`, seat('greedy', 'n', `a${i}`, 2));
     for (let i = 0; i < 10; i += 1) expect(table.add(`stranger ${i}`, seat('paa', 'm', `a${i}`))).toMatch(/^session/);
@@ -225,7 +225,7 @@ describe('FairQueue', () => {
     );
   });
 
-  it('lets a session wait for one unproven client at most, however many there are', () => {
+  it('makes a session wait for at most one unproven client, however many are queued', () => {
     const shop = new Workshop({ ...LIMITS, waiting: 10_000 });
     for (let i = 0; i < 5_000; i += 1) shop.add(`stranger ${i}`, 70, seat('paa', `network ${i}`, 'a'));
     for (let i = 0; i < 20; i += 1) shop.add(`session ${i}`, 2, seat('paa', 'home', 'a', 2), 1000 + 500 * i);
@@ -233,7 +233,7 @@ describe('FairQueue', () => {
     for (let i = 0; i < 20; i += 1) expect(shop.wait(`session ${i}`)).toBeLessThanOrEqual(72 + 70);
   });
 
-  it('lets unproven clients wait for sessions, but only up to a limit', () => {
+  it('serves an unproven client within a limited time while many sessions wait', () => {
     const shop = new Workshop(LIMITS);
     for (let i = 0; i < 500; i += 1) shop.add(`session ${i}`, 10, seat('paa', 'home', `a${i}`, 2), 0);
     shop.add('stranger', 2, seat('paa', 'away', 'a'), 0);
@@ -241,7 +241,7 @@ describe('FairQueue', () => {
     expect(shop.wait('stranger')).toBeLessThanOrEqual(60);
   });
 
-  it('prefers at each level the party that has used less', () => {
+  it('prefers, at each level, the party that has used less time', () => {
     const shop = new Workshop(LIMITS);
     // One network with any number of addresses starts a handshake of 70 ms every millisecond.
     for (let i = 0; i < 3_000; i += 1) shop.add(`attacker ${i}`, 70, seat('paa', 'bad', `a${i}`), i);

@@ -20,7 +20,7 @@ const challenge = (reissued: boolean) => ({ type: 'challenge', packet: REQUEST, 
 const denied = (because: string) => ({ type: 'denied', because });
 
 describe('a bootstrap', () => {
-  it('asks EAP, then finds the subscriber, stores the session, runs the hook, and answers', () => {
+  it('authenticates by EAP, finds the subscriber, stores the session, runs the hook, and answers', () => {
     const rig = new HomeRig();
     const first = rig.begin('s', { wish: HOME_WISH });
     expect(rig.outputs).toEqual([
@@ -81,7 +81,7 @@ describe('a bootstrap', () => {
     expect(rig.of('close')).toEqual([{ type: 'close', conversation: 1 }]);
   });
 
-  it('waits for the hook for hookWait at most', () => {
+  it('waits at most hookWait for the hook', () => {
     const rig = new HomeRig({ hookWait: 500 });
     const token = rig.succeed('s', { wish: HOME_WISH });
     rig.stored('bootstrap', home('s'));
@@ -161,7 +161,7 @@ describe('a conversation', () => {
     expect(rig.machine.conversations).toBe(2);
   });
 
-  it('is replaced when its session begins again, and takes one place', () => {
+  it('is replaced when its session begins again, and is counted once', () => {
     const rig = new HomeRig({ conversations: 3 });
     for (let i = 0; i < 5; i += 1) rig.begin('s');
     expect(rig.machine.conversations).toBe(1);
@@ -171,7 +171,7 @@ describe('a conversation', () => {
         .slice(0, -1)
         .map(({ conversation }) => conversation),
     );
-    // It counts once: two more clients still have a place.
+    // Two more clients still fit.
     rig.begin('second');
     rig.begin('third');
     rig.stored('originOfSession', undefined);
@@ -235,7 +235,7 @@ describe('a conversation', () => {
     expect(rig.machine.conversations).toBe(0);
   });
 
-  it('gets its answer in time although its session is terminated while the hook runs', () => {
+  it('gets its answer in time even if its session is terminated while the hook runs', () => {
     const rig = new HomeRig();
     const token = rig.succeed('s', { wish: HOME_WISH });
     rig.stored('bootstrap', home('s'));

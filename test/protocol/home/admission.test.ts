@@ -90,7 +90,7 @@ describe('the table of conversations', () => {
     else expect(answer).toEqual({ type: 'denied', because: 'unknown-session' });
   });
 
-  it('asks the store about a session only once half of its places are taken', () => {
+  it('asks the store about a session only once half of its slots are taken', () => {
     const rig = new HomeRig({ conversations: 8 });
     for (const session of ['a', 'b', 'c', 'd']) rig.begin(session);
     expect(rig.asked('originOfSession')).toEqual([]);
@@ -131,7 +131,7 @@ describe('the table of conversations', () => {
     expect(rig.asked('originOfSession')).toEqual([{ sessionId: 's' }]);
   });
 
-  it('admits only the first of two NASs that begin one session while the store is asked', () => {
+  it('admits only the first of two NASs that begin the same session while the store has not answered', () => {
     const rig = new HomeRig({ conversations: 2 });
     rig.begin('a');
     const slow = rig.begin('s');
@@ -160,7 +160,7 @@ describe('remembered sessions', () => {
     const begin = (sessionId: string) => admission.succeeded('aa', { sessionId, origin: PAA, seat }, 0);
     for (let i = 0; i < 100_000; i += 1) begin(`s${i}`);
     const isKnown = (sessionId: string) => admission.seatOf(asking(sessionId), true, 0)?.rank === RANK.PROVEN;
-    // A repeated session takes no further place and becomes the latest.
+    // A repeated session takes no further entry and becomes the most recent one.
     begin('s1');
     expect(['s0', 's1', 's2'].filter(isKnown)).toEqual(['s0', 's1', 's2']);
     begin('one more');
@@ -217,7 +217,7 @@ describe('the TLS engine', () => {
     expect(turns(rig).slice(2)).toEqual([[flights[2], false]]);
   });
 
-  it('reserves places for known clients while flights wait', () => {
+  it('reserves turns for known clients while flights wait', () => {
     const rig = new HomeRig();
     rig.begin('s');
     for (let i = 0; i < 3; i += 1) flight(rig);
@@ -225,7 +225,7 @@ describe('the TLS engine', () => {
     expect(rig.asked('originOfSession')).toEqual([{ sessionId: 't' }]);
   });
 
-  it('gives a turn at once to a conversation that has ended', () => {
+  it('gives a conversation that has ended its turn at once', () => {
     const rig = new HomeRig();
     rig.begin('s');
     for (let i = 0; i < 2; i += 1) flight(rig);
@@ -282,7 +282,7 @@ describe('the limit of failures of a certificate', () => {
     }
   });
 
-  it('is kept for 100,000 certificates, and forgotten for the one whose last failure is oldest', () => {
+  it('is tracked for 100,000 certificates; the certificate whose last failure is oldest is replaced', () => {
     const limits = new FailureLimits(1);
     for (let i = 0; i < 100_000; i += 1) limits.failed(`n${i}`, 0);
     const isExceeded = (name: string) => limits.exceeded(name, 0);
@@ -311,7 +311,7 @@ describe('while the store does not answer', () => {
     return rig.decision(token);
   }
 
-  it('a subscriber gets access for the outage time after its authorization', () => {
+  it('a subscriber gets access if its last authorization is no older than the outage time', () => {
     const rig = new HomeRig({ outage: 3_600_000 });
     rig.begin('s');
     rig.prove('aa');

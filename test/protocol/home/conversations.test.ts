@@ -30,7 +30,7 @@ describe('Conversations', () => {
     expect(there.has(first)).toBe(true);
   });
 
-  it('reports that places are scarce once half of its limit is used', () => {
+  it('reports that slots are scarce once half of its limit is used', () => {
     const there = new Conversations(5, 60_000);
     expect(
       [1, 2, 3].map((id) => {

@@ -21,7 +21,7 @@ describe('FamiliarAddresses', () => {
     for (const address of [1, 2, 3, 4]) familiar.remember('aa', at(address), 0);
     expect(known()).toEqual([1, 2, 3, 4]);
     expect(MAX_ADDRESSES).toBe(4);
-    // Proven again, the address keeps its one place, and the other three stay.
+    // If it is proven again, the address keeps its single entry, and the other three stay.
     familiar.remember('aa', at(1), 0);
     expect(known()).toEqual([1, 2, 3, 4]);
     familiar.remember('aa', at(5), 0);
@@ -53,7 +53,7 @@ describe('FamiliarAddresses', () => {
     familiar.remember('second', at('b'), 0);
     familiar.remember('second', at('c'), 0);
     for (let i = 2; i < 50_000; i += 1) familiar.remember(`other${i}`, at(i), 0);
-    // A certificate that is kept already takes no further place.
+    // A certificate that is kept already takes no second entry.
     familiar.remember('first', at('d'), 0);
     expect(known('a', 'b', 'c', 'd', 2)).toEqual(['a', 'b', 'c', 'd', 2]);
     familiar.remember('new', at('e'), 0);

@@ -76,7 +76,7 @@ export const home = (sessionId: string, more: Partial<Extract<BootstrapResult, {
 
 export const NONE: BootstrapResult = { result: 'none', reason: 'not-wanted', released: undefined };
 
-/** EAP packets; the machine looks only at their headers and type. */
+/** Minimal EAP packets: the machine looks only at their headers and type. */
 export const IDENTITY = Uint8Array.of(2, 0, 0, 6, 1, 64);
 export const RESPONSE = Uint8Array.of(2, 1, 0, 6, 13, 0);
 export const REQUEST = Uint8Array.of(1, 1, 0, 6, 13, 32);

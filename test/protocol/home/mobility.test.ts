@@ -24,7 +24,7 @@ describe('the root of the IKE key', () => {
   it.each<[string, number, Subscriber['pskRoot'], 'msk' | 'emsk', 'msk' | 'emsk' | undefined]>([
     ['the MSK by default', MIP6, undefined, 'msk', 'msk'],
     ['the EMSK when the node asks for it', MIP6 | PSK_FROM_EMSK, undefined, 'msk', 'emsk'],
-    ['none when the server wants the EMSK and the node does not support it', MIP6, undefined, 'emsk', undefined],
+    ['none when the server wants the EMSK and the node does not support the EMSK', MIP6, undefined, 'emsk', undefined],
     ['the EMSK when both want it', MIP6 | PSK_FROM_EMSK, 'emsk', 'msk', 'emsk'],
     ['none when the subscriber has the MSK and the node asks for the EMSK', PSK_FROM_EMSK, 'msk', 'emsk', undefined],
     ['none when the subscriber has the EMSK and the node does not support it', MIP6, 'emsk', 'msk', undefined],
@@ -49,7 +49,7 @@ describe('the IKE version', () => {
   });
 });
 
-describe('the wish given to the store', () => {
+describe('the kind of home agent requested from the store', () => {
   const local = { homeAgent: LOCAL.homeAgent, homeAddress: LOCAL.homeAddress };
   it.each<[string, MobilityWish, 'msk' | 'emsk', object]>([
     ['home', wishOf(HOME_HA), 'msk', { wish: 'home', local: undefined }],
@@ -83,7 +83,7 @@ describe('leaseProblem', () => {
 });
 
 describe('Mobile IPv6 in a bootstrap', () => {
-  /** The mobility part of the answer to a client with this wish. The store gives these results in turn. */
+  /** The mobility part of the answer to a client with this request. The store returns these results in turn. */
   function bootstrap(results: readonly BootstrapResult[], wish: MobilityWish | undefined = HOME_WISH, success = {}) {
     const rig = new HomeRig({ hookWait: 0 });
     const token = rig.succeed('s', { wish }, success);

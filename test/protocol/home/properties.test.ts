@@ -38,7 +38,7 @@ class Chaos {
   readonly #flying: Token[] = [];
   readonly #unneeded = new Set<Token>();
   readonly open = new Set<Token>();
-  /** Content of the store: how often each session was written and not yet promised, and the leases. */
+  /** Content of the store: the leases, and for each session the number of writes that no answer has promised yet. */
   readonly #written = new Map<string, number>();
   readonly #leases = new Set<Lease>();
   readonly successes = new Map<Token, EapSuccess>();
@@ -49,7 +49,7 @@ class Chaos {
     this.#choices = choices[Symbol.iterator]();
   }
 
-  /** A number below `bound`; 0 once the choices are used up. */
+  /** A random number below `bound`; 0 once the choices are used up. */
   pick(bound: number): number {
     const { value, done } = this.#choices.next();
     return done ? 0 : value % bound;
@@ -87,7 +87,7 @@ class Chaos {
         const { answer } = output;
         if (answer.type !== 'accept') break;
         this.accepted.add(output.token);
-        // What the answer promises must be stored already.
+        // What an answer promises must already be stored.
         this.#write(this.#sessionOf.get(output.token) ?? '', -1);
         const { mobility } = answer.accepted;
         if (mobility?.kind === 'home') expect(this.#leases.has(mobility.lease)).toBe(true);

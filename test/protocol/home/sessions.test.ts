@@ -9,7 +9,7 @@ const UNKNOWN: Told = { result: 'UNKNOWN_SESSION_ID', unknown: true, refused: fa
 const UNDELIVERED: Told = { result: 'UNABLE_TO_DELIVER', unknown: false, refused: true };
 const FAILED: Told = { failure: 'no answer' };
 
-describe('a termination', () => {
+describe('the termination of a session', () => {
   function terminate(rig: HomeRig, sessionId = 's', origin = PAA): number {
     const token = rig.token();
     rig.feed({ type: 'termination', token, request: { sessionId, origin, cause: 'LOGOUT' } });
@@ -111,7 +111,7 @@ describe('a demand of the operator', () => {
     const rig = new HomeRig();
     rig.feed({ type: 'end', token: 77, session: sessionOf('s'), reason: 'its PAA cannot be reached' });
     rig.feed({ type: 'end', token: 78, session: sessionOf('t'), reason: 'its PAA cannot be reached' });
-    // Its PAA has not been told yet.
+    // The PAA has not been informed yet.
     expect(rig.asked('endSession')[0]).toEqual({ sessionId: 's', untold: true });
     rig.stored('endSession', { known: true, released: leaseOf('s') });
     rig.storeFails('endSession');
@@ -184,7 +184,7 @@ describe('a new session that replaces older ones', () => {
     expect(rig.events('olderNotEnded')).toEqual([{ name: 'olderNotEnded', nai: NAI, reason: 'the store is lost' }]);
   });
 
-  it('disconnects nothing when it has ended itself, or when the store fails', () => {
+  it('disconnects nothing when it has ended meanwhile, or when the store fails', () => {
     const gone = replace();
     gone.stored('listSessions', { items: sessions.filter(({ sessionId }) => sessionId !== 'new') });
     expect(told(gone)).toEqual([]);

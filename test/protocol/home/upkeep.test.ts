@@ -245,7 +245,7 @@ describe('Upkeep of duties', () => {
     expect(nextLook()).toBeUndefined();
   });
 
-  it('reports ended duties again if the store has failed meanwhile', () => {
+  it('reports ended duties again if the store had failed', () => {
     start();
     reply(key(DAY));
     begin(HELD);
@@ -268,7 +268,7 @@ describe('Upkeep of duties', () => {
   });
 });
 
-describe('a duty that another server has taken', () => {
+describe('a duty that another server has taken over', () => {
   it('is reported lost, unless it has ended or a newer duty has replaced it since the report', () => {
     start();
     reply(key(DAY));

@@ -300,7 +300,7 @@ describe.each([
     expect(early.settle()).toEqual(['stop']);
   });
 
-  it('revokes an address that a permit told the hook before the client moved again', () => {
+  it('moves a session from the address that the hook permitted last, even if the client has returned to an earlier one', () => {
     const rig = new EnforcementRig(batch);
     rig.start();
     rig.permit('one', A);
@@ -382,7 +382,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('wait' as const), milliseconds: fc.nat(3_000) }) },
 );
 
-/** Sequences that once left an address open or closed. */
+/** Sequences of events that once left an address permitted or blocked by mistake. */
 const FOUND: [Step[]][] = [
   // A permit runs while start is queued twice, and its session moves.
   [
@@ -396,7 +396,7 @@ const FOUND: [Step[]][] = [
       { do: 'end', which: 0, worked: 'yes' },
     ],
   ],
-  // A failed move is retried while start waits, and its session ends.
+  // A failed move is to be retried while start waits, and its session ends.
   [
     [
       { do: 'permit', session: 1, address: 0 },
@@ -412,7 +412,7 @@ const FOUND: [Step[]][] = [
       { do: 'end', which: 1, worked: 'yes' },
     ],
   ],
-  // A session gives up an address to another one, which moves before the hook has been told.
+  // A session loses an address to another one, which moves before the hook has run for it.
   [
     [
       { do: 'permit', session: 3, address: 0 },

@@ -72,7 +72,7 @@ class World {
   readonly runs = new Map<number, { readonly jobs: readonly Known[]; readonly lane: boolean }>();
   now = 0;
   stopped = false;
-  /** The time when `stop` waits no longer. */
+  /** The time at which `stop` no longer waits. */
   overAt = Number.POSITIVE_INFINITY;
 
   add(given: Extract<Step, { do: 'job' }>): void {
@@ -166,7 +166,7 @@ class World {
       }
       case 'done': {
         const known = this.#known(output.token);
-        // `done` wipes the key of a job, so the job must not run, unless its process survives SIGKILL.
+        // `done` wipes the key of a job, so the job must no longer run, unless its process survives SIGKILL.
         if (this.now < this.overAt) expect([...this.runs.values()].flatMap(({ jobs }) => jobs)).not.toContain(known);
         expect(known).toMatchObject({ hasResult: true, done: false });
         known.done = true;
@@ -197,7 +197,7 @@ class World {
       // All earlier jobs of its subject are done, or come first in this run.
       const older = this.#of(known.job.subject).filter(({ token }) => token < known.token);
       expect(jobs.slice(0, jobs.indexOf(known))).toEqual(expect.arrayContaining(older));
-      // The jobs in `after` have had their first try, or come first in this run.
+      // The jobs named in `after` have had their first try, or come first in this run.
       for (const earlier of known.job.after ?? []) {
         const before = this.#known(earlier);
         expect(before.hasResult || jobs.indexOf(before) < jobs.indexOf(known)).toBe(true);
@@ -271,7 +271,7 @@ describe('HookQueue with any inputs in any order', () => {
         const handle = (input: Parameters<HookQueue['handle']>[0]) => {
           for (const output of queue.handle(input, 0)) if (output.type === 'run') ran.push(...output.tokens);
         };
-        // The only place is taken by another subject, or by an event of this one.
+        // The only slot is taken by another subject, or by an event of this one.
         handle({ type: 'job', token: 1, job: { event: 'up', subject: busy ? 'other' : 'mn' } });
         for (let token = 2; token <= many; token += 1) {
           handle({ type: 'job', token, job: { event: 'refresh', subject: 'mn' } });

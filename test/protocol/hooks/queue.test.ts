@@ -230,7 +230,7 @@ describe('jobs of one subject', () => {
     ]);
   });
 
-  it('give a refresh the turn of the older one that it replaces', () => {
+  it('give a newer refresh the turn of the older one that it replaces', () => {
     const rig = new QueueRig({ parallel: 1 });
     rig.job('up', 'other');
     rig.job('refresh', 'mn', { name: 'older' });

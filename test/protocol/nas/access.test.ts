@@ -325,7 +325,7 @@ describe('the pass-through with a third-party server', () => {
     expect(pana).toMatchObject({ input: { type: 'eapSuccess', packet: Uint8Array.of(3, 41, 0, 4), authorized: true } });
   });
 
-  it('wipes a key that nothing takes over', () => {
+  it('wipes a key that no session takes over', () => {
     const key = (code: number, payload: Uint8Array) => {
       const msk = MSK.copy();
       const { access } = begun();

@@ -65,7 +65,7 @@ describe('an answer', () => {
     world.for(1_000);
     const asked = world.outputs.findLast((output) => output.type === 'ask');
     if (asked?.type !== 'ask') throw new Error('no DER');
-    // The run makes no progress and starts again with a new DER.
+    // The run makes no progress, so the session begins a new run with another DER.
     world.for(5_000);
     world.server.other = () => ({ 'Result-Code': 5003, 'EAP-Payload': undefined });
     const message = world.server.answer(asked.message);
@@ -99,7 +99,7 @@ describe('an answer', () => {
     const { world, answer } = asking();
     world.server.success = () => ({ 'Auth-Request-Type': 1 });
     world.feed(answer());
-    // A node whose EAP method has succeeded does not accept the failure, so its session ends at a timeout.
+    // If its EAP method has succeeded, a node does not accept the failure, so its session ends at a timeout.
     world.for(70_000);
     expect(world.events).toMatchObject([
       { type: 'unusable', reason: 'Auth-Request-Type 1 in the answer to 3' },

@@ -12,7 +12,7 @@ const SEEDS = Number(process.env['NAS_SEEDS'] ?? 16);
 const ONE = process.env['NAS_SEED'];
 
 const NODES = 5;
-/** How long the links are bad, and how long they are good before the result is judged, in milliseconds. */
+/** How long the links are impaired, and how long they are good before the result is checked, in milliseconds. */
 const BAD = 120_000;
 const GOOD = 400_000;
 /** An STR is given up after five tries in 50 s. Then only the session lifetime ends the session at the server. */
@@ -110,7 +110,7 @@ class Run {
     if (world.passing.size > 0) this.broken.push(`${world.passing.size} are still admitted`);
     if (world.nas.localHomeAgent?.used !== 0) this.broken.push('home addresses are left');
     const told = this.#servers.reduce((sum, { sessions }) => sum + sessions.size, 0) === 0;
-    if (this.#isReliable && !told) this.broken.push('a server has not been told of an end');
+    if (this.#isReliable && !told) this.broken.push('a server was not informed that a session ended');
     if (world.waiting.size > 0) this.broken.push('requests are left');
     if (world.nas.deadline !== undefined) this.broken.push(`a timer is left at ${world.nas.deadline}`);
     world.feed({ type: 'stop' });
@@ -130,7 +130,7 @@ class Run {
     return { 'Session-Timeout': LIFETIME / 1000, 'MIP6-Feature-Vector': 3n };
   }
 
-  /** Gives a server its random answers while the links are bad. */
+  /** Gives a server random answers while the links are impaired. */
   #script(server: AaaServer): void {
     server.success = () => {
       const draw = this.#draw();
@@ -193,10 +193,10 @@ class Run {
     const { world } = this;
     const sessions = new Map([...world.nas.list(world.now)].map((view) => [view.sessionId, view]));
     for (const sessionId of world.passing.keys()) {
-      if (!sessions.has(sessionId)) this.broken.push(`${sessionId} is admitted and has no session`);
+      if (!sessions.has(sessionId)) this.broken.push(`${sessionId} is admitted but has no session`);
     }
     for (const { sessionId, state } of sessions.values()) {
-      if (state === 'OPEN' && !world.passing.has(sessionId)) this.broken.push(`${sessionId} is open and not admitted`);
+      if (state === 'OPEN' && !world.passing.has(sessionId)) this.broken.push(`${sessionId} is open but not admitted`);
     }
     const homes = [...sessions.values()].flatMap(({ assignment }) => assignment?.homeAddress ?? []).map(formatAddress);
     if (new Set(homes).size !== homes.length) this.broken.push('a home address is given twice');

@@ -46,7 +46,7 @@ export interface WorldOptions {
   /** One-way delays between a PaC and the NAS, and between the NAS and a server, in milliseconds. */
   readonly delay?: () => number;
   readonly diameterDelay?: () => number;
-  /** How many copies of a PANA datagram arrive. */
+  /** The number of copies of a PANA datagram that arrive. */
   readonly copies?: () => number;
   /** How long the hook of the enforcement point takes, in milliseconds; undefined: it never ends. */
   readonly hookTime?: number | undefined;
@@ -98,7 +98,7 @@ export class NasWorld {
   now = 0;
   nas: Nas;
   readonly server = new AaaServer();
-  /** The server that gets a request with this Destination-Host, or without one. */
+  /** The server to which a request with this Destination-Host, or without one, is delivered. */
   route: (host: string | undefined) => AaaServer | undefined = () => this.server;
   readonly nodes: Node[] = [];
   readonly lines: Line[] = [];
@@ -170,7 +170,7 @@ export class NasWorld {
     for (const output of nas.handle(input, this.now)) this.#perform(nas, output);
   }
 
-  /** The session of this node; of the first one by default. */
+  /** The session of this node; by default that of the first node. */
   sessionOf(node = this.nodes[0]) {
     const found = [...this.nas.list(this.now)].findLast(({ peer }) => peer.address === node?.place.address);
     if (!found) throw new Error('there is no such session');

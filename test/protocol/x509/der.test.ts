@@ -67,7 +67,7 @@ describe('BOOLEAN', () => {
 });
 
 describe('BIT STRING', () => {
-  it('has the first bit as its lowest one, and at most 32 bits', () => {
+  it('uses the first bit as the lowest one, and has at most 32 bits', () => {
     expect(readBits(element(TAG.BIT_STRING, 0))).toBe(0);
     expect(readBits(element(TAG.BIT_STRING, 7, 0x80))).toBe(1);
     expect(readBits(element(TAG.BIT_STRING, 1, 0x06))).toBe(0x60);

@@ -31,7 +31,7 @@ describe('loadOptions with flags', () => {
 });
 
 describe('loadOptions with a file', () => {
-  /** The message that refuses a file with this text, without its folder. */
+  /** The error message for a file with this text, without the path of its folder. */
   async function refusal(text: string): Promise<string> {
     const folder = await mkdtemp(join(tmpdir(), 'options-'));
     const file = join(folder, 'x.yaml');

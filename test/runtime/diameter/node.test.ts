@@ -87,7 +87,7 @@ describe('Two Diameter nodes', () => {
   });
 });
 
-/** Opens a connection that the test drives. */
+/** Opens a connection whose messages the test sends. */
 async function rawConnection(
   node: DiameterNode,
   localAddress = '127.0.0.1',

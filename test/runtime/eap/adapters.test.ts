@@ -14,7 +14,7 @@ import { makePki, makeServer, type TestPki } from './eap-run.js';
 const START = encodeEapTls({ ...ACKNOWLEDGEMENT, start: true });
 const secured = { tlsVersion: 'TLSv1.2', resumed: false } as const;
 
-/** Collects faults and ends what they belong to. */
+/** Collects faults, and calls the end handler of what failed. */
 class CountingGuard implements Guard {
   readonly faults: unknown[] = [];
 
@@ -174,7 +174,7 @@ describe('A fault of the TLS engine at the EAP server', () => {
     expect(guard.faults).toEqual([]);
   });
 
-  it('is not reported when the engine has no turn: the answer is busy', async () => {
+  it('is not reported when the engine grants no turn: the client gets the answer "busy"', async () => {
     const guard = new CountingGuard();
     const { conversation, hello } = await converse(() => whole, guard, { turn: () => Promise.resolve(undefined) });
     expect(await conversation.handle(hello)).toEqual({ type: 'busy', packet: undefined });

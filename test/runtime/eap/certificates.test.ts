@@ -41,7 +41,7 @@ beforeAll(async () => {
 });
 
 let wall: number | undefined;
-/** A wall clock that can be stepped. The TLS engine uses the real one, so only our own checks see the step. */
+/** A wall clock that can be stepped. The TLS engine uses the real clock, so only our own checks see the step. */
 const host: Host = { ...systemHost, wall: () => wall ?? systemHost.wall() };
 
 afterEach(() => {
@@ -255,7 +255,7 @@ describe.each(VERSIONS)('A TLS session ticket, %s', (version) => {
   });
 });
 
-describe.each(VERSIONS)('A server that the PaC refuses, %s', (version) => {
+describe.each(VERSIONS)('A PaC, %s', (version) => {
   const run = (credentials: TlsPeerCredentials, eapServer = makeServer(pki)) =>
     runEap(pki, { version, credentials, eapServer });
   const failed = (reason: string, detail: RegExp) => ({
@@ -264,7 +264,7 @@ describe.each(VERSIONS)('A server that the PaC refuses, %s', (version) => {
     detail: expect.stringMatching(detail),
   });
 
-  it('has a revoked certificate, or one without a CRL', async () => {
+  it('refuses a server whose certificate is revoked or has no CRL', async () => {
     const revocation = revocationOf(await root.crl({ serials: [SERVER] }));
     const { events, answer } = await run(credentialsOf(version, { revocation }));
     expect(events.at(-1)).toMatchObject(failed('server-certificate', /^revoked: /));
@@ -276,7 +276,7 @@ describe.each(VERSIONS)('A server that the PaC refuses, %s', (version) => {
     expect(missing.events.at(-1)).toMatchObject(failed('server-certificate', /^crl: /));
   });
 
-  it('was revoked after it issued a ticket', async () => {
+  it('refuses a server whose certificate was revoked after it issued a ticket', async () => {
     const eapServer = makeServer(pki);
     const before = credentialsOf(version);
     await run(before, eapServer);
@@ -290,7 +290,7 @@ describe.each(VERSIONS)('A server that the PaC refuses, %s', (version) => {
     ['that contains the text of a second name', 'x.example, DNS:aaa.home.example'],
     ['that ends like the right one', 'xaaa.home.example'],
     ['with a NUL character', 'aaa.home.example\0.evil.example'],
-  ])('has a certificate with a name %s', async (_what, value) => {
+  ])('refuses a server certificate with a name %s', async (_what, value) => {
     const server = await root.issue({ subject: 'CN=aaa.home.example', names: [{ type: 'dns', value }] });
     const { events } = await run(credentialsOf(version), makeServer(pki, { server }));
     expect(events.at(-1)).toMatchObject(failed('server-name', /does not name aaa\.home\.example/));

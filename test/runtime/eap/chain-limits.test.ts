@@ -6,7 +6,7 @@ import { chainProblem, MAX_CHAIN, MAX_RSA_BITS } from '../../../src/protocol/x50
 import { makePki, runEap, type TestPki } from './eap-run.js';
 
 let pki: TestPki;
-/** Certificates of keys without a private key, by the reason why they are costly. */
+/** Certificates for public keys without a private key, by the reason why they are costly to verify. */
 const costly = new Map<string, string>();
 
 /** An RSA public key with a random modulus of this length. */

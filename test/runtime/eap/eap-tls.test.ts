@@ -45,7 +45,7 @@ beforeAll(async () => {
   for (const kind of KINDS) pkis.set(kind, await makePki(kind));
 });
 
-/** Asserts that the server refused for this reason and neither end has keys. */
+/** Asserts that the server refused for this reason and that neither end has keys. */
 function expectRefused({ answer, events }: Outcome, reason: string): void {
   expect(answer).toMatchObject({ type: 'failure', reason });
   expect(events.some((event) => event.type === 'keys' || event.type === 'succeeded')).toBe(false);
@@ -100,7 +100,7 @@ describe.each(VERSIONS)('EAP-TLS with %s', (version) => {
     onTestFinished(() => destroyed.mockRestore());
     const server = makeServer(pki());
     const begin = server.conversation.bind(server);
-    /** How often the engine was destroyed, after each packet of the client. */
+    /** The number of times that the engine was destroyed, after each packet of the client. */
     const counts: number[] = [];
     vi.spyOn(server, 'conversation').mockImplementation((of) => {
       const conversation = begin(of);

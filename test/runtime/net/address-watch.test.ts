@@ -7,7 +7,7 @@ import { VirtualHost } from '../../virtual-host.js';
 
 const computer = vi.hoisted(() => ({ addresses: [] as string[], monitors: [] as unknown[] }));
 
-/** A monitor program that the test plays. */
+/** A substitute for the monitor program, controlled by the test. */
 class Monitor extends EventEmitter {
   readonly stdout: EventEmitter | undefined = new EventEmitter();
   killed = false;
@@ -41,7 +41,7 @@ beforeEach(() => {
 
 afterEach(() => watch?.stop());
 
-/** A watch with a played monitor program. */
+/** An AddressWatch that uses this substitute. */
 function watched() {
   const host = new VirtualHost();
   const seen = { told: 0 };
@@ -92,7 +92,7 @@ describe('AddressWatch with a monitor program', () => {
     expect(seen.told).toBe(2);
   });
 
-  it('reports a change when the program exits, because one may be missed, and starts it again after 5 s', () => {
+  it('reports a change when the program exits, because it may have missed one, and restarts the program after 5 s', () => {
     const { host, seen, monitors } = watched();
     monitors[0]?.emit('exit');
     host.advance(20);
@@ -106,7 +106,7 @@ describe('AddressWatch with a monitor program', () => {
     expect(seen.told).toBe(2);
   });
 
-  it('polls instead if the program cannot be started, also when its exit is reported as well', () => {
+  it('polls if the program cannot be started, even if its exit is reported too', () => {
     const { host, monitors } = watched();
     monitors[0]?.emit('error', new Error());
     monitors[0]?.emit('exit');
@@ -115,7 +115,7 @@ describe('AddressWatch with a monitor program', () => {
     expect(monitors).toHaveLength(1);
   });
 
-  it('when stopped ends the program, and neither starts another nor reports or polls any more', () => {
+  it('ends the program when it is stopped, and then neither starts another one nor reports or polls', () => {
     const { host, seen, monitors, watch } = watched();
     monitors[0]?.stdout?.emit('data', 'changed');
     watch.stop();
@@ -128,7 +128,7 @@ describe('AddressWatch with a monitor program', () => {
     expect([seen.told, monitors.length]).toEqual([0, 1]);
   });
 
-  it('when stopped does not start a program again that had exited', () => {
+  it('does not restart the program after the watch was stopped, if it had exited before', () => {
     const { host, monitors, watch } = watched();
     monitors[0]?.emit('exit');
     watch.stop();

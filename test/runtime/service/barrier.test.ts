@@ -55,14 +55,14 @@ describe('Barrier', () => {
     expect(await metrics.counters()).toMatchObject({ 'faults{where=datagram}': 1001 });
   });
 
-  it('contains a fault of the end handler too', async () => {
+  it('also catches a fault of the end handler', async () => {
     const { barrier, metrics } = make();
     barrier.run('tls', broken, broken);
     await barrier.settle('tls', Promise.reject(new Error('no')), broken);
     expect(await metrics.counters()).toMatchObject({ 'faults{where=tls}': 4 });
   });
 
-  it('contains uncaught exceptions, and ends the process after too many', () => {
+  it('catches uncaught exceptions, and ends the process after too many', () => {
     const { barrier, lines, time } = make();
     const statuses: number[] = [];
     // The listeners of vitest would fail the test.

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 
-/** A named pipe, open at both ends, that is read only on demand. It is removed with its test. */
+/** A named pipe that is open at both ends and is read only on demand. It is removed when its test ends. */
 export class Fifo {
   readonly path: string;
   readonly reader: number;
@@ -23,7 +23,7 @@ export class Fifo {
     });
   }
 
-  /** Fills the pipe, so that the next octet waits for a reader. Returns the number of octets. */
+  /** Fills the pipe, so that the next write waits for a reader. Returns the number of octets. */
   fill(): number {
     let filled = 0;
     for (const size of [4096, 1]) {

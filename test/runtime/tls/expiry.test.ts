@@ -69,7 +69,7 @@ describe('Expiry of credentials', () => {
       { key: 'tls.ca', file: 'ca.pem', subject: 'CN=one', notBefore: NOW, notAfter: NOW + DAY },
       { subject: 'CN=two', notAfter: NOW + 2 * DAY },
     ]);
-    // An expired CA does not hide the next end of another.
+    // An expired CA does not hide the date on which another one expires next.
     expect(nextEnds(bundle, NOW + 1.5 * DAY).get('tls.ca')).toBe((NOW + 2 * DAY) / 1000);
     expect(nextEnds(bundle, NOW).get('tls.ca')).toBe((NOW + DAY) / 1000);
     expect(nextEnds(bundle, NOW + 9 * DAY).get('tls.ca')).toBe((NOW + 2 * DAY) / 1000);

@@ -38,7 +38,7 @@ function read(more: Partial<TlsFiles> = {}, now = Date.now()): Promise<unknown> 
 }
 
 describe('readTlsFiles with a CA bundle', () => {
-  it('accepts it while one CA is valid, in any order', async () => {
+  it('accepts the bundle while one CA is valid, in any order', async () => {
     const old = await makeCa('Old CA', 'p256', EXPIRED);
     const next = await makeCa('Next CA', 'p256', FUTURE);
     await file('bundle.pem', old.certificatePem + ca.certificatePem + next.certificatePem);
@@ -63,7 +63,7 @@ describe('readTlsFiles with a key', () => {
       .export({ type, format: 'pem', cipher: 'aes-256-cbc', passphrase } as never)
       .toString();
 
-  it.each(['pkcs8', 'sec1'] as const)('opens an encrypted key with a passphrase file: %s', async (type) => {
+  it.each(['pkcs8', 'sec1'] as const)('opens an encrypted private key with a passphrase file: %s', async (type) => {
     await file('encrypted.pem', encrypt('to be or not', type));
     await file('passphrase', 'to be or not\n');
     await expect(read({ key: 'encrypted.pem' })).rejects.toThrow(
@@ -99,7 +99,7 @@ describe('readTlsFiles with a key', () => {
 
 describe('readTlsFiles with a path that is no regular file, or too large', () => {
   it.each(['ca', 'certificate', 'key', 'key-passphrase-file'] as const)(
-    'rejects it without blocking: %s',
+    'rejects the path without blocking: %s',
     async (key) => {
       await file(
         'locked.pem',

@@ -32,7 +32,7 @@ describe('KeyLog', () => {
     expect(keys.map(({ key }) => key.isWiped)).toEqual([true, true]);
   });
 
-  it('appends to a file that is there', async () => {
+  it('appends to an existing file', async () => {
     const path = join(folder, 'keys');
     await writeFile(path, 'earlier\n');
     const log = await KeyLog.open(path);
@@ -41,7 +41,7 @@ describe('KeyLog', () => {
     expect(await readFile(path, 'utf8')).toBe('earlier\nPANA_AUTH_KEY 000000ab 00000002 12 01\n');
   });
 
-  it('is not opened in a folder that is not there', async () => {
+  it('cannot be opened in a folder that does not exist', async () => {
     await expect(KeyLog.open(join(folder, 'none', 'keys'))).rejects.toMatchObject({ code: 'ENOENT' });
   });
 });

@@ -25,7 +25,7 @@ async function handshake(version: SecureVersion, hasCertificate: boolean): Promi
   return [peer, socket];
 }
 
-/** Makes the call that the session replaces fail. */
+/** Makes the Node function that the session replaces fail. */
 function withoutCall(socket: TLSSocket): TLSSocket {
   socket.getPeerCertificate = () => {
     throw new Error('the certificate was not read from the session');

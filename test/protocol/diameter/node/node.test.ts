@@ -155,7 +155,7 @@ describe('a connection attempt', () => {
   it.each([
     ['is refused', true, 'cannot connect to 192.0.2.1 port 3868: ECONNREFUSED', LATENCY],
     ['gets no answer', false, 'cannot connect to 192.0.2.1 port 3868: no answer', 5_000],
-  ])('reports the reason when it %s, and is repeated later', (_what, isRefused, reason, at) => {
+  ])('reports the reason when it %s, and is made again later', (_what, isRefused, reason, at) => {
     const world = new World();
     const server = world.add(FIRST, [{ host: CLIENT, from: ['192.0.2.0/24'] }]);
     const client = world.add(CLIENT, [{ host: FIRST, address: server.address }]);
@@ -357,7 +357,7 @@ describe('an exception in the machine of a peer', () => {
     expect(states(client)).toEqual([`${FIRST} I-Open`, `${SECOND} I-Open`]);
   });
 
-  it('is not retried at once when it happens at a tick', () => {
+  it('postpones the next tick by a second when it happens at a tick', () => {
     const { world, client } = connected();
     world.run(20_000);
     const due = client.machine.deadline ?? 0;

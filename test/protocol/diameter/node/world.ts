@@ -58,7 +58,7 @@ export class WorldNode {
   readonly address: string;
   machine: NodeMachine;
   isUp = true;
-  /** Whether it neither sends nor receives, with its connections still open. */
+  /** Whether the node neither sends nor receives, although its connections are open. */
   hangs = false;
   serves: Serves;
   readonly events: NodeEvent[] = [];

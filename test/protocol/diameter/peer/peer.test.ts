@@ -24,7 +24,7 @@ import { type Content, Grammarian } from '../../../../src/protocol/diameter/wire
 const grammarian = new Grammarian(new Dictionary());
 const ADDRESS = new Uint8Array(16).fill(1);
 const TIMEOUT = 10_000;
-/** Placeholder: an answer with this Hop-by-Hop Identifier gets the one of the last request of its command. */
+/** Placeholder for the Hop-by-Hop Identifier of an answer: that of the last request of its command. */
 const ASKED = 7;
 /** Name of this node. The greater name wins an election. */
 const OURS = 'mmm.example';

@@ -106,7 +106,7 @@ describe('the move of a session to a new address', () => {
     const asked = pac.last;
     pac.now += MOVE_INTERVAL;
     goTo(pac, C);
-    // To C: the answer to the PaC, and the request that was sent to B before.
+    // The PAA now sends to C: the answer to the PaC, and the request that it sent to B before.
     expect(ping(pac)).toEqual(['PNA[P]', 'PNR[P]']);
     goTo(pac, B);
     pac.now += 1;
@@ -292,7 +292,7 @@ describe('half-open sessions', () => {
     const limits = { pciPerAddress: 1000, pciPerNetwork: 100_000, pciInAll: 100_000, halfOpenPerAddress: 4 };
     const crowd = (more: { halfOpenPerNetwork: number; halfOpen: number; sessions: number }) => {
       const first = new ForeignPac({ limits: { ...limits, ...more } });
-      /** Starts a session. `said` is its last event; the PaC answers the first PAR if `answers`. */
+      /** Starts a session and returns its last event. The PaC answers the first PAR if `answers` is true. */
       const begin = (address: string, answers: boolean, now = 0, port = 716) => {
         const pac = new ForeignPac({}, first.paa);
         pac.now = now;
@@ -345,7 +345,7 @@ describe('half-open sessions', () => {
       expect(begin('192.0.2.1', true, STALLED_AFTER, 7).said).toBe('eapStart');
     });
 
-    it('do not count when the network to evict from is chosen', () => {
+    it('do not count when the PAA selects the network from which it evicts', () => {
       const { paa, begin } = crowd({ halfOpenPerNetwork: 20, halfOpen: 30, sessions: 1000 });
       for (let n = 1; n <= 19; n += 1) begin(`192.0.2.${n}`, true);
       const fresh = begin('192.0.2.20', false).pac;

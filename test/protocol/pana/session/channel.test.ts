@@ -100,7 +100,7 @@ describe('Channel.dropPrevious and Channel.destroy', () => {
 describe('a message that would be longer than the largest', () => {
   const LONG: Draft = { ...PING, avps: [makeAvp('EAP-Payload', new Uint8Array(MAX_MESSAGE))] };
 
-  it('is no request: nothing changes, and the key that it would have activated is wiped', () => {
+  it('is not sent as a request: nothing changes, and the key that it would have activated is wiped', () => {
     const channel = channelOf();
     const protect = keyOf(1);
     expect(channel.request({ ...LONG, protect }, 0)).toBe('too-long');
@@ -108,7 +108,7 @@ describe('a message that would be longer than the largest', () => {
     expect(decodePana(only(channel.request(PING, 0))).sequence).toBe(100);
   });
 
-  it('is no answer: the request is still to be answered', () => {
+  it('is not sent as an answer: the request stays unanswered', () => {
     const channel = channelOf();
     const octets = only(new Channel(new Drbg(new Uint8Array(32)), REQUEST_DEFAULTS, 7, 50).request(PING, 0));
     channel.accept(decodePana(octets), octets);

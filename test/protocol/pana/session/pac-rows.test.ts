@@ -94,7 +94,7 @@ describe('the PaC in INITIAL', () => {
     expect(new ForeignPaa({ offer }).start().take()).toEqual(['PCI', 'dropped no-algorithm']);
   });
 
-  it('drops every other message and ignores other inputs', () => {
+  it('drops all other messages and ignores all other inputs', () => {
     const paa = new ForeignPaa().feed({ type: 'start' });
     paa.take();
     paa.request(PAR, 0, [makeAvp('EAP-Payload', EAP.request)]);

@@ -41,7 +41,7 @@ export type SimulationEvent =
 /** Delay of the good link, in milliseconds. */
 const GOOD_DELAY = 5;
 
-/** Time after which a closed PaC starts again, as pana-pac does. */
+/** Time until a closed PaC starts again, as in pana-pac. */
 const RESTART_AFTER = 2_000;
 
 const LIFETIME = 300_000;
@@ -209,12 +209,12 @@ export class Simulation {
         break;
       case 'move':
         this.#place = { ...this.#place, port: 50_000 + Math.floor(this.#random() * 1000) };
-        // As pana-pac does: it sends a protected message from the new address, or starts again if it has no key.
+        // As in pana-pac: the PaC sends a protected message from the new address, or starts again if it has no key.
         if (this.pac.protected) this.#toPac({ type: 'moved' });
         else this.#restartPac();
         break;
       case 'pac-restart':
-        // The old PaC disappears without a message.
+        // The old PaC disappears without sending a message.
         if (this.#random() < 0.5) this.#place = { ...this.#place, port: 50_000 + Math.floor(this.#random() * 1000) };
         this.#restartPac();
         break;
@@ -265,7 +265,7 @@ export class Simulation {
   #deliver({ to, octets, from }: Flying): void {
     const message = decodePana(octets);
     if (to === 'pac' && placeOf(from) !== placeOf(this.#place)) {
-      this.#note(`<x- ${messageName(message).rfc} ${message.sequence} to where it was`);
+      this.#note(`<x- ${messageName(message).rfc} ${message.sequence} to the old address`);
       return;
     }
     this.#note(`${to === 'paa' ? '-->' : '<--'} ${messageName(message).rfc} ${message.sequence}`);

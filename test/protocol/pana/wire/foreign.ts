@@ -57,7 +57,7 @@ export function sentOf(octets: Uint8Array): Sent {
   return { name: messageName(message).rfc, octets, message, values };
 }
 
-/** One end written by hand. The test chooses its sequence numbers, nonces and keys. */
+/** One end whose messages the test writes by hand, with any sequence numbers, nonces and keys. */
 abstract class Foreign<I, O extends { readonly type: string }> {
   now = 0;
   #msk: Uint8Array = MSK;
@@ -92,7 +92,7 @@ abstract class Foreign<I, O extends { readonly type: string }> {
     return this;
   }
 
-  /** Ticks at each deadline until `until`, which becomes now. */
+  /** Ticks at each deadline up to `until`, which then is the current time. */
   until(until: number, tick: I): this {
     for (let at = this.deadline; at !== undefined && at <= until; at = this.deadline) {
       this.now = Math.max(this.now, at);
@@ -174,7 +174,7 @@ interface PacOptions {
   readonly offer?: readonly PanaAvp[];
 }
 
-/** A PAA written by hand against the PaC of this project. */
+/** A PAA whose messages the test writes by hand, against the PaC of this project. */
 export class ForeignPaa extends Foreign<PacInput, PacOutput> {
   readonly pac: PacSession;
   readonly #offer: readonly PanaAvp[];
@@ -270,7 +270,7 @@ export class ForeignPaa extends Foreign<PacInput, PacOutput> {
 
 const FROM: PacEndpoint = { address: '2001:db8:a::77', port: 40_000, local: '2001:db8:a::1' };
 
-/** A PaC written by hand against the PAA of this project. */
+/** A PaC whose messages the test writes by hand, against the PAA of this project. */
 export class ForeignPac extends Foreign<PaaInput, PaaOutput> {
   readonly paa: Paa;
   from: PacEndpoint = FROM;

@@ -34,7 +34,7 @@ function revocation(pems: readonly string[], policy: Partial<RevocationPolicy> =
   return new Revocation(lists, { ...REFUSE, ...policy });
 }
 
-/** Why the path is refused; undefined: it is good. */
+/** Why Revocation refuses the path; undefined: it accepts the path. */
 const judge = (pems: readonly string[], policy: Partial<RevocationPolicy> = {}, of = path) =>
   revocation(pems, policy).judge(of, Date.now())?.reason;
 
@@ -43,14 +43,14 @@ async function both(ofRoot: CrlParts = {}, ofIssuing: CrlParts = {}): Promise<st
   return [await root.crl(ofRoot), await issuing.crl(ofIssuing)];
 }
 
-describe('Revocation of a path', () => {
-  it('accepts it with the CRLs of all its issuers in any order', async () => {
+describe('Revocation', () => {
+  it('accepts a path with the CRLs of all its issuers in any order', async () => {
     const lists = await both();
     expect(judge(lists)).toBeUndefined();
     expect(judge(lists.toReversed())).toBeUndefined();
   });
 
-  it('refuses it if a CRL lists its leaf or intermediate CA', async () => {
+  it('refuses a path if a CRL lists its leaf or intermediate CA', async () => {
     for (const ignore of [{}, { expired: 'ignore', missing: 'ignore' } as const]) {
       expect(judge(await both({}, { serials: [LEAF] }), ignore)).toBe('revoked');
       expect(judge((await both({}, { serials: [LEAF] })).toReversed(), ignore)).toBe('revoked');
@@ -71,7 +71,7 @@ describe('Revocation of a path', () => {
     expect(judge(await both({ serials: [serial] }))).toBeUndefined();
   });
 
-  it('requires a CRL of each issuer unless missing CRLs are ignored', async () => {
+  it('requires a CRL of each issuer in a path unless missing CRLs are ignored', async () => {
     const [ofRoot = '', ofIssuing = ''] = await both();
     for (const lists of [[ofRoot], [ofIssuing]]) {
       expect(judge(lists)).toBe('crl');
@@ -90,7 +90,7 @@ describe('Revocation of a path', () => {
     expect(judge(early, { expired: 'ignore' })).toBeUndefined();
   });
 
-  it('refuses it at the exact end of a CRL', async () => {
+  it('refuses a path at the exact end of a CRL', async () => {
     const end = Math.ceil(Date.now() / 1000) * 1000 + 60_000;
     const lists = revocation(await both({ nextUpdate: end }));
     expect(lists.judge(path, end - 1)).toBeUndefined();
@@ -106,7 +106,7 @@ describe('Revocation of a path', () => {
   });
 });
 
-describe('Of two CRLs of an issuer, Revocation', () => {
+describe('Revocation with two CRLs of one issuer', () => {
   const NOW = Math.floor(Date.now() / 1000) * 1000;
   const revoking = { serials: [LEAF] };
 
@@ -124,7 +124,7 @@ describe('Of two CRLs of an issuer, Revocation', () => {
     expect(judge([rootCrl, ...takesBack.toReversed()])).toBeUndefined();
   });
 
-  it('uses both if neither is newer', async () => {
+  it('uses both CRLs if neither is newer', async () => {
     const lists = [
       await issuing.crl({ number: 2, thisUpdate: NOW }),
       await issuing.crl({ number: 2, ...revoking, thisUpdate: NOW }),
@@ -132,7 +132,7 @@ describe('Of two CRLs of an issuer, Revocation', () => {
     for (const pair of [lists, lists.toReversed()]) expect(judge([await root.crl(), ...pair])).toBe('revoked');
   });
 
-  it('ignores one from the future until its time', async () => {
+  it('ignores a CRL from the future until its time', async () => {
     const lists = [
       await root.crl(),
       await issuing.crl({ number: 1 }),
@@ -142,7 +142,7 @@ describe('Of two CRLs of an issuer, Revocation', () => {
     expect(revocation(lists).judge(path, NOW + DAY / 2)?.reason).toBe('revoked');
   });
 
-  it('uses the one that the issuer signed', async () => {
+  it('uses the CRL that the issuer has signed', async () => {
     const forger = await root.sub('issuing', { key: newKey() });
     const forged = await forger.crl({ number: 9, withoutKeyId: true });
     expect(judge([...(await both({}, { number: 1, ...revoking })), forged])).toBe('revoked');
