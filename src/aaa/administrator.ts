@@ -311,7 +311,7 @@ export class Administrator {
   #ended(session: Session, over: boolean): void {
     const { duty: mark } = session;
     if (mark === undefined) return;
-    const duty = { subject: subjectOfSession(session), mark, over, told: undefined };
+    const duty = { subject: subjectOfSession(session), mark, over, notified: undefined };
     this.#parts.record({ type: 'dutyEnded', duty });
   }
 

@@ -62,7 +62,7 @@ export class HomeAgentHooks {
     if (mark === undefined) return (await this.#runner.run({ ...job, variables })).ok;
     const duty = { subject: subjectOfLease(lease), mark };
     this.#record({ type: 'dutyBegun', duty });
-    const told = { event: event === 'down' ? ('down' as const) : ('up' as const), lease: plain };
+    const notified = { event: event === 'down' ? ('down' as const) : ('up' as const), lease: plain };
     const state = { isLost: false };
     this.#jobs.set(mark, state);
     const say = () => (state.isLost ? undefined : { variables });
@@ -73,7 +73,7 @@ export class HomeAgentHooks {
           firstResult: ({ ok }) => resolve(ok),
           done: ({ tries, isFinal }) => {
             this.#jobs.delete(mark);
-            const ended = { ...duty, over: isFinal, told: tries > 0 ? told : undefined };
+            const ended = { ...duty, over: isFinal, notified: tries > 0 ? notified : undefined };
             this.#record({ type: 'dutyEnded', duty: ended });
           },
         },

@@ -6,11 +6,11 @@ import { Grammarian, isViolation, type Violation } from '../protocol/diameter/wi
 import type {
   Demand,
   DemandAnswer,
+  DemandOutcome,
   HomeAnswer,
   HomeInput,
   HomeOutput,
   Token,
-  Told,
 } from '../protocol/home/alphabet.js';
 import { DiameterAccess } from '../protocol/home/diameter/access.js';
 import type { HomeEvent } from '../protocol/home/events.js';
@@ -73,7 +73,7 @@ export class HomeServer {
   readonly #report: (event: HomeEvent) => void;
   /** Unanswered requests. */
   readonly #requests = new Map<Token, DiameterMessage>();
-  readonly #tellings = new Map<Token, SentDemand>();
+  readonly #demands = new Map<Token, SentDemand>();
   readonly #waiting = new Map<Token, Waiting>();
   #last = 0;
 
@@ -218,9 +218,9 @@ export class HomeServer {
       case 'hook':
         void this.#guard.settle('hook', this.#runHook(output));
         break;
-      case 'tell': {
+      case 'sendDemand': {
         const { token, demand, session } = output;
-        this.#tellings.set(token, { demand, session });
+        this.#demands.set(token, { demand, session });
         const message = this.#access.demand(demand, session);
         this.node.feed({ type: 'request', token, message, target: {}, timeout: this.#options.diameter.timeout });
         break;
@@ -243,9 +243,9 @@ export class HomeServer {
   #faulted(error: unknown, input: string, output: HomeOutput | undefined): void {
     this.#guard.fault(input === 'tick' ? 'timer' : 'diameter', error);
     if (output?.type === 'answer') this.node.feed({ type: 'unserved', token: output.token });
-    if (output?.type === 'tell') {
-      this.#tellings.delete(output.token);
-      this.#driver.feed({ type: 'told', token: output.token, told: { failure: 'internal error' } });
+    if (output?.type === 'sendDemand') {
+      this.#demands.delete(output.token);
+      this.#driver.feed({ type: 'demandAnswered', token: output.token, outcome: { failure: 'internal error' } });
     }
   }
 
@@ -277,7 +277,7 @@ export class HomeServer {
     }
   }
 
-  #done(token: Token, outcome: Told): void {
+  #done(token: Token, outcome: DemandOutcome): void {
     const waiting = this.#waiting.get(token);
     this.#waiting.delete(token);
     if ('failure' in outcome) waiting?.reject(new Error(outcome.failure));
@@ -292,10 +292,10 @@ export class HomeServer {
         this.#serve(output.token, output.peer, output.message);
         break;
       case 'answered':
-        this.#told(output.token, ({ session }) => this.#access.told(output.message, session));
+        this.#demandAnswered(output.token, ({ session }) => this.#access.demandOutcome(output.message, session));
         break;
       case 'failed':
-        this.#told(output.token, () => ({ failure: output.text }));
+        this.#demandAnswered(output.token, () => ({ failure: output.text }));
     }
   }
 
@@ -315,22 +315,22 @@ export class HomeServer {
     this.#driver.feed({ type: 'request', token, request: { ...read.request, connected } });
   }
 
-  #told(token: Token, read: (telling: SentDemand) => Told): void {
-    const telling = this.#tellings.get(token);
-    if (!telling) return;
-    this.#tellings.delete(token);
-    const told = read(telling);
-    const { demand, session } = telling;
-    if ('result' in told) {
+  #demandAnswered(token: Token, read: (sent: SentDemand) => DemandOutcome): void {
+    const sent = this.#demands.get(token);
+    if (!sent) return;
+    this.#demands.delete(token);
+    const outcome = read(sent);
+    const { demand, session } = sent;
+    if ('result' in outcome) {
       const fields = {
         message: demand === 'disconnect' ? 'ASR' : 'RAR',
         session: session.sessionId,
         nai: session.nai,
         peer: session.origin,
-        resultCode: told.result,
+        resultCode: outcome.result,
       };
       this.#parts.log.info(fields, 'request answered');
     }
-    this.#driver.feed({ type: 'told', token, told });
+    this.#driver.feed({ type: 'demandAnswered', token, outcome });
   }
 }

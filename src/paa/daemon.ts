@@ -252,7 +252,7 @@ export class PaaDaemon implements Service<PaaOptions> {
         this.#ep?.revoke(sessionText(output.sessionId));
         break;
       case 'homeAgent':
-        this.#homeAgent.tell(output);
+        this.#homeAgent.run(output);
         break;
       case 'leases':
         this.#leases.write(output.leases);

@@ -55,6 +55,6 @@ function inputOf(output: ApplicationOutput): NasInput {
     case 'failed':
       return { type: 'unreachable', token: output.token, reason: output.text };
     case 'serve':
-      return { type: 'serverAsks', token: output.token, message: output.message, peer: output.peer };
+      return { type: 'serverRequest', token: output.token, message: output.message, peer: output.peer };
   }
 }

@@ -3,7 +3,7 @@ import type { LocalHomeAgentConfig, LocalHomeAgentOutput } from '../protocol/nas
 import type { HookRunner } from '../runtime/hooks/runner.js';
 import type { LeaseFile } from './lease-file.js';
 
-type Told = Extract<LocalHomeAgentOutput, { type: 'homeAgent' }>;
+type HomeAgentEvent = Extract<LocalHomeAgentOutput, { type: 'homeAgent' }>;
 
 /** Runs the local home agent's hook as the NAS decides. */
 export class HomeAgentHook {
@@ -17,7 +17,7 @@ export class HomeAgentHook {
   }
 
   /** Runs the hook for one event and wipes the key. */
-  tell({ event, homeAgent, mnId, homeAddress, lifetime, psk }: Told): void {
+  run({ event, homeAgent, mnId, homeAddress, lifetime, psk }: HomeAgentEvent): void {
     if (this.#program !== undefined) {
       void this.#runner.run({
         program: this.#program,
@@ -46,7 +46,7 @@ export class HomeAgentHook {
   async takeDownLeftovers(homeAgent: LocalHomeAgentConfig | undefined, leases: LeaseFile): Promise<void> {
     if (!homeAgent) return;
     for (const lease of await leases.read()) {
-      this.tell({ type: 'homeAgent', event: 'down', homeAgent, lifetime: undefined, psk: undefined, ...lease });
+      this.run({ type: 'homeAgent', event: 'down', homeAgent, lifetime: undefined, psk: undefined, ...lease });
     }
   }
 }

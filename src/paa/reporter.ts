@@ -14,7 +14,7 @@ const PLACES: Readonly<Record<NasInput['type'], FaultPlace>> = {
   tick: 'timer',
   answer: 'diameter',
   unreachable: 'diameter',
-  serverAsks: 'diameter',
+  serverRequest: 'diameter',
   permitted: 'hook',
   invite: 'control',
   command: 'control',

@@ -189,10 +189,10 @@ export class Attempt {
     const audience = this.#audience;
     this.#audience = { name: 'nobody' };
     const closed = { type: 'closed', cause: 'fault', heard: this.#session.heard } as const;
-    this.#tools.guard.run(where, () => this.#tell(closed, audience));
+    this.#tools.guard.run(where, () => this.#report(closed, audience));
   }
 
-  #tell(event: AttemptEvent, audience = this.#audience): void {
+  #report(event: AttemptEvent, audience = this.#audience): void {
     if (audience.name === 'owner') this.#onEvent(event);
     else if (audience.name === 'retirement' && event.type === 'closed') audience.onClosed();
   }
@@ -220,15 +220,15 @@ export class Attempt {
         break;
       case 'authorized':
         this.authorized = { event: output, at: surroundings.host.monotonic() };
-        this.#tell(output);
+        this.#report(output);
         this.forgetKeys();
         break;
       case 'silent':
       case 'heard':
-        this.#tell(output);
+        this.#report(output);
         break;
       case 'closed':
-        this.#tell({ type: 'closed', cause: output.cause, heard: this.#session.heard });
+        this.#report({ type: 'closed', cause: output.cause, heard: this.#session.heard });
     }
   }
 

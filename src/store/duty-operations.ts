@@ -80,20 +80,24 @@ async function remove(db: Db, ended: readonly EndedDuty[]): Promise<void> {
  */
 async function repair(
   db: Db,
-  { subject, mark, told }: EndedDuty,
+  { subject, mark, notified }: EndedDuty,
   before: ReadonlySet<string>,
   context: Context,
 ): Promise<void> {
-  if (!told) return;
+  if (!notified) return;
   const [, agent = '', hoa = '', nai = ''] = subject.split(' ');
   const byAddress = await leaseOn(db, agent, 'leases.hoa', hoa);
   const current = byAddress?.nai === nai ? byAddress : undefined;
   // Another `down` would change nothing, and two servers would run it in turn forever.
-  const isDone = told.event === 'down' && !current;
+  const isDone = notified.event === 'down' && !current;
   if (!isDone && !(await isOwn(db, subject, mark, before, context))) {
-    await writeDuty(db, current ? { event: 'up', lease: current } : { ...told, event: 'down' }, withNobody(context));
+    await writeDuty(
+      db,
+      current ? { event: 'up', lease: current } : { ...notified, event: 'down' },
+      withNobody(context),
+    );
   }
-  if (told.event === 'up') return;
+  if (notified.event === 'up') return;
   for (const lease of [byAddress, await leaseOn(db, agent, 'subscribers.nai', nai)]) {
     if (!lease) continue;
     const other = subjectOfLease(lease);

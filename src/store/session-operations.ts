@@ -30,7 +30,7 @@ export const sessionOperations = {
         readonly sessionId: string;
         readonly origin?: string | undefined;
         /** The PAA was not notified, so the duty to disconnect the session there is stored. */
-        readonly untold?: boolean | undefined;
+        readonly unconfirmed?: boolean | undefined;
         readonly now?: number;
       },
       context: Context,
@@ -42,8 +42,8 @@ export const sessionOperations = {
           return { known: false, foreign: row !== undefined, released: undefined };
         }
       }
-      const untold = given.untold ? await sessionOf(db, sessionId) : undefined;
-      if (untold) await writeDuty(db, { event: 'disconnect', session: untold }, context);
+      const unconfirmed = given.unconfirmed ? await sessionOf(db, sessionId) : undefined;
+      if (unconfirmed) await writeDuty(db, { event: 'disconnect', session: unconfirmed }, context);
       const gone = await deleteSession.change(db, { sessionId });
       const lease = await leaseOf.first(db, { sessionId });
       const released = lease && (await release(db, lease, now ?? context.now(), context));

@@ -209,8 +209,9 @@ describe('Administrator, sessions', () => {
 });
 
 describe('Administrator, duties to disconnect removed sessions', () => {
-  const begun: DutyInput = { type: 'dutyBegun', duty: { subject: 'session s', mark: '0a' } };
-  const ended = (over: boolean): DutyInput => ({ type: 'dutyEnded', duty: { ...begun.duty, over, told: undefined } });
+  const held = { subject: 'session s', mark: '0a' };
+  const begun: DutyInput = { type: 'dutyBegun', duty: held };
+  const ended = (over: boolean): DutyInput => ({ type: 'dutyEnded', duty: { ...held, over, notified: undefined } });
   const session = (sessionId: string): Session => ({
     ...{ sessionId, nai: 'mn@home.example', origin: `paa-of-${sessionId}`, originRealm: undefined, kind: undefined },
     ...{ homeAgent: undefined, homeAddress: undefined, serial: undefined, startedAt: 0, expiresAt: 1, duty: '0a' },

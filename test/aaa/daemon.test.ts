@@ -81,6 +81,6 @@ it('AaaDaemon leaves duties whose hook has not succeeded to other servers when i
   await backend.close();
   expect(reports.at(-1)).toMatchObject({
     ...{ leaving: true, held: [] },
-    ended: [{ mark: '0a', over: false, told: { event: 'down' } }],
+    ended: [{ mark: '0a', over: false, notified: { event: 'down' } }],
   });
 });

@@ -111,7 +111,7 @@ describe('HomeAgentHooks', () => {
     const begun = (mark: string): DutyInput => ({ type: 'dutyBegun', duty: { subject, mark } });
     const ended = (mark: string, over: boolean, event: 'up' | 'down' | undefined): DutyInput => ({
       type: 'dutyEnded',
-      duty: { subject, mark, over, told: event && { event, lease: LEASE } },
+      duty: { subject, mark, over, notified: event && { event, lease: LEASE } },
     });
 
     it('holds the duty until the hook succeeds', () => {

@@ -30,13 +30,13 @@ class Rig {
 
   /** Lets hooks succeed until none is left; returns their events, or the lines of a batch. */
   settle(): string[] {
-    const told: string[] = [];
+    const calls: string[] = [];
     for (this.host.advance(1); this.processes.running.length > 0; this.host.advance(1)) {
       const { call } = this.processes.only;
-      told.push(...(call.event === 'batch' ? (call.input ?? '').trim().split('\n') : [call.event]));
+      calls.push(...(call.event === 'batch' ? (call.input ?? '').trim().split('\n') : [call.event]));
       this.processes.only.end();
     }
-    return told;
+    return calls;
   }
 }
 

@@ -9,12 +9,12 @@ const LEASE = { nai: 'mn1@home.example', homeAddress: '2001:db8:1::99', homeAgen
 const SESSION = { sessionId: 's' } as Session;
 const NOTHING = { subjects: new Set<string>(), sessions: [SESSION] };
 
-const told = (event: string) => ({
+const program = (event: string) => ({
   ...{ machine: 'aaa1', program: 'ha', event, input: undefined, key: undefined },
   environment: { MIP6_HOA: LEASE.homeAddress, MIP6_MN_ID: LEASE.nai, MIP6_HA: homeAgent.address },
 });
 
-describe('What home agents have to be told', () => {
+describe('What home agents must be notified of', () => {
   let obligations: Obligations;
   const given = () =>
     obligations.committed({
@@ -31,9 +31,13 @@ describe('What home agents have to be told', () => {
 
   it('is forgotten if the store has no duty for it', () => {
     given();
-    expect(obligations.forgotten(NOTHING)).toEqual(['ha1 is not told up of 2001:db8:1::99 of mn1@home.example']);
+    expect(obligations.forgotten(NOTHING)).toEqual([
+      'ha1 was not notified of up of 2001:db8:1::99 of mn1@home.example',
+    ]);
     released();
-    expect(obligations.forgotten(NOTHING)).toEqual(['ha1 is not told down of 2001:db8:1::99 of mn1@home.example']);
+    expect(obligations.forgotten(NOTHING)).toEqual([
+      'ha1 was not notified of down of 2001:db8:1::99 of mn1@home.example',
+    ]);
   });
 
   it('is not forgotten if the store has a duty, if there is no session, or after a command without a server', () => {
@@ -45,14 +49,14 @@ describe('What home agents have to be told', () => {
     expect(obligations.forgotten(NOTHING)).toEqual([]);
   });
 
-  it('is done when the program has told it, and not by the program of the other event', () => {
+  it('is done when the program has notified it, and not by the program of the other event', () => {
     given();
-    obligations.program(told('down'));
+    obligations.program(program('down'));
     expect(obligations.forgotten(NOTHING)).toHaveLength(1);
-    obligations.program(told('refresh'));
+    obligations.program(program('refresh'));
     expect(obligations.forgotten(NOTHING)).toEqual([]);
     released();
-    obligations.program(told('down'));
+    obligations.program(program('down'));
     expect(obligations.forgotten(NOTHING)).toEqual([]);
   });
 

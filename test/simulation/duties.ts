@@ -5,7 +5,7 @@ import type { LogLine } from './machine.js';
 import type { ProgramRun } from './programs.js';
 import type { Committed } from './shared-store.js';
 
-/** What the home agent of a lease has to be told. */
+/** What the home agent of a lease must be notified of. */
 interface Obligation {
   readonly lease: Lease;
   readonly event: 'up' | 'down';
@@ -29,8 +29,8 @@ const RELEASED: Readonly<Record<string, (result: unknown) => readonly (Lease | u
 };
 
 /**
- * What follows from commits for home agents. Until a home agent was told of a lease, or of its end, the store has a duty for it:
- * the server that would tell it may be killed at any time. The model is built from results of the store and from programs.
+ * What follows from commits for home agents. Until a home agent was notified of a lease, or of its end, the store has a duty for it:
+ * the server that would notify it may be killed at any time. The model is built from results of the store and from programs.
  */
 export class Obligations {
   readonly #open = new Map<string, Obligation>();
@@ -43,7 +43,7 @@ export class Obligations {
     if (bootstrap.result === 'home') this.#oblige('up', bootstrap.lease);
   }
 
-  /** A server has tried to tell a home agent of the end of a lease as often as it does. */
+  /** A server has tried to notify a home agent of the end of a lease as often as it does. */
   logged({ message, fields }: LogLine): void {
     if (message !== 'hook failed' || fields.role !== 'ha' || fields.event !== 'down') return;
     if ((fields.try ?? 0) < (MAX_TRIES.down ?? 0)) return;
@@ -68,7 +68,7 @@ export class Obligations {
       )
       .map(
         ([, { lease, event }]) =>
-          `${lease.homeAgent.name} is not told ${event} of ${lease.homeAddress} of ${lease.nai}`,
+          `${lease.homeAgent.name} was not notified of ${event} of ${lease.homeAddress} of ${lease.nai}`,
       );
   }
 

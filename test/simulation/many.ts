@@ -28,12 +28,12 @@ const seeds = {
   fidelity: values.fidelity as Fidelity,
 };
 say(`${JSON.stringify(seeds)}, process ${process.pid}`);
-let told = 0;
+let reported = 0;
 const totals = await runSeeds(seeds, {
   onSeed: (seed, _result, so) => {
     const done = Math.floor(authentications(so) / PROGRESS);
-    if (done === told) return;
-    told = done;
+    if (done === reported) return;
+    reported = done;
     const memory = Math.round(process.memoryUsage().rss / 2 ** 20);
     say(`after seed ${seed}: ${authentications(so)} authentications, ${memory} MiB, ${summary(so).split('\n')[0]}`);
   },

@@ -50,6 +50,6 @@ export function recoveryTime(options: { readonly lifetime: number; readonly watc
   const node = nextTry + TIMES.progress + JITTER * TIMES.retry;
   const hook = LONGEST_RETRY + TIMES.hook + KILL_AFTER;
   const lease = lifetime + TIMES.grace + EXPIRY_INTERVAL + hook;
-  const told = TIMES.lifetimeGrace + (STR_RETRY * STR_TRIES * (STR_TRIES - 1)) / 2 + STR_TRIES * TIMES.request;
-  return Math.ceil(aaaRecovery(watchdog) + Math.max(node, lease, lifetime + told) + SETTLED_AFTER);
+  const termination = TIMES.lifetimeGrace + (STR_RETRY * STR_TRIES * (STR_TRIES - 1)) / 2 + STR_TRIES * TIMES.request;
+  return Math.ceil(aaaRecovery(watchdog) + Math.max(node, lease, lifetime + termination) + SETTLED_AFTER);
 }

@@ -35,7 +35,7 @@ export class SharedStore {
   readonly #scene: Scene;
   readonly #onCommit: (commit: Committed) => void;
   condition: StoreCondition = 'well';
-  /** Faults that a test causes in what is committed, and in what the caller is told. */
+  /** Faults that a test causes in what is committed, and in what is reported to the caller. */
   wrongCommit: (commit: Committed) => unknown = ({ result }) => result;
   wrongAnswer: (commit: Committed) => unknown = ({ result }) => result;
   /** The number of calls so far. */

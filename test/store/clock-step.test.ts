@@ -137,13 +137,13 @@ for (const { kind, runs, without, place } of DATABASES) {
       const [one, two, three] = [await start(), await start(), await start()];
       await userOf(one).addAgent(1);
       await given(one);
-      const told = () => servers.flatMap(({ steps }) => steps).sort((a, b) => b - a);
+      const reported = () => servers.flatMap(({ steps }) => steps).sort((a, b) => b - a);
       const expires = async () => (await one.run('showLease', { of: 'mn@home.example' })).expiresAt - world.wall;
       world.step(DAY);
       // SQLite connections of one thread cannot wait for each other.
       if (kind === 'PostgreSQL') await Promise.all(servers.map(({ keeper }) => keeper.look()));
       else for (const { keeper } of servers) await keeper.look();
-      expect(told()).toEqual([DAY]);
+      expect(reported()).toEqual([DAY]);
       expect(await expires()).toBe(HOUR);
       // A server that has not noticed the step uses the corrected time as soon as it writes.
       world.step(-HOUR);
@@ -153,7 +153,7 @@ for (const { kind, runs, without, place } of DATABASES) {
       expect((await one.run('showLease', { of: 'mn3@home.example' })).expiresAt).toBe(world.wall + HOUR);
       await one.keeper.look();
       await three.keeper.look();
-      expect(told()).toEqual([DAY, -HOUR]);
+      expect(reported()).toEqual([DAY, -HOUR]);
       expect(await expires()).toBe(HOUR);
       // So does a server that missed two steps.
       world.step(DAY);

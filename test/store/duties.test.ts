@@ -67,7 +67,7 @@ for (const { kind, without, places } of DATABASES) {
     const heldOf = (lease: Lease): HeldDuty => ({ subject: subjectOfLease(lease), mark: lease.duty ?? '' });
     const done = (lease: Lease, event: 'up' | 'down'): EndedDuty => {
       const { duty: _, ...plain } = lease;
-      return { ...heldOf(lease), over: true, told: { event, lease: plain } };
+      return { ...heldOf(lease), over: true, notified: { event, lease: plain } };
     };
 
     async function given(sessionId = 's1'): Promise<Lease> {
@@ -304,16 +304,16 @@ for (const { kind, without, places } of DATABASES) {
       ]);
       const [duty] = taken;
       const mark = duty?.event === 'disconnect' ? (duty.session.duty ?? '') : '';
-      await look([], [{ subject: 'session s1', mark, over: true, told: undefined }]);
+      await look([], [{ subject: 'session s1', mark, over: true, notified: undefined }]);
       expect(await count()).toBe(0);
     });
 
-    it('to disconnect a session are created when it ends and its PAA was not told, and removed when it returns', async () => {
+    it('to disconnect a session are created when it ends and its PAA was not notified, and removed when it returns', async () => {
       await given();
       await store.run('endSession', { sessionId: 's1' });
       expect((await look()).taken).toEqual([]);
       await given();
-      await store.run('endSession', { sessionId: 's1', untold: true });
+      await store.run('endSession', { sessionId: 's1', unconfirmed: true });
       become({ ...HOOKS, run: 2, hooks: false });
       expect((await look()).taken).toMatchObject([{ event: 'disconnect', session: { sessionId: 's1' } }]);
       await given();

@@ -86,13 +86,13 @@ describe('StoreClock', () => {
           const reading = { wall: wall + took * part, before: monotonic, after: monotonic + took };
           monotonic += took;
           wall += took;
-          const told = clock.look(reading);
-          if (step === 0) expect(told).toBe(0);
+          const found = clock.look(reading);
+          if (step === 0) expect(found).toBe(0);
           // The error of this reading and of the one before.
-          else expect(Math.abs(told - step)).toBeLessThanOrEqual(TOLERANCE);
-          if (told !== 0) clock.set(reading);
+          else expect(Math.abs(found - step)).toBeLessThanOrEqual(TOLERANCE);
+          if (found !== 0) clock.set(reading);
           expect(Math.abs(clock.at(monotonic) - wall)).toBeLessThanOrEqual(TOLERANCE);
-          last = told === 0 ? now : clock.now(monotonic);
+          last = found === 0 ? now : clock.now(monotonic);
         }
       }),
       { numRuns: 500 },

@@ -93,9 +93,9 @@ async function stage(
   let more = 0;
   let chunk: ImportRow[] = [];
   const found = (list: readonly ImportProblem[]) => {
-    const told = list.slice(0, SHOWN - problems.length);
-    problems.push(...told);
-    more += list.length - told.length;
+    const shown = list.slice(0, SHOWN - problems.length);
+    problems.push(...shown);
+    more += list.length - shown.length;
   };
   const flush = async () => {
     if (chunk.length === 0) return;
@@ -118,13 +118,13 @@ async function stage(
 }
 
 function explain(file: string, problems: readonly ImportProblem[], more: number): string {
-  const told = problems
+  const shown = problems
     .toSorted((a, b) => a.line - b.line)
     .slice(0, SHOWN)
     .map(({ line, problem }) => `${file}:${line}: ${visible(problem)}`);
-  const untold = more + Math.max(0, problems.length - SHOWN);
-  const rest = untold > 0 ? [`and ${untold} more`] : [];
-  return ['nothing was imported:', ...told, ...rest].join('\n');
+  const hidden = more + Math.max(0, problems.length - SHOWN);
+  const rest = hidden > 0 ? [`and ${hidden} more`] : [];
+  return ['nothing was imported:', ...shown, ...rest].join('\n');
 }
 
 function count(subscribers: number): string {

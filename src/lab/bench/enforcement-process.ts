@@ -80,12 +80,12 @@ async function measure(clients: number, stateDir: string): Promise<EnforcementFi
   };
   const start = () => worked([runner.run(job('start', 'ep', {}))]);
   const everybody = Array.from({ length: clients }, (_, n) => n);
-  const all = async (tell: (given: HookJob) => Promise<HookOutcome>) => {
+  const all = async (run: (given: HookJob) => Promise<HookOutcome>) => {
     await start();
-    for (let n = 0; n < WARM_UP; n += 1) await worked([tell(permit(n))]);
+    for (let n = 0; n < WARM_UP; n += 1) await worked([run(permit(n))]);
     await start();
     const began = performance.now();
-    await worked(everybody.map((n) => tell(permit(n))));
+    await worked(everybody.map((n) => run(permit(n))));
     const milliseconds = performance.now() - began;
     if (!(await isIn(clients - 1))) throw new Error('a client was not permitted');
     return milliseconds;

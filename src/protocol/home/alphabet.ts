@@ -169,8 +169,8 @@ export interface HomeOperations {
   readonly originOfSession: readonly [given: { readonly sessionId: string }, result: string | undefined];
   readonly bootstrap: readonly [given: BootstrapRequest, result: BootstrapResult];
   readonly endSession: readonly [
-    /** `untold`: its NAS was not notified, so the commit stores the duty to disconnect the session there. */
-    given: { readonly sessionId: string; readonly origin?: string | undefined; readonly untold?: boolean },
+    /** `unconfirmed`: its NAS has not confirmed the end, so the commit stores the duty to disconnect the session there. */
+    given: { readonly sessionId: string; readonly origin?: string | undefined; readonly unconfirmed?: boolean },
     result: { readonly known: boolean; readonly foreign?: boolean; readonly released: Lease | undefined },
   ];
   readonly endSessionsOf: readonly [
@@ -218,7 +218,7 @@ export interface DemandAnswer {
 }
 
 /** The answer of the NAS, or why there is none. */
-export type Told = DemandAnswer | { readonly failure: string };
+export type DemandOutcome = DemandAnswer | { readonly failure: string };
 
 /** The key of a lease. The receiver wipes `psk`. */
 export interface LeaseKey {
@@ -250,8 +250,8 @@ export type HomeInput =
   | { readonly type: 'demand'; readonly token: Token; readonly demand: Demand; readonly session: Session }
   /** End a session in the store, whatever the state of its NAS. Answered by `done`. */
   | { readonly type: 'end'; readonly token: Token; readonly session: Session; readonly reason: string }
-  /** Answers `tell`. */
-  | { readonly type: 'told'; readonly token: Token; readonly told: Told }
+  /** Answers `sendDemand`. */
+  | { readonly type: 'demandAnswered'; readonly token: Token; readonly outcome: DemandOutcome }
   /** Subscribers have changed: discard remembered authentications. */
   | { readonly type: 'forget' }
   /** The server stops: close all conversations. */
@@ -275,8 +275,8 @@ export type HomeOutput =
       readonly lease: Lease;
       readonly key: LeaseKey | undefined;
     }
-  | { readonly type: 'tell'; readonly token: Token; readonly demand: Demand; readonly session: Session }
-  | { readonly type: 'done'; readonly token: Token; readonly outcome: Told }
+  | { readonly type: 'sendDemand'; readonly token: Token; readonly demand: Demand; readonly session: Session }
+  | { readonly type: 'done'; readonly token: Token; readonly outcome: DemandOutcome }
   /** Discard cached answers that hold keys of this session, or of all sessions of this NAS. */
   | { readonly type: 'forgetKeys'; readonly sessionId: string }
   | { readonly type: 'forgetKeysOf'; readonly origin: string }

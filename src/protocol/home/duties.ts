@@ -27,7 +27,7 @@ export interface EndedDuty extends HeldDuty {
   /** Whether the duty is done or given up. Otherwise another server takes it when its term has passed. */
   readonly over: boolean;
   /** The last event for which the home agent's hook was run; undefined: it was not run. */
-  readonly told: { readonly event: 'up' | 'down'; readonly lease: Lease } | undefined;
+  readonly notified: { readonly event: 'up' | 'down'; readonly lease: Lease } | undefined;
 }
 
 /** Reports on the work on duties, for Upkeep. */

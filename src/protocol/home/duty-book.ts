@@ -9,7 +9,7 @@ export class DutyBook {
   readonly #held = new Map<string, string>();
   #ended: readonly EndedDuty[] = [];
   /** The report that the store is processing. */
-  #telling: { readonly held: ReadonlyMap<string, string>; readonly ended: number } | undefined;
+  #report: { readonly held: ReadonlyMap<string, string>; readonly ended: number } | undefined;
   #lookAt = Number.NEGATIVE_INFINITY;
   #isUsed = false;
 
@@ -24,21 +24,21 @@ export class DutyBook {
   }
 
   end(duty: EndedDuty): void {
-    const { subject, mark, over, told } = duty;
+    const { subject, mark, over, notified } = duty;
     if (this.#held.get(subject) === mark) this.#held.delete(subject);
-    if (over || told) this.#ended = [...this.#ended, duty];
+    if (over || notified) this.#ended = [...this.#ended, duty];
   }
 
   /** Whether a report to the store is due. */
   isDue(now: number): boolean {
-    if (this.#telling) return false;
+    if (this.#report) return false;
     return this.#held.size > 0 || this.#ended.length > 0 || now >= this.#lookAt;
   }
 
-  /** The next report to the store. Answered by `told` or `failed`. */
-  tell(): DutyOperation[0] {
+  /** The next report to the store. Completed by `reported` or `failed`. */
+  report(): DutyOperation[0] {
     const held = new Map(this.#held);
-    this.#telling = { held, ended: this.#ended.length };
+    this.#report = { held, ended: this.#ended.length };
     return {
       held: [...held].map(([subject, mark]) => ({ subject, mark })),
       ended: this.#ended,
@@ -49,9 +49,9 @@ export class DutyBook {
   }
 
   /** Returns the marks of the duties that must no longer be done. */
-  told({ lost, taken }: DutyOperation[1], now: number): string[] {
-    const { held, ended } = this.#telling ?? { held: new Map<string, string>(), ended: 0 };
-    this.#telling = undefined;
+  reported({ lost, taken }: DutyOperation[1], now: number): string[] {
+    const { held, ended } = this.#report ?? { held: new Map<string, string>(), ended: 0 };
+    this.#report = undefined;
     this.#ended = this.#ended.slice(ended);
     const asksNas = taken.some(({ event }) => event !== 'down');
     // There may be further batches.
@@ -64,6 +64,6 @@ export class DutyBook {
   }
 
   failed(): void {
-    this.#telling = undefined;
+    this.#report = undefined;
   }
 }

@@ -139,9 +139,9 @@ export class Home {
         this.#serve('done', input.token);
         this.#sessions.end(input);
         break;
-      case 'told':
+      case 'demandAnswered':
         this.#serve('done', this.#sessions.demandOf(input.token));
-        this.#sessions.told(input.token, input.told);
+        this.#sessions.answered(input.token, input.outcome);
         break;
       case 'forget':
         this.#authorization.forget();

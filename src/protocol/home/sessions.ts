@@ -1,5 +1,5 @@
 import type { Admission } from './admission.js';
-import type { Demand, HomeAnswer, HomeInput, Stored, TerminationRequest, Token, Told } from './alphabet.js';
+import type { Demand, DemandOutcome, HomeAnswer, HomeInput, Stored, TerminationRequest, Token } from './alphabet.js';
 import type { Lease, Session } from './records.js';
 import { reasonOf, type StepContext } from './step-context.js';
 
@@ -10,13 +10,13 @@ interface Replacement {
 }
 
 /** The reason for a request to a NAS: an operator's demand, or a newer session of the subscriber. */
-type Telling =
+type SentDemand =
   | { readonly by: 'demand'; readonly token: Token; readonly demand: Demand; readonly session: Session }
   | { readonly by: 'replacement'; readonly session: Session; readonly replacement: Replacement };
 
 /** What to do when the session has ended in the store: complete the demand, or end the next older session. */
 type Ending =
-  | { readonly next: 'done'; readonly token: Token; readonly outcome: Told }
+  | { readonly next: 'done'; readonly token: Token; readonly outcome: DemandOutcome }
   | { readonly next: 'session'; readonly replacement: Replacement };
 
 export type SessionQuestion =
@@ -30,7 +30,7 @@ export type SessionQuestion =
  */
 export class Sessions {
   readonly #context: StepContext<SessionQuestion>;
-  readonly #told = new Map<Token, Telling>();
+  readonly #sent = new Map<Token, SentDemand>();
   /** Its `ended` is called for each session that ends. */
   readonly #admission: Pick<Admission, 'ended'>;
 
@@ -67,7 +67,7 @@ export class Sessions {
 
   /** Handles a demand from an operator or from a change of the configuration. */
   demand({ token, demand, session }: Extract<HomeInput, { type: 'demand' }>): void {
-    this.#tell(demand, { by: 'demand', token, demand, session });
+    this.#send(demand, { by: 'demand', token, demand, session });
   }
 
   end({ token, session, reason }: Extract<HomeInput, { type: 'end' }>): void {
@@ -82,27 +82,27 @@ export class Sessions {
     this.#context.ask({ operation: 'listSessions', given: { of: nai, paa: origin } }, { of: 'older', nai, sessionId });
   }
 
-  /** The demand that the answer to this `tell` completes; undefined: none. */
+  /** The demand that the answer to this `sendDemand` completes; undefined: none. */
   demandOf(token: Token): Token | undefined {
-    const telling = this.#told.get(token);
-    return telling?.by === 'demand' ? telling.token : undefined;
+    const sent = this.#sent.get(token);
+    return sent?.by === 'demand' ? sent.token : undefined;
   }
 
-  told(token: Token, told: Told): void {
-    const telling = this.#told.get(token);
-    if (!telling) return;
-    this.#told.delete(token);
-    const isGone = 'unknown' in told && told.unknown;
-    const { session } = telling;
-    if (telling.by === 'demand') {
-      const ending: Ending = { next: 'done', token: telling.token, outcome: told };
+  answered(token: Token, outcome: DemandOutcome): void {
+    const sent = this.#sent.get(token);
+    if (!sent) return;
+    this.#sent.delete(token);
+    const isGone = 'unknown' in outcome && outcome.unknown;
+    const { session } = sent;
+    if (sent.by === 'demand') {
+      const ending: Ending = { next: 'done', token: sent.token, outcome };
       if (isGone) this.#end(session, 'unknown to its PAA', ending);
       else this.#done(ending);
       return;
     }
-    const ending: Ending = { next: 'session', replacement: telling.replacement };
+    const ending: Ending = { next: 'session', replacement: sent.replacement };
     if (isGone) this.#end(session, 'unknown to its PAA', ending);
-    else if ('failure' in told || told.refused) this.#end(session, 'replaced', ending, true);
+    else if ('failure' in outcome || outcome.refused) this.#end(session, 'replaced', ending, true);
     else this.#done(ending);
   }
 
@@ -125,21 +125,21 @@ export class Sessions {
 
   #next(replacement: Replacement): void {
     const session = replacement.rest.shift();
-    if (session) this.#tell('disconnect', { by: 'replacement', session, replacement });
+    if (session) this.#send('disconnect', { by: 'replacement', session, replacement });
   }
 
-  #tell(demand: Demand, telling: Telling): void {
+  #send(demand: Demand, sent: SentDemand): void {
     const token = this.#context.token();
-    this.#told.set(token, telling);
-    this.#context.put({ type: 'tell', token, demand, session: telling.session });
+    this.#sent.set(token, sent);
+    this.#context.put({ type: 'sendDemand', token, demand, session: sent.session });
   }
 
-  /** Ends a session in the store. `untold`: its NAS was not notified. */
-  #end({ sessionId }: Session, reason: string, ending: Ending, untold = false): void {
+  /** Ends a session in the store. `unconfirmed`: its NAS has not confirmed the end. */
+  #end({ sessionId }: Session, reason: string, ending: Ending, unconfirmed = false): void {
     this.#admission.ended(sessionId);
     this.#context.put({ type: 'forgetKeys', sessionId });
     this.#context.ask(
-      { operation: 'endSession', given: { sessionId, ...(untold ? { untold } : {}) } },
+      { operation: 'endSession', given: { sessionId, ...(unconfirmed ? { unconfirmed } : {}) } },
       { of: 'ending', reason, ending },
     );
   }

@@ -118,7 +118,7 @@ export class Upkeep {
         return [];
       case 'leave': {
         if (!this.#duties.isUsed) return [{ type: 'left' }];
-        const given = { ...this.#duties.tell(), leaving: true };
+        const given = { ...this.#duties.report(), leaving: true };
         return [this.#ask('leave', { operation: 'duties', given })];
       }
       case 'tick': {
@@ -142,7 +142,7 @@ export class Upkeep {
   }
 
   #askForDuties(task: 'duties' | 'firstDuties'): UpkeepOutput {
-    return this.#ask(task, { operation: 'duties', given: this.#duties.tell() });
+    return this.#ask(task, { operation: 'duties', given: this.#duties.report() });
   }
 
   #forget(): UpkeepOutput {
@@ -194,7 +194,7 @@ export class Upkeep {
       return [];
     }
     return [
-      ...this.#duties.told(stored.result, now).map((mark) => ({ type: 'lost', mark }) as const),
+      ...this.#duties.reported(stored.result, now).map((mark) => ({ type: 'lost', mark }) as const),
       ...stored.result.taken.map((duty) => ({ type: 'duty', duty }) as const),
     ];
   }

@@ -39,7 +39,7 @@ export type NasInput =
   /** Answers `admit`: the first try of the enforcement point's hook has ended, with or without success. */
   | { readonly type: 'permitted'; readonly token: number }
   /** A Diameter request received from `peer`. The same step has one `answer` with this token. */
-  | { readonly type: 'serverAsks'; readonly token: number; readonly message: DiameterMessage; readonly peer: string }
+  | { readonly type: 'serverRequest'; readonly token: number; readonly message: DiameterMessage; readonly peer: string }
   /** Start a session with the PaC at this address and port. */
   | { readonly type: 'invite'; readonly peer: PacEndpoint }
   | { readonly type: 'command'; readonly sessionId: number; readonly command: NasCommand }
@@ -61,7 +61,7 @@ export type NasOutput =
   | { readonly type: 'send'; readonly octets: Uint8Array; readonly to: PacEndpoint }
   /** Send a DER or STR to the peer that routing selects. Answered by `answer` or `unreachable`. */
   | { readonly type: 'ask'; readonly token: number; readonly message: DiameterMessage }
-  /** Answers `serverAsks`. */
+  /** Answers `serverRequest`. */
   | { readonly type: 'answer'; readonly token: number; readonly message: DiameterMessage }
   /** Permit this client from now on. With a `token`, `permitted` must follow. */
   | (ClientPermit & { readonly type: 'admit'; readonly token: number | undefined })

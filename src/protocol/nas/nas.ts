@@ -137,7 +137,7 @@ export class Nas {
       case 'permitted':
         this.#enforcement.release(context, input.token);
         break;
-      case 'serverAsks':
+      case 'serverRequest':
         this.#serverRequests.serve(context, input);
         break;
       case 'command': {

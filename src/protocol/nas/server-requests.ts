@@ -17,7 +17,7 @@ export class ServerRequests {
   }
 
   /** Adds the answer to the outputs of this step, before the outputs that the request causes. */
-  serve(context: StepContext, { token, message, peer }: Extract<NasInput, { type: 'serverAsks' }>): void {
+  serve(context: StepContext, { token, message, peer }: Extract<NasInput, { type: 'serverRequest' }>): void {
     const request = guarded(context, undefined, () => this.#messages.read(message));
     if (request?.type !== 'wish') {
       const answer =

@@ -85,7 +85,7 @@ export class DiameterNode {
   /** The transports of peers that have their own, by DiameterIdentity in lower case. */
   #transports: ReadonlyMap<string, Transport>;
   readonly #stopped: Promise<void>;
-  readonly #tellStopped: () => void;
+  readonly #resolveStopped: () => void;
   #lastConnection: ConnectionId = 0;
 
   constructor(options: DiameterNodeOptions) {
@@ -99,11 +99,11 @@ export class DiameterNode {
     const config = { ...options, originStateId: this.originStateId, addresses };
     this.#machine = new NodeMachine(config, this.grammarian, host.random(32), host.wall() / 1000);
     this.#transports = transportsOf(options.peers);
-    let tell: () => void = () => undefined;
+    let resolveStopped: () => void = () => undefined;
     this.#stopped = new Promise((resolve) => {
-      tell = resolve;
+      resolveStopped = resolve;
     });
-    this.#tellStopped = tell;
+    this.#resolveStopped = resolveStopped;
     this.#driver = new Driver<NodeInput, NodeOutput>(
       this.#machine,
       (output) => this.#perform(output),
@@ -188,10 +188,10 @@ export class DiameterNode {
         this.#reset(output.connection);
         break;
       case 'event':
-        this.#tell(output.event);
+        this.#report(output.event);
         break;
       case 'stopped':
-        this.#tellStopped();
+        this.#resolveStopped();
         break;
       case 'answered':
       case 'failed':
@@ -201,7 +201,7 @@ export class DiameterNode {
     }
   }
 
-  #tell(event: NodeEvent): void {
+  #report(event: NodeEvent): void {
     if (event.type === 'fault') this.#guard.fault(event.at === 'tick' ? 'timer' : 'diameter', event.error);
     else this.#options.onEvent(event);
   }

@@ -219,10 +219,10 @@ class TlsPeerHandshake implements PeerHandshake {
   }
 
   exchange(flight: Uint8Array, answer: (answer: PeerEngineAnswer) => void): void {
-    const tell = (what: PeerEngineAnswer) => {
+    const answerUnlessDestroyed = (what: PeerEngineAnswer) => {
       if (!this.#destroyed) answer(what);
     };
-    this.#exchange(flight).then(tell, (error) => tell({ type: 'fault', error }));
+    this.#exchange(flight).then(answerUnlessDestroyed, (error) => answerUnlessDestroyed({ type: 'fault', error }));
   }
 
   finish(): EapKeys {

@@ -76,7 +76,7 @@ export class ServiceManager {
   }
 
   /** Sends messages, after all earlier ones. Never rejects. */
-  tell(...notifications: readonly Notification[]): Promise<void> {
+  notify(...notifications: readonly Notification[]): Promise<void> {
     this.#last = this.#last.then(() => this.#send(assignmentsOf(notifications)));
     return this.#last;
   }

@@ -153,7 +153,7 @@ class Reporter {
   #lastStatus = '';
   #reloadFailed = false;
   #asking = false;
-  #telling = false;
+  #notifying = false;
 
   private constructor(service: Pick<Service, 'summary' | 'works'>, manager: ServiceManager) {
     this.#service = service;
@@ -166,8 +166,8 @@ class Reporter {
     if (!options) return undefined;
     const manager = new ServiceManager((reason) => log.warn({ reason }, 'service manager not notified'));
     const reporter = new Reporter(service, manager);
-    void manager.tell({ type: 'ready' }, reporter.#status());
-    reporter.#timers.push(every(host, STATUS_INTERVAL, () => void reporter.#tellStatus()));
+    void manager.notify({ type: 'ready' }, reporter.#status());
+    reporter.#timers.push(every(host, STATUS_INTERVAL, () => void reporter.#notifyStatus()));
     if (options.watchdog !== undefined) {
       reporter.#timers.push(every(host, options.watchdog / WATCHDOG_MESSAGES, () => void reporter.#watch()));
       void reporter.#watch();
@@ -177,18 +177,18 @@ class Reporter {
 
   reloading(): void {
     // systemd compares this with its own CLOCK_MONOTONIC, which Host does not promise to be.
-    void this.#manager.tell({ type: 'reloading', at: process.hrtime.bigint() / 1000n });
+    void this.#manager.notify({ type: 'reloading', at: process.hrtime.bigint() / 1000n });
   }
 
   /** Sends READY=1, which systemd expects after RELOADING=1 even if the reload failed. */
   reloaded(isGood: boolean): void {
     this.#reloadFailed = !isGood;
-    void this.#manager.tell({ type: 'ready' }, this.#status());
+    void this.#manager.notify({ type: 'ready' }, this.#status());
   }
 
   stop(): Promise<void> {
     for (const cancel of this.#timers) cancel();
-    return this.#manager.tell({ type: 'stopping' });
+    return this.#manager.notify({ type: 'stopping' });
   }
 
   #status(): Notification {
@@ -197,14 +197,14 @@ class Reporter {
   }
 
   /** Sends the status if it changed and the last one has been sent. */
-  async #tellStatus(): Promise<void> {
-    if (this.#telling) return;
+  async #notifyStatus(): Promise<void> {
+    if (this.#notifying) return;
     const before = this.#lastStatus;
     const status = this.#status();
     if (this.#lastStatus === before) return;
-    this.#telling = true;
-    await this.#manager.tell(status);
-    this.#telling = false;
+    this.#notifying = true;
+    await this.#manager.notify(status);
+    this.#notifying = false;
   }
 
   /** Feeds the watchdog if the daemon works. If this timer fires, the event loop is running. */
@@ -213,6 +213,6 @@ class Reporter {
     this.#asking = true;
     const works = (await this.#service.works?.()) ?? true;
     this.#asking = false;
-    if (works) void this.#manager.tell({ type: 'alive' });
+    if (works) void this.#manager.notify({ type: 'alive' });
   }
 }

@@ -155,8 +155,8 @@ describe('an exception in the machine', () => {
       'in the answer of its NAS',
       (rig) => {
         rig.feed({ type: 'demand', token: 77, demand: 'disconnect', session: sessionOf('s') });
-        const [tell] = rig.of('tell');
-        rig.feed({ type: 'told', token: tell?.token ?? 0, told: undefined as never });
+        const [sent] = rig.of('sendDemand');
+        rig.feed({ type: 'demandAnswered', token: sent?.token ?? 0, outcome: undefined as never });
       },
     ],
     [

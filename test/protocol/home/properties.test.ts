@@ -34,7 +34,7 @@ class Chaos {
   };
   readonly #eap: Extract<HomeOutput, { type: 'eap' }>[] = [];
   readonly #hooks: Token[] = [];
-  readonly #tells: Token[] = [];
+  readonly #demands: Token[] = [];
   readonly #flying: Token[] = [];
   readonly #unneeded = new Set<Token>();
   readonly open = new Set<Token>();
@@ -118,8 +118,8 @@ class Chaos {
         if (output.token !== undefined) this.#hooks.push(output.token);
         output.key?.psk.wipe();
         break;
-      case 'tell':
-        this.#tells.push(output.token);
+      case 'sendDemand':
+        this.#demands.push(output.token);
         break;
       default:
     }
@@ -143,7 +143,7 @@ class Chaos {
       () => this.#answerStore(),
       () => this.#answerStore(),
       () => this.#endHook(),
-      () => this.#tellBack(),
+      () => this.#answerDemand(),
       () => this.#fly(),
       () => this.#land(),
       () => this.#prove(),
@@ -162,7 +162,7 @@ class Chaos {
       this.#answerEap();
       this.#answerStore();
       this.#endHook();
-      this.#tellBack();
+      this.#answerDemand();
       this.#land();
     }
     this.advance(600_000);
@@ -170,7 +170,7 @@ class Chaos {
 
   get #isBusy(): boolean {
     const { questions } = this.rig;
-    return [this.#eap, questions, this.#hooks, this.#tells, this.#flying].some(({ length }) => length > 0);
+    return [this.#eap, questions, this.#hooks, this.#demands, this.#flying].some(({ length }) => length > 0);
   }
 
   #request(): void {
@@ -254,15 +254,15 @@ class Chaos {
     if (token !== undefined) this.feed({ type: 'hooked', token });
   }
 
-  #tellBack(): void {
-    const token = this.#takeOne(this.#tells);
-    const told = this.#of([
+  #answerDemand(): void {
+    const token = this.#takeOne(this.#demands);
+    const outcome = this.#of([
       { result: 'SUCCESS', unknown: false, refused: false },
       { result: 'UNKNOWN_SESSION_ID', unknown: true, refused: false },
       { result: 'UNABLE_TO_DELIVER', unknown: false, refused: true },
       { failure: 'lost' },
     ]);
-    if (token !== undefined) this.feed({ type: 'told', token, told });
+    if (token !== undefined) this.feed({ type: 'demandAnswered', token, outcome });
   }
 
   #fly(): void {

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import type { Told } from '../../../src/protocol/home/alphabet.js';
+import type { DemandOutcome } from '../../../src/protocol/home/alphabet.js';
 import { MAX_ORIGINS } from '../../../src/protocol/home/origin-states.js';
 import { HomeRig, leaseOf, NAI, OTHER_PAA, PAA, RESPONSE, sessionOf } from './home-rig.js';
 
-const DONE: Told = { result: 'SUCCESS', unknown: false, refused: false };
-const UNKNOWN: Told = { result: 'UNKNOWN_SESSION_ID', unknown: true, refused: false };
+const DONE: DemandOutcome = { result: 'SUCCESS', unknown: false, refused: false };
+const UNKNOWN: DemandOutcome = { result: 'UNKNOWN_SESSION_ID', unknown: true, refused: false };
 /** An agent could not deliver the request. */
-const UNDELIVERED: Told = { result: 'UNABLE_TO_DELIVER', unknown: false, refused: true };
-const FAILED: Told = { failure: 'no answer' };
+const UNDELIVERED: DemandOutcome = { result: 'UNABLE_TO_DELIVER', unknown: false, refused: true };
+const FAILED: DemandOutcome = { failure: 'no answer' };
 
 describe('the termination of a session', () => {
   function terminate(rig: HomeRig, sessionId = 's', origin = PAA): number {
@@ -78,26 +78,26 @@ describe('the termination of a session', () => {
 });
 
 describe('a demand of the operator', () => {
-  it.each<['disconnect' | 'reauthenticate', Told]>([
+  it.each<['disconnect' | 'reauthenticate', DemandOutcome]>([
     ['disconnect', DONE],
     ['disconnect', FAILED],
     ['disconnect', UNDELIVERED],
     ['reauthenticate', DONE],
     ['reauthenticate', FAILED],
-  ])('to %s is sent to the NAS, whose answer is the outcome: %j', (demand, told) => {
+  ])('to %s is sent to the NAS, whose answer is the outcome: %j', (demand, outcome) => {
     const rig = new HomeRig();
     const session = sessionOf('s');
-    const [tell] = rig.feed({ type: 'demand', token: 77, demand, session });
-    expect(tell).toMatchObject({ type: 'tell', demand, session });
-    expect(rig.feed({ type: 'told', token: tell && 'token' in tell ? (tell.token ?? 0) : 0, told })).toEqual([
-      { type: 'done', token: 77, outcome: told },
-    ]);
+    const [sent] = rig.feed({ type: 'demand', token: 77, demand, session });
+    expect(sent).toMatchObject({ type: 'sendDemand', demand, session });
+    expect(
+      rig.feed({ type: 'demandAnswered', token: sent && 'token' in sent ? (sent.token ?? 0) : 0, outcome }),
+    ).toEqual([{ type: 'done', token: 77, outcome }]);
   });
 
   it.each(['disconnect', 'reauthenticate'] as const)('to %s ends a session that its NAS does not know', (demand) => {
     const rig = new HomeRig();
     rig.feed({ type: 'demand', token: 77, demand, session: sessionOf('s') });
-    rig.feed({ type: 'told', token: rig.of('tell')[0]?.token ?? 0, told: UNKNOWN });
+    rig.feed({ type: 'demandAnswered', token: rig.of('sendDemand')[0]?.token ?? 0, outcome: UNKNOWN });
     expect(rig.of('done')).toEqual([]);
     expect(rig.of('forgetKeys')).toEqual([{ type: 'forgetKeys', sessionId: 's' }]);
     expect(rig.asked('endSession')).toEqual([{ sessionId: 's' }]);
@@ -111,8 +111,8 @@ describe('a demand of the operator', () => {
     const rig = new HomeRig();
     rig.feed({ type: 'end', token: 77, session: sessionOf('s'), reason: 'its PAA cannot be reached' });
     rig.feed({ type: 'end', token: 78, session: sessionOf('t'), reason: 'its PAA cannot be reached' });
-    // The PAA has not been informed yet.
-    expect(rig.asked('endSession')[0]).toEqual({ sessionId: 's', untold: true });
+    // The PAA has not confirmed it yet.
+    expect(rig.asked('endSession')[0]).toEqual({ sessionId: 's', unconfirmed: true });
     rig.stored('endSession', { known: true, released: leaseOf('s') });
     rig.storeFails('endSession');
     expect(rig.events('leaseReleased')).toMatchObject([{ reason: 'its PAA cannot be reached' }]);
@@ -125,9 +125,9 @@ describe('a demand of the operator', () => {
   it('has one outcome; later answers of the NAS are ignored', () => {
     const rig = new HomeRig();
     rig.feed({ type: 'demand', token: 77, demand: 'disconnect', session: sessionOf('s') });
-    const { token = 0 } = rig.of('tell')[0] ?? {};
-    rig.feed({ type: 'told', token, told: DONE });
-    expect(rig.feed({ type: 'told', token, told: DONE })).toEqual([]);
+    const { token = 0 } = rig.of('sendDemand')[0] ?? {};
+    rig.feed({ type: 'demandAnswered', token, outcome: DONE });
+    expect(rig.feed({ type: 'demandAnswered', token, outcome: DONE })).toEqual([]);
   });
 });
 
@@ -138,9 +138,9 @@ describe('a new session that replaces older ones', () => {
     sessionOf('new', { startedAt: 3 }),
     sessionOf('newer', { startedAt: 4 }),
   ];
-  const told = (rig: HomeRig) => rig.of('tell').map(({ demand, session }) => [demand, session.sessionId]);
-  const answer = (rig: HomeRig, outcome: Told) =>
-    rig.feed({ type: 'told', token: rig.of('tell').at(-1)?.token ?? 0, told: outcome });
+  const demands = (rig: HomeRig) => rig.of('sendDemand').map(({ demand, session }) => [demand, session.sessionId]);
+  const answer = (rig: HomeRig, outcome: DemandOutcome) =>
+    rig.feed({ type: 'demandAnswered', token: rig.of('sendDemand').at(-1)?.token ?? 0, outcome });
 
   function replace(): HomeRig {
     const rig = new HomeRig();
@@ -152,9 +152,9 @@ describe('a new session that replaces older ones', () => {
   it('disconnects the older ones at their NAS one after another, but no newer one', () => {
     const rig = replace();
     rig.stored('listSessions', { items: sessions });
-    expect(told(rig)).toEqual([['disconnect', 'older']]);
+    expect(demands(rig)).toEqual([['disconnect', 'older']]);
     answer(rig, DONE);
-    expect(told(rig)).toEqual([
+    expect(demands(rig)).toEqual([
       ['disconnect', 'older'],
       ['disconnect', 'old'],
     ]);
@@ -163,16 +163,16 @@ describe('a new session that replaces older ones', () => {
   });
 
   it.each([
-    [FAILED, { untold: true }],
-    [UNDELIVERED, { untold: true }],
+    [FAILED, { unconfirmed: true }],
+    [UNDELIVERED, { unconfirmed: true }],
     [UNKNOWN, {}],
-  ])('ends an older one in the store when its NAS does not end it: %j', (outcome, untold) => {
+  ])('ends an older one in the store when its NAS does not end it: %j', (outcome, unconfirmed) => {
     const rig = replace();
     rig.stored('listSessions', { items: sessions });
     answer(rig, outcome);
-    expect(rig.asked('endSession')).toEqual([{ sessionId: 'older', ...untold }]);
+    expect(rig.asked('endSession')).toEqual([{ sessionId: 'older', ...unconfirmed }]);
     rig.stored('endSession', { known: true, released: undefined });
-    expect(told(rig).at(-1)).toEqual(['disconnect', 'old']);
+    expect(demands(rig).at(-1)).toEqual(['disconnect', 'old']);
   });
 
   it('leaves the remaining ones and reports it when the store fails', () => {
@@ -180,14 +180,14 @@ describe('a new session that replaces older ones', () => {
     rig.stored('listSessions', { items: sessions });
     answer(rig, FAILED);
     rig.storeFails('endSession');
-    expect(told(rig)).toHaveLength(1);
+    expect(demands(rig)).toHaveLength(1);
     expect(rig.events('olderNotEnded')).toEqual([{ name: 'olderNotEnded', nai: NAI, reason: 'the store is lost' }]);
   });
 
   it('disconnects nothing when it has ended meanwhile, or when the store fails', () => {
     const gone = replace();
     gone.stored('listSessions', { items: sessions.filter(({ sessionId }) => sessionId !== 'new') });
-    expect(told(gone)).toEqual([]);
+    expect(demands(gone)).toEqual([]);
     const lost = replace();
     lost.storeFails('listSessions');
     expect(lost.events('olderNotEnded')).toHaveLength(1);

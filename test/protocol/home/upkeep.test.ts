@@ -175,10 +175,10 @@ describe('Upkeep', () => {
 });
 
 const HELD = { subject: 'lease a b c', mark: '01' };
-const ended = (over: boolean) => ({ ...HELD, over, told: undefined });
+const ended = (over: boolean) => ({ ...HELD, over, notified: undefined });
 const begin = (held: HeldDuty) => take(machine.handle({ type: 'dutyBegun', duty: held }, now));
 const end = (held: HeldDuty, over: boolean) =>
-  take(machine.handle({ type: 'dutyEnded', duty: { ...held, over, told: undefined } }, now));
+  take(machine.handle({ type: 'dutyEnded', duty: { ...held, over, notified: undefined } }, now));
 const duty: Duty = { event: 'up', session: sessionOf('s') };
 
 /** Advances to the next round. Returns the arguments of its operation on duties, or undefined if it has none. */

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { EnforcementInput } from '../../../src/protocol/hooks/enforcement-alphabet.js';
 import { EnforcementPoint } from '../../../src/protocol/hooks/enforcement-point.js';
-import { A, B, EnforcementRig, type Told } from './enforcement-rig.js';
+import { A, B, EnforcementRig, type HookCall } from './enforcement-rig.js';
 
 const seed = Number(process.env['HOOKS_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 process.stderr.write(`properties of the enforcement point: HOOKS_SEED=${seed}\n`);
@@ -22,14 +22,14 @@ describe.each([
     rig.revoke('one');
     rig.permit('two', B);
     rig.advance(0);
-    expect(rig.telling).toEqual(['start']);
+    expect(rig.running).toEqual(['start']);
     rig.end('exit status 1');
     expect(rig.firstResults.get(start)).toBe(false);
     rig.advance(999);
-    expect(rig.telling).toEqual([]);
+    expect(rig.running).toEqual([]);
     rig.advance(1);
     // The next try lists all sessions that are admitted now.
-    expect(rig.telling).toEqual([`start ${B}`]);
+    expect(rig.running).toEqual([`start ${B}`]);
     expect(rig.firstResults.has(permit)).toBe(false);
     rig.permit('three', C);
     rig.end();
@@ -47,7 +47,7 @@ describe.each([
     rig.end('no');
     rig.advance(2_000);
     expect(rig.firstResults.get(permit)).toBe(false);
-    expect(rig.telling).toEqual([`start ${A}`]);
+    expect(rig.running).toEqual([`start ${A}`]);
   });
 
   it('is ready when the last start has succeeded, not an earlier one', () => {
@@ -57,10 +57,10 @@ describe.each([
     rig.permit('one', A);
     rig.end();
     rig.advance(0);
-    expect(rig.telling).toEqual([`start ${A}`]);
+    expect(rig.running).toEqual([`start ${A}`]);
     rig.revoke('one');
     rig.advance(0);
-    expect(rig.telling).toEqual([`start ${A}`]);
+    expect(rig.running).toEqual([`start ${A}`]);
     rig.end();
     expect(rig.settle()).toEqual([`revoke ${A}`]);
   });
@@ -74,7 +74,7 @@ describe.each([
     rig.start();
     rig.permit('two', A);
     rig.advance(0);
-    expect(rig.telling).toEqual([`revoke ${A}`]);
+    expect(rig.running).toEqual([`revoke ${A}`]);
     rig.end();
     expect(rig.settle()).toEqual([`start ${A}`]);
   });
@@ -86,7 +86,7 @@ describe.each([
     rig.start();
     rig.move('one', B);
     rig.advance(0);
-    expect(rig.telling).toEqual([`permit ${A}`]);
+    expect(rig.running).toEqual([`permit ${A}`]);
     rig.end();
     expect(rig.settle()).toEqual([`start ${B}`]);
   });
@@ -127,7 +127,7 @@ describe.each([
     rig.settle();
     rig.permit('one', A);
     rig.advance(0);
-    const sessions = rig.runs.flatMap(({ told }) => told.map(({ variables }) => variables.session));
+    const sessions = rig.runs.flatMap(({ calls }) => calls.map(({ variables }) => variables.session));
     expect(sessions).toEqual(['one']);
   });
 
@@ -165,9 +165,9 @@ describe.each([
     rig.advance(0);
     rig.move('one', B);
     rig.permit('two', B);
-    const told = rig.settle();
-    expect(told).toContain(`revoke ${A}`);
-    expect(told).toContain(`permit ${B}`);
+    const calls = rig.settle();
+    expect(calls).toContain(`revoke ${A}`);
+    expect(calls).toContain(`permit ${B}`);
   });
 
   it('revokes the earlier address of a session whose move failed until the next move', () => {
@@ -176,7 +176,7 @@ describe.each([
     rig.settle();
     rig.move('one', B);
     rig.advance(0);
-    expect(rig.telling).toEqual([`move ${B} from ${A}`]);
+    expect(rig.running).toEqual([`move ${B} from ${A}`]);
     rig.end('no');
     if (batch) rig.end('no');
     rig.move('one', C);
@@ -233,7 +233,7 @@ describe.each([
     rig.revoke('one');
     for (let tries = 0; tries < 8; tries += 1) {
       rig.advance(60_000);
-      expect(rig.telling).toEqual([`revoke ${A}`]);
+      expect(rig.running).toEqual([`revoke ${A}`]);
       rig.end('no');
     }
     expect(rig.settle()).toEqual([]);
@@ -247,20 +247,20 @@ describe.each([
     rig.revoke('one');
     rig.advance(0);
     for (let tries = 1; tries <= 8; tries += 1) {
-      expect(rig.telling).toEqual([`revoke ${A}`]);
+      expect(rig.running).toEqual([`revoke ${A}`]);
       if (tries === 8) rig.permit('two', B);
       rig.end('no');
       rig.advance(tries === 8 ? 0 : 3_600_000);
     }
-    expect(rig.telling).toEqual([`permit ${B}`]);
+    expect(rig.running).toEqual([`permit ${B}`]);
     rig.end();
     rig.advance(3_600_000);
-    expect(rig.telling).toEqual([]);
+    expect(rig.running).toEqual([]);
   });
 
   it('passes the lifetime that remains when the hook runs, at least one second', () => {
     const rig = EnforcementRig.ready(batch);
-    const lifetimes = () => rig.runs.flatMap(({ told }) => told.map(({ variables }) => variables.lifetime));
+    const lifetimes = () => rig.runs.flatMap(({ calls }) => calls.map(({ variables }) => variables.lifetime));
     rig.permit('one', A, 10_000);
     rig.advance(0);
     expect(lifetimes()).toEqual([10]);
@@ -286,9 +286,9 @@ describe.each([
     const late = rig.permit('two', B);
     expect(rig.firstResults.get(late)).toBe(false);
     rig.advance(0);
-    expect(rig.telling).toEqual([`permit ${A}`]);
+    expect(rig.running).toEqual([`permit ${A}`]);
     rig.end();
-    expect(rig.telling).toEqual(['stop']);
+    expect(rig.running).toEqual(['stop']);
     rig.end();
     expect(rig.firstResults.get(stop)).toBe(true);
     const early = new EnforcementRig(batch);
@@ -307,7 +307,7 @@ describe.each([
     rig.permit('one', B);
     rig.end();
     rig.advance(0);
-    expect(rig.telling[0]).toBe(`permit ${B}`);
+    expect(rig.running[0]).toBe(`permit ${B}`);
     rig.move('one', A);
     expect(rig.settle()).toContain(`move ${A} from ${B}`);
   });
@@ -320,9 +320,9 @@ describe.each([
     rig.end('no');
     rig.advance(0);
     if (batch) expect(rig.firstResults.get(permit)).toBeUndefined();
-    expect(rig.telling).toEqual([`start ${A}`]);
+    expect(rig.running).toEqual([`start ${A}`]);
     rig.advance(20_000);
-    expect(rig.telling).toEqual([`start ${A}`]);
+    expect(rig.running).toEqual([`start ${A}`]);
     rig.end();
     expect(rig.settle()).toEqual([]);
     expect(rig.firstResults.get(permit)).toBe(batch);
@@ -347,7 +347,7 @@ describe.each([
         for (const next of steps) take(rig, filter, held, next);
         for (let n = 0; n < 200; n += 1) {
           rig.advance(60_000);
-          while (rig.runs.length > 0) filter.apply(rig.end().told);
+          while (rig.runs.length > 0) filter.apply(rig.end().calls);
         }
         expect([...filter.admitted.keys()].sort()).toEqual([...new Set(held.values())].sort());
         expect(rig.queue.deadline).toBeUndefined();
@@ -452,7 +452,7 @@ function take(rig: EnforcementRig, filter: Filter, held: Map<string, string>, ne
     const run = rig.runs[next.which % Math.max(1, rig.runs.length)];
     if (!run) return;
     // A failed hook has applied nothing, or only its first event.
-    if (next.worked !== 'no') filter.apply(next.worked === 'yes' ? run.told : run.told.slice(0, 1));
+    if (next.worked !== 'no') filter.apply(next.worked === 'yes' ? run.calls : run.calls.slice(0, 1));
     rig.end(next.worked === 'yes' ? undefined : 'no', run);
   } else {
     const name = `s${next.session}`;
@@ -473,8 +473,8 @@ function take(rig: EnforcementRig, filter: Filter, held: Map<string, string>, ne
 class Filter {
   readonly admitted = new Map<string, string>();
 
-  apply(told: readonly Told[]): void {
-    for (const { event, variables, input } of told) {
+  apply(calls: readonly HookCall[]): void {
+    for (const { event, variables, input } of calls) {
       const { session = '', careOfAddress, formerAddress } = variables;
       if (event === 'start') {
         this.admitted.clear();

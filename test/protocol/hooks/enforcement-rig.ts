@@ -11,10 +11,10 @@ export const B = '2001:db8:a::b';
 /** A run of the hook with its events. */
 export interface EnforcementRun {
   readonly run: number;
-  readonly told: readonly Told[];
+  readonly calls: readonly HookCall[];
 }
 
-export interface Told {
+export interface HookCall {
   readonly event: string;
   readonly variables: HookVariables;
   /** For `start`: a line for each admitted session. */
@@ -91,14 +91,14 @@ export class EnforcementRig {
 
   /** Lets all hooks succeed until none runs. Returns their events. */
   settle(): string[] {
-    const told: string[] = [];
-    for (this.advance(0); this.runs.length > 0; this.advance(0)) told.push(...this.end().told.map(textOf));
-    return told;
+    const calls: string[] = [];
+    for (this.advance(0); this.runs.length > 0; this.advance(0)) calls.push(...this.end().calls.map(textOf));
+    return calls;
   }
 
   /** The events of the hooks that run now, such as `move A from B`. */
-  get telling(): string[] {
-    return this.runs.flatMap(({ told }) => told.map(textOf));
+  get running(): string[] {
+    return this.runs.flatMap(({ calls }) => calls.map(textOf));
   }
 
   #ask(input: (token: number) => EnforcementInput): number {
@@ -132,22 +132,22 @@ export class EnforcementRig {
   }
 
   #run(run: number, jobs: readonly number[]): void {
-    const told: Told[] = [];
+    const calls: HookCall[] = [];
     const exempt = new Map<number, 'nothing'>();
     for (const job of jobs) {
       const event = this.#events.get(job) ?? '?';
       for (const output of this.point.handle({ type: 'run', job }, this.now)) {
-        if (output.type === 'data') told.push({ event, variables: output.variables, input: output.input });
+        if (output.type === 'data') calls.push({ event, variables: output.variables, input: output.input });
         else if (output.type === 'nothing') exempt.set(job, 'nothing');
         else this.#perform(output);
       }
     }
-    if (told.length === 0) this.#queue({ type: 'ended', run, outcome: undefined, exempt });
-    else this.runs.push({ run, told });
+    if (calls.length === 0) this.#queue({ type: 'ended', run, outcome: undefined, exempt });
+    else this.runs.push({ run, calls });
   }
 }
 
-function textOf({ event, variables, input }: Told): string {
+function textOf({ event, variables, input }: HookCall): string {
   // As for a real hook: this throws if a value is refused.
   hookLine('permit', variables);
   const { careOfAddress = '-', formerAddress } = variables;

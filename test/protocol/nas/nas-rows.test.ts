@@ -308,7 +308,7 @@ describe('an exception', () => {
     world.ask('ASR', diameterSession);
     const answer = world.answers.at(-1);
     expect(answer && grammarian.find(answer.avps, 'Result-Code')).toBe(RESULT.UNABLE_TO_COMPLY);
-    expect(world.events.at(-1)).toMatchObject({ type: 'fault', during: 'serverAsks' });
+    expect(world.events.at(-1)).toMatchObject({ type: 'fault', during: 'serverRequest' });
     expect(world.sessionOf().state).toBe('OPEN');
   });
 

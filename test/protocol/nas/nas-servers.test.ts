@@ -126,12 +126,12 @@ describe('a request of a server', () => {
   it('is answered with an error and has no effect if it is unsupported or lacks an AVP', () => {
     const { world, diameterSession } = open();
     const asr = world.server.request('ASR', diameterSession ?? '');
-    world.feed({ type: 'serverAsks', token: 7, message: { ...asr, commandCode: 271 }, peer: 'x' });
+    world.feed({ type: 'serverRequest', token: 7, message: { ...asr, commandCode: 271 }, peer: 'x' });
     const unsupported = world.answers.at(-1);
     expect(unsupported && grammarian.find(unsupported.avps, 'Result-Code')).toBe(RESULT.COMMAND_UNSUPPORTED);
     expect((unsupported?.flags ?? 0) & FLAG.E).toBe(FLAG.E);
     const avps = asr.avps.filter(({ code }) => code !== 258);
-    world.feed({ type: 'serverAsks', token: 8, message: { ...asr, avps }, peer: 'x' });
+    world.feed({ type: 'serverRequest', token: 8, message: { ...asr, avps }, peer: 'x' });
     const missing = world.answers.at(-1);
     expect(missing && grammarian.find(missing.avps, 'Result-Code')).toBe(RESULT.MISSING_AVP);
     expect(world.outputs.slice(-2)).toMatchObject([

@@ -180,7 +180,7 @@ export class NasWorld {
   /** Sends the NAS a request of a server. */
   ask(command: 'ASR' | 'RAR', diameterSession: string | undefined, server = this.server, peer = server.host): void {
     this.#note(`<-- ${command}`);
-    this.feed({ type: 'serverAsks', token: 1, message: server.request(command, diameterSession ?? '-'), peer });
+    this.feed({ type: 'serverRequest', token: 1, message: server.request(command, diameterSession ?? '-'), peer });
   }
 
   /** Runs until this virtual time. Each message is delivered and each timer fires when it is due. */

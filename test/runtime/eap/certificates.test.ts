@@ -95,14 +95,14 @@ describe.each(VERSIONS)('A client with an intermediate CA, %s', (version) => {
   });
 
   it('triggers onLearned once, when its issuer allows a CRL to be verified', async () => {
-    let told = 0;
+    let changes = 0;
     const onLearned = () => {
-      told += 1;
+      changes += 1;
     };
     const revocation = revocationOf(await crls([], []));
     const eapServer = makeServer(pki, { serverOptions: { revocation, onLearned } });
     for (let i = 0; i < 2; i += 1) await run({ eapServer });
-    expect(told).toBe(1);
+    expect(changes).toBe(1);
     expect(eapServer.judge.revocation?.unverified).toEqual([]);
   });
 

@@ -44,9 +44,9 @@ afterEach(() => watch?.stop());
 /** An AddressWatch that uses this substitute. */
 function watched() {
   const host = new VirtualHost();
-  const seen = { told: 0 };
+  const seen = { changes: 0 };
   const count = () => {
-    seen.told += 1;
+    seen.changes += 1;
   };
   watch = new AddressWatch(count, host, ['monitor']);
   const monitors = computer.monitors as Monitor[];
@@ -55,27 +55,27 @@ function watched() {
 
 it('AddressWatch without a monitor program reports each change once, within about a second', async () => {
   const host = new VirtualHost();
-  let told = 0;
+  let changes = 0;
   const count = () => {
-    told += 1;
+    changes += 1;
   };
   computer.addresses = ['::1'];
   watch = new AddressWatch(count, host, ['/nowhere/monitor']);
   // The monitor program does not exist.
   await eventually(() => expect(host.timers).toBe(1));
   host.advance(10_000);
-  expect(told).toBe(0);
+  expect(changes).toBe(0);
   for (const addresses of [['::1', '2001:db8::1'], ['::1'], ['2001:db8::2']]) {
     computer.addresses = addresses;
     host.advance(1_020);
   }
-  expect(told).toBe(3);
+  expect(changes).toBe(3);
   host.advance(10_000);
-  expect(told).toBe(3);
+  expect(changes).toBe(3);
   computer.addresses = [];
   watch.stop();
   host.advance(10_000);
-  expect(told).toBe(3);
+  expect(changes).toBe(3);
   expect(host.timers).toBe(0);
 });
 
@@ -84,26 +84,26 @@ describe('AddressWatch with a monitor program', () => {
     const { host, seen, monitors } = watched();
     for (let n = 0; n < 3; n += 1) monitors[0]?.stdout?.emit('data', 'changed');
     host.advance(19);
-    expect(seen.told).toBe(0);
+    expect(seen.changes).toBe(0);
     host.advance(1);
-    expect([seen.told, host.timers]).toEqual([1, 0]);
+    expect([seen.changes, host.timers]).toEqual([1, 0]);
     monitors[0]?.stdout?.emit('data', 'changed');
     host.advance(20);
-    expect(seen.told).toBe(2);
+    expect(seen.changes).toBe(2);
   });
 
   it('reports a change when the program exits, because it may have missed one, and restarts the program after 5 s', () => {
     const { host, seen, monitors } = watched();
     monitors[0]?.emit('exit');
     host.advance(20);
-    expect(seen.told).toBe(1);
+    expect(seen.changes).toBe(1);
     host.advance(4_979);
     expect(monitors).toHaveLength(1);
     host.advance(1);
     expect(monitors).toHaveLength(2);
     monitors[1]?.stdout?.emit('data', 'changed');
     host.advance(20);
-    expect(seen.told).toBe(2);
+    expect(seen.changes).toBe(2);
   });
 
   it('polls if the program cannot be started, even if its exit is reported too', () => {
@@ -125,7 +125,7 @@ describe('AddressWatch with a monitor program', () => {
     monitors[0]?.emit('error', new Error());
     expect(host.timers).toBe(0);
     host.advance(60_000);
-    expect([seen.told, monitors.length]).toEqual([0, 1]);
+    expect([seen.changes, monitors.length]).toEqual([0, 1]);
   });
 
   it('does not restart the program after the watch was stopped, if it had exited before', () => {

@@ -22,21 +22,21 @@ it('Signals reports each SIGHUP, and those before the first listener as one', ()
   const signals = new Signals(pino({ level: 'silent' }));
   process.emit('SIGHUP');
   process.emit('SIGHUP');
-  let told = 0;
+  let received = 0;
   signals.onHangUp(() => {
-    told += 1;
+    received += 1;
   });
-  expect(told).toBe(1);
+  expect(received).toBe(1);
   process.emit('SIGHUP');
   process.emit('SIGHUP');
-  expect(told).toBe(3);
+  expect(received).toBe(3);
 });
 
 it('Signals reports nothing without a SIGHUP', () => {
   const signals = new Signals(pino({ level: 'silent' }));
-  let told = 0;
+  let received = 0;
   signals.onHangUp(() => {
-    told += 1;
+    received += 1;
   });
-  expect(told).toBe(0);
+  expect(received).toBe(0);
 });

@@ -6,7 +6,7 @@ import { FileWatch } from '../../../src/runtime/system/file-watch.js';
 import { VirtualHost } from '../../virtual-host.js';
 
 let folder: string;
-let told: string[][];
+let reported: string[][];
 let watch: FileWatch;
 
 const at = (name: string) => join(folder, name);
@@ -14,10 +14,10 @@ const nothing = () => Promise.resolve();
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'file-watch-'));
-  told = [];
+  reported = [];
   watch = new FileWatch(new VirtualHost());
   watch.start((paths) => {
-    told.push(paths.map((path) => path.slice(folder.length + 1)));
+    reported.push(paths.map((path) => path.slice(folder.length + 1)));
     return Promise.resolve();
   });
   await writeFile(at('a'), '1');
@@ -34,15 +34,15 @@ describe('FileWatch', () => {
     await watch.look();
     await writeFile(at('a'), '22');
     await watch.look();
-    expect(told).toEqual([]);
+    expect(reported).toEqual([]);
     await writeFile(at('b.new'), '22');
     await rename(at('b.new'), at('b'));
     await watch.look();
-    expect(told).toEqual([]);
+    expect(reported).toEqual([]);
     await watch.look();
-    expect(told).toEqual([['a', 'b']]);
+    expect(reported).toEqual([['a', 'b']]);
     await watch.look();
-    expect(told).toHaveLength(1);
+    expect(reported).toHaveLength(1);
   });
 
   it('reports a file that keeps changing after five checks', async () => {
@@ -51,7 +51,7 @@ describe('FileWatch', () => {
       await writeFile(at('a'), 'x'.repeat(i + 2));
       await watch.look();
     }
-    expect(told).toEqual([['a']]);
+    expect(reported).toEqual([['a']]);
   });
 
   it('reports a file that is deleted and one that comes back', async () => {
@@ -59,11 +59,11 @@ describe('FileWatch', () => {
     await unlink(at('a'));
     await watch.look();
     await watch.look();
-    expect(told).toHaveLength(1);
+    expect(reported).toHaveLength(1);
     await writeFile(at('a'), '1');
     await watch.look();
     await watch.look();
-    expect(told).toHaveLength(2);
+    expect(reported).toHaveLength(2);
   });
 
   it('reports changes within a watched folder', async () => {
@@ -76,7 +76,7 @@ describe('FileWatch', () => {
     await writeFile(at('crls/two'), '1');
     await watch.look();
     await watch.look();
-    expect(told).toEqual([['crls'], ['crls']]);
+    expect(reported).toEqual([['crls'], ['crls']]);
   });
 
   it('reports files that change while they are read', async () => {
@@ -87,7 +87,7 @@ describe('FileWatch', () => {
     });
     await watch.look();
     await watch.look();
-    expect(told).toEqual([['a', 'b']]);
+    expect(reported).toEqual([['a', 'b']]);
   });
 
   it('keeps watching the earlier files if others cannot be read', async () => {
@@ -97,6 +97,6 @@ describe('FileWatch', () => {
     await writeFile(at('b'), '22');
     await watch.look();
     await watch.look();
-    expect(told).toEqual([['a']]);
+    expect(reported).toEqual([['a']]);
   });
 });

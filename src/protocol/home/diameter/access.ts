@@ -22,10 +22,10 @@ import type {
   AccessAnswer,
   AccessRequest,
   Demand,
+  DemandOutcome,
   Denial,
   HomeAnswer,
   TerminationRequest,
-  Told,
 } from '../alphabet.js';
 import { type MobilityGrant, type MobilityWish, octetsOf } from '../mobility.js';
 import type { Session } from '../records.js';
@@ -238,7 +238,7 @@ export class DiameterAccess {
   }
 
   /** Decodes the answer to a demand for this session. */
-  told({ avps }: DiameterMessage, session: Session): Told {
+  demandOutcome({ avps }: DiameterMessage, session: Session): DemandOutcome {
     const code = this.#grammarian.find(avps, 'Result-Code') ?? RESULT.UNABLE_TO_COMPLY;
     // An agent may report that it cannot deliver the request. Only the session's NAS can report about the session.
     const from = this.#grammarian.find(avps, 'Origin-Host') ?? '';

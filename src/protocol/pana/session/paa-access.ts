@@ -140,7 +140,7 @@ export function terminate(context: PaaContext, state: PaaState, cause: PaaTermin
 export function replace(context: PaaContext, state: PaaState, now: number): PaaStep {
   if (state.name === 'CLOSED') return stay(state);
   const { channel } = context;
-  const tells = isEstablished(context, state) && !channel.busy;
-  const out = tells ? sends(channel.request(termination(PANA_TERMINATION_CAUSE.ADMINISTRATIVE), now)) : [];
+  const sendsPtr = isEstablished(context, state) && !channel.busy;
+  const out = sendsPtr ? sends(channel.request(termination(PANA_TERMINATION_CAUSE.ADMINISTRATIVE), now)) : [];
   return after(out, close(context, 'replaced'));
 }

@@ -322,12 +322,12 @@ describe('ASR and RAR', () => {
       { failure: `the answer is from relay.example, not from ${PAA}` },
     ],
     ['without a Result-Code', PAA, undefined, { result: 'UNABLE_TO_COMPLY', unknown: false, refused: true }],
-  ])('have the outcome of an answer %s', (_name, from, code, told) => {
+  ])('have the outcome of an answer %s', (_name, from, code, outcome) => {
     const asr = make().demand('disconnect', sessionOf('s'));
     const avps = grammarian.write(ASA, {
       ...{ 'Session-Id': 's', 'Result-Code': code ?? 0, 'Origin-Host': from, 'Origin-Realm': 'example' },
     });
     const kept = code === undefined ? avps.filter((avp) => avp.code !== AVPS['Result-Code'].code) : avps;
-    expect(make().told(answerTo(asr, kept), sessionOf('s'))).toEqual(told);
+    expect(make().demandOutcome(answerTo(asr, kept), sessionOf('s'))).toEqual(outcome);
   });
 });
