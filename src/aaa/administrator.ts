@@ -170,8 +170,8 @@ export class Administrator {
   }
 
   /**
-   * Completes operator requests of which the effects may be missing, because a server was killed or the store's answer
-   * was lost: terminates sessions of disabled subscribers, moves nodes away from home agents that are down, and
+   * Completes operator requests whose effects may be missing, because a server was killed or the store's answer was
+   * lost: terminates sessions of disabled subscribers, moves nodes away from home agents that are down, and
    * re-authenticates sessions that have lost their lease. Called at startup and after a failure of the database.
    */
   async finishOthers(): Promise<void> {
@@ -256,7 +256,7 @@ export class Administrator {
     for (const session of await this.#sessionsOf(nai)) this.reauthenticate(session);
   }
 
-  /** Requests that the PAA of a session re-authenticates it. Does not wait for the answer. */
+  /** Requests that the PAA of a session re-authenticate it. Does not wait for the answer. */
   reauthenticate(session: Session): void {
     this.#parts.application.reauthenticate(session).catch((error: Error) => {
       this.#unanswered('RAR', session, error);

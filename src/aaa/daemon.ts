@@ -35,7 +35,9 @@ import { UpkeepRunner } from './upkeep-runner.js';
 /** Time limit of hooks when the daemon stops, in milliseconds. */
 const HOOKS_AT_END = 5_000;
 
-/** Time limit for releasing duties at shutdown, in milliseconds. Unreleased duties are taken after DUTY_TERM. */
+/**
+ * Time limit for releasing duties at shutdown, in milliseconds. Other servers take unreleased duties after DUTY_TERM.
+ */
 const DUTIES_AT_END = 1_000;
 
 /** Created before the store, because opening the store may already report events. */

@@ -7,7 +7,7 @@ import { StoreError } from '../store/records.js';
 /** The store functions that other parts of the server use. */
 export type StoreCalls = Pick<StorePort, 'run' | 'administer' | 'close'>;
 
-/** Classes of store operations, by what waits for them. */
+/** Classes of store operations, named after the activity that waits for them. */
 export const STORE_CLASSES = ['authentication', 'bootstrap', 'session', 'upkeep', 'administration'] as const;
 type StoreClass = (typeof STORE_CLASSES)[number];
 

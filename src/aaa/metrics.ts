@@ -177,7 +177,7 @@ function earliestOf(times: readonly (number | undefined)[]): number | undefined 
   return known.length === 0 ? undefined : Math.min(...known);
 }
 
-/** The next end of validity among certificates in PEM, in seconds since 1970. */
+/** The next expiry among certificates in PEM, in seconds since 1970. */
 function earliest(pem: string, now: number): number {
   return nextEnds(datedCertificates('', '', pem), now).get('') ?? Number.NaN;
 }

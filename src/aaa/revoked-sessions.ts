@@ -3,7 +3,7 @@ import type { ServerJudge } from '../runtime/eap/engine.js';
 
 /** Certificates and issuers whose sessions are to be terminated. */
 export interface RevokedCertificates {
-  /** As certificateKey formats them, which is how the store keeps them with a session. */
+  /** In the form of certificateKey, in which the store keeps them. */
   readonly certificates: readonly string[];
   /** Issuers whose own certificate is revoked. All certificates that they issued count as revoked. */
   readonly issuers: readonly string[];

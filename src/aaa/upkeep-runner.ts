@@ -19,7 +19,7 @@ export interface UpkeepParts {
   readonly homeAgents: Pick<HomeAgentHooks, 'run' | 'lose'>;
   /** Re-authenticates a session, so that it gets a new key. */
   readonly reauthenticate: (session: Session) => void;
-  /** Terminates a session that was removed from the store at its PAA. */
+  /** Sends an ASR for a session that was removed from the store. */
   readonly disconnect: (session: Session) => void;
   /** Sets the session ticket key; the callee copies it. */
   readonly setTicketKey: (key: Uint8Array) => void;

@@ -170,7 +170,7 @@ export class Lab {
     const daemon = this.start(name, 'aaa', await this.configure(name, tree));
     const [place] = (await daemon.line('ready'))['listening'] as Place[];
     if (!place) throw new Error('the AAA server has no listening address');
-    // Write the port down, so that the server listens on the same port when it is started again.
+    // Store the port in the configuration, so that the server listens on the same port when it is started again.
     await this.configure(name, merge(tree, { diameter: { port: place.port } }));
     if (name === 'aaa') await this.#addHomeAgent(capacity);
     return { daemon, place };

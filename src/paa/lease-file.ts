@@ -15,7 +15,7 @@ export class LeaseFile {
   /** The leases to write after the current write. */
   #next: readonly LocalLease[] | undefined;
 
-  /** `onError` is called when a write fails. The content is only needed after a restart. */
+  /** `onError` is called when a write fails. The PAA continues, because it needs the file only after a restart. */
   constructor(path: string, onError: (error: Error) => void) {
     this.#path = path;
     this.#onError = onError;

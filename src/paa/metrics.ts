@@ -5,7 +5,7 @@ import { DIAMETER_COUNTERS } from '../runtime/diameter/reporter.js';
 import { FAULT_COUNTERS } from '../runtime/service/barrier.js';
 import { each, type MetricDescriptions, type Metrics, pairs } from '../runtime/service/metrics.js';
 
-/** Series that exist from the start; those of other reasons appear when they occur. */
+/** The reasons whose series exist from the start; the series of other reasons appear when they occur. */
 const DROPPED: readonly DropCode[] = [
   ...(['truncated', 'auth', 'unknown-session', 'unexpected', 'out-of-sequence', 'bad-start'] as const),
   ...(['pci-of-address', 'pci-of-network', 'pci-in-all'] as const),

@@ -67,7 +67,7 @@ export class Attachments {
     return this.#attemptOf(this.#machine.current);
   }
 
-  /** The attempt that runs beside the current one. */
+  /** The attempt that runs in parallel to the current one. */
   get standby(): Attempt | undefined {
     return this.#attemptOf(this.#machine.standby);
   }

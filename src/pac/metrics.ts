@@ -4,7 +4,7 @@ import type { DropCode } from '../protocol/pana/session/session.js';
 import { FAULT_COUNTERS } from '../runtime/service/barrier.js';
 import { each, type MetricDescriptions, pairs } from '../runtime/service/metrics.js';
 
-/** Series that exist from the start; those of other reasons appear when they occur. */
+/** The reasons whose series exist from the start; the series of other reasons appear when they occur. */
 const DROPPED: readonly DropCode[] = ['truncated', 'auth', 'unknown-session', 'unexpected', 'out-of-sequence'];
 
 const CLOSED: readonly PacClosed[] = [

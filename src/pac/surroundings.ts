@@ -5,7 +5,8 @@ import { type DiscoverPaas, discoverPaas } from './discovery.js';
 /** The surroundings of the PaC. */
 export interface PacSurroundings extends Surroundings {
   /**
-   * Reads the node's credentials and their engine. A simulation's engine need not be TLS, see runtime/eap/engine.ts.
+   * Reads the node's credentials and creates their engine. A simulation's engine need not be TLS, see
+   * runtime/eap/engine.ts.
    */
   readonly readCredentials: ReadCredentials;
   /** Finds the PAAs of the node's link. */

@@ -78,7 +78,7 @@ const leaseOf = new Statement((db, { subscriber }: { readonly subscriber: number
   leases(db).where('leases.subscriber_id', '=', subscriber),
 );
 
-/** A known session keeps its subscriber and its start. */
+/** An existing session keeps its subscriber and its start time. */
 const storeSession = new Statement((db, row: Selectable<Schema['sessions']>) => {
   const { id, subscriber_id, started_at } = row;
   const { kind, ha, hoa, origin, origin_realm, origin_state, serial, expires_at } = row;
@@ -141,7 +141,9 @@ async function assign(
   return { result: 'none', reason: given, released };
 }
 
-/** Whether a lease is unexpired, on a home agent that still serves, and consistent with the pinned home agent. */
+/**
+ * Whether a lease is unexpired, on a home agent that is still in service, and consistent with the pinned home agent.
+ */
 function keeps(lease: LeaseRow, subscriber: AssignedSubscriber, now: number): boolean {
   if (lease.expires_at <= now || lease.state === 'down' || lease.failed_by !== null) return false;
   if (subscriber.home_agent_id !== null && subscriber.home_agent_id !== lease.home_agent_id) return false;

@@ -15,7 +15,7 @@ export interface Backend {
    * Runs jobs in one transaction. Only one writing transaction runs at a time, across all servers. Resolves when all
    * jobs are on disk, with the outcome of each in order. If a job throws, only that job is rolled back. `first` runs
    * before the jobs; if it throws, the transaction is rolled back. Rejects if nothing was committed. `lengthy`: may
-   * block others long.
+   * block others for a long time.
    */
   commit(
     jobs: readonly DatabaseJob[],

@@ -116,7 +116,7 @@ export class ClockKeeper {
   async stop(): Promise<void> {
     this.#cancel?.();
     this.#cancel = undefined;
-    // Do not wait for a database that hangs.
+    // Limit the wait, because the database may not respond.
     if (this.#looking) await within(this.#looking, PATIENCE, this.#clocks.host);
   }
 

@@ -15,7 +15,7 @@ import { clearUnfinished } from './unfinished-migration.js';
 /** How long to wait for a write of another process, in milliseconds. */
 const BUSY_TIMEOUT = 5_000;
 
-/** A store that ends with its process. */
+/** A store in memory, which is lost when its process ends. */
 const IN_MEMORY = ':memory:';
 
 /**
@@ -66,7 +66,7 @@ function openFile(path: string): Database.Database {
     file.pragma('journal_mode = WAL');
     file.pragma('synchronous = FULL');
     file.pragma('foreign_keys = ON');
-    // SQLite follows a dangling link itself.
+    // Restrict it again, because SQLite creates the target of a dangling link itself.
     if (path !== IN_MEMORY) restrict(path);
     return file;
   } catch (error) {

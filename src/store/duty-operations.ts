@@ -193,7 +193,7 @@ async function take(db: Db, { limit, retry }: DutyOperation[0], context: Context
 async function dutyOf(db: Db, subject: string, content: DutyContent, context: Context): Promise<Duty | undefined> {
   if (content.event === 'disconnect') {
     const { duty: _, ...session } = content.session;
-    // It may have been authorized again meanwhile.
+    // The session may have been authorized again meanwhile.
     if (session.expiresAt <= context.now() || (await sessionOf(db, session.sessionId))) return undefined;
     const mark = await writeDuty(db, { event: 'disconnect', session }, context);
     return { event: 'disconnect', session: { ...session, duty: mark } };

@@ -100,7 +100,10 @@ export const homeAgentOperations = {
     },
   }),
 
-  /** Removes a home agent; one with leases only with `force`. Returns its leases, which have ended. */
+  /**
+   * Removes a home agent and returns its leases, which have ended. A home agent with leases is removed only with
+   * `force`.
+   */
   removeHomeAgent: administrative({
     kind: 'write',
     input: (z) => z.strictObject({ name: text(z), force: z.boolean() }),

@@ -80,7 +80,10 @@ export const importOperations = {
     },
   }),
 
-  /** The errors of an import, by line; if empty, it can be finished. `update`: subscribers may already exist. */
+  /**
+   * The errors of an import, by line; if there are none, the import can be finished. `update`: subscribers may already
+   * exist.
+   */
   checkImport: administrative({
     kind: 'read',
     input: (z) => z.strictObject({ importId: text(z), update: z.boolean() }),

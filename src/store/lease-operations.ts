@@ -38,7 +38,7 @@ export const leaseOperations = {
     },
   }),
 
-  /** Releases a home address; while its session is open only with `force`. */
+  /** Releases a home address. If its session is open, `force` is required. */
   releaseLease: administrative({
     kind: 'write',
     input: (z) => z.strictObject({ of: text(z), force: z.boolean() }),

@@ -11,7 +11,7 @@ export interface PasswordPlace {
   readonly user: string;
 }
 
-/** No password is available. The message states where it was searched. */
+/** No password is available. The message states where it was looked up. */
 export class PasswordError extends CodedError<'ERR_STORE_PASSWORD'> {
   override readonly name = 'PasswordError';
 

@@ -16,7 +16,7 @@ export interface StorePort {
    * database is unusable, and with StoreFault for an internal error.
    */
   run<N extends OperationName>(operation: N, given: ArgumentsOf<N>, who?: string): Promise<ResultOf<N>>;
-  /** Runs an administrative operation; checks its name and arguments, which come from outside. Rejects as `run`. */
+  /** Runs an administrative operation; checks its name and arguments, which come from outside. Rejects like `run`. */
   administer(operation: string, given: unknown, who: string): Promise<Administered>;
   /** Whether the store thread responds, whatever the state of the database. */
   answers(): Promise<boolean>;

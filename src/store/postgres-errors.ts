@@ -30,7 +30,7 @@ export function asDatabaseError(error: unknown, name: string): unknown {
   const text = `the database ${name} cannot be used: ${message || code}`;
   const options = { cause: error };
   if (!(error instanceof pg.DatabaseError)) {
-    // The driver has no error class for a lost connection.
+    // The driver has no error class for a lost connection, so every other error counts as one.
     return error instanceof TypeError || error instanceof RangeError
       ? error
       : new Interrupted('ERR_STORE_DOWN', text, options);

@@ -49,7 +49,7 @@ const types = {
 };
 
 /**
- * A client that searches passwords as libpq does, including the password file. The driver's own search prints a
+ * A client that looks up passwords as libpq does, including the password file. The driver's own look-up prints a
  * deprecation warning.
  */
 class Client extends pg.Client {

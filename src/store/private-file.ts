@@ -62,7 +62,7 @@ export function restrict(path: string): void {
 
 /**
  * Changes the owner of a file that root created to the owner of its folder, because an operator may run a command as
- * root before the server runs as another user. Only an empty file is changed, left by a process that was killed. SQLite
+ * root before the server runs as another user. Changes only an empty file, which a killed process has left. SQLite
  * itself gives the files beside it the same owner.
  */
 export function giveToFolderOwner(path: string): void {

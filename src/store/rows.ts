@@ -7,7 +7,7 @@ import { Statement } from './statement.js';
 
 export type Db = Kysely<Schema>;
 
-/** The environment of an operation besides the database. */
+/** What an operation uses in addition to the database. */
 export interface Context {
   /** Milliseconds since 1970, UTC, by the store's clock: now, and when the operation was requested. */
   now(): number;

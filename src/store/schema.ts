@@ -99,7 +99,7 @@ export interface Schema {
   };
   /** TLS session ticket keys, shared by the servers of the store: 96 hexadecimal digits. */
   ticket_keys: { id: Generated<number>; valid_from: number; value: string };
-  /** Subscribers of an unfinished import, which are added all or none. */
+  /** Subscribers of an unfinished import. Either all of them are added, or none. */
   import_rows: {
     import_id: string;
     /** Line in the file. */
@@ -124,7 +124,7 @@ export interface Schema {
     subject: string;
     /** Unique. */
     mark: string;
-    /** DutyContent in JSON; no key is ever in it. */
+    /** DutyContent in JSON, which never contains a key. */
     content: string;
     /** Host name and start time of the server that holds the duty; empty and 0 if none does. */
     server: string;

@@ -25,8 +25,8 @@ export async function backUp(store: string, to: string, onProgress: OnProgress):
 }
 
 /**
- * Replaces a store by a backup. No process may have the store open. Rejects with DatabaseError and then changes
- * nothing.
+ * Replaces a store by a backup. No process may have the store open. Rejects with DatabaseError, in which case nothing
+ * has changed.
  */
 export async function restore(from: string, store: string, onProgress: OnProgress): Promise<void> {
   const backup = open(from);

@@ -9,7 +9,7 @@ import { type Context, contains, type Db, pageOf, placeOf } from './rows.js';
 import { freshSecret } from './secret.js';
 import { CLOCKS_APART } from './store-clock.js';
 
-/** The store itself. */
+/** Operations on the store as a whole. */
 export const storeOperations = {
   statistics: administrative({
     kind: 'read',

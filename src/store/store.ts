@@ -91,7 +91,7 @@ export class Store implements StorePort {
       await store.#opening;
       return store;
     } catch (error) {
-      // The thread would delay the end of the process, for example by an open connection.
+      // End the thread, which would otherwise delay the end of the process, for example by an open connection.
       store.#closing = true;
       store.#end();
       throw error;
@@ -165,7 +165,7 @@ export class Store implements StorePort {
     try {
       this.#post(calls);
     } catch {
-      // Arguments of one of them cannot be copied, for example because they are nested too deeply.
+      // The arguments of one of these calls cannot be copied, for example because they are nested too deeply.
       for (const call of calls) this.#postAlone(call);
     }
   }

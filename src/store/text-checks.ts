@@ -6,7 +6,7 @@ export const MAX_TEXT = 4_096;
 /** PostgreSQL cannot store NUL in a text, and UTF-8 cannot encode an unpaired surrogate. */
 const UNFIT = /\0|\p{Surrogate}/u;
 
-/** The reason for refusing such a text. */
+/** The reason for refusing a text that cannot be stored. */
 export const UNSTORABLE = 'a text must not contain NUL or unpaired surrogates';
 
 /** Whether a database cannot store a text. */

@@ -33,7 +33,9 @@ const both =
   (first: Kind, second: Kind): Kind =>
   async (store, last) => [...(await first(store, last)), ...(await second(store, last))];
 
-/** Lists names from the prefix `last` on. The page starts after a text that sorts just before the prefix. */
+/**
+ * Lists names, beginning with those that start with `last`. The page starts after a text that sorts just before `last`.
+ */
 async function pageAt<T>(
   last: string,
   list: (range: { readonly from: string | undefined; readonly limit: number }) => Promise<Page<T>>,

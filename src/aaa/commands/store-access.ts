@@ -25,7 +25,10 @@ type Given = Places & { readonly isNamed: boolean };
 /** Time limit of the running server for a whole import, in milliseconds. */
 const LONG = 30 * 60_000;
 
-/** Access to the store for a command: through the server if one runs, so that both agree, otherwise directly. */
+/**
+ * Access to the store for a command: through the server if one runs, so that the server notices the change, otherwise
+ * directly.
+ */
 export class StoreAccess {
   readonly #places: Given;
   readonly #creates: boolean;

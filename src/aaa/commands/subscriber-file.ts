@@ -114,7 +114,7 @@ function rowOf(item: YAMLMap, document: Document, line: number): FileRow {
   try {
     return { line, values: item.toJS(document) as Record<string, unknown> };
   } catch (error) {
-    // For example an alias without an anchor.
+    // The parser throws, for example for an alias without an anchor.
     return { line, problem: `not YAML: ${(error as Error).message}` };
   }
 }

@@ -27,7 +27,7 @@ export interface AttachmentConfig {
 
 export type AttachmentInput =
   | { readonly type: 'start' }
-  /** Applies to later waits. The node starts again with the first PAA. */
+  /** Applies from the next wait on. The next attempt uses the first PAA. */
   | { readonly type: 'configure'; readonly config: AttachmentConfig }
   /** Answers `discover` with the PAAs in the order in which to try them, or with the failure of the discovery. */
   | { readonly type: 'found'; readonly token: number; readonly paas: readonly string[] }

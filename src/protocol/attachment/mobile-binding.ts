@@ -16,7 +16,7 @@ export interface Place {
 }
 
 export type BindingInput =
-  /** A session was authorized for the first time or again. */
+  /** A session was authorized or re-authenticated. */
   | {
       readonly type: 'authorized';
       readonly place: Place;

@@ -11,8 +11,8 @@ export class WipedSecretError extends CodedError<'ERR_SECRET_WIPED'> {
  * Owns the octets of a key and wipes them. The last owner calls `wipe`. A function that takes ownership of a Secret
  * says so in its description; all others only read it.
  *
- * The octets have their own ArrayBuffer. V8 keeps a typed array of up to 64 octets that is created by length on its
- * heap, where the garbage collector leaves a copy each time it moves the array.
+ * The octets have their own ArrayBuffer. If a typed array of up to 64 octets is created from a length, V8 keeps it on
+ * its heap, where the garbage collector leaves a copy each time it moves the array.
  */
 export class Secret {
   #octets: Uint8Array | undefined;

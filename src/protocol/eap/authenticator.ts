@@ -60,8 +60,8 @@ export interface AuthenticatorOptions {
    */
   readonly maxFlight?: number | undefined;
   /**
-   * The first Request has the next Identifier after this one (0 to 255). Random, so that off-path attackers cannot
-   * guess it.
+   * The Identifier before that of the first Request, 0 to 255. It is random, so that off-path attackers cannot guess
+   * the Identifiers.
    */
   readonly identifier: number;
 }

@@ -30,8 +30,7 @@ export interface HomeConfig {
   /** How much longer than its session a lease lasts. */
   readonly grace: number;
   /**
-   * While the store is unavailable, a subscriber gets access until this time after its last authentication; 0: no
-   * access.
+   * While the store is unavailable, a subscriber gets access for this time after its last authentication; 0: no access.
    */
   readonly outage: number;
   /** Maximum number of failed authentications per certificate and minute; 0: no limit. */
@@ -157,7 +156,7 @@ export interface EapSuccess {
   readonly subscriber: Subscriber;
   readonly tls: string;
   readonly resumed: boolean;
-  /** Too many hooks of this subscriber are waiting: no more should be started. */
+  /** Whether so many hooks of this subscriber are waiting that no more should be started. */
   readonly hooksBehind: boolean;
 }
 
@@ -213,7 +212,7 @@ export interface DemandAnswer {
   readonly result: string;
   /** The NAS has no such session. */
   readonly unknown: boolean;
-  /** The NAS did not do it, or an agent could not deliver the request. */
+  /** The NAS refused the demand, or an agent could not deliver the request. */
   readonly refused: boolean;
 }
 

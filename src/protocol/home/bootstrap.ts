@@ -28,7 +28,7 @@ export interface Bootstrapping {
 
 export type BootstrapQuestion =
   | { readonly of: 'bootstrap'; readonly job: Bootstrapping }
-  /** A lease that cannot be used is released. */
+  /** Releases a lease that cannot be used. */
   | { readonly of: 'withdrawal'; readonly job: Bootstrapping; readonly because: 'unfit' | 'no-common-ike' };
 
 /** Result of a bootstrap: the grant, or a refusal. */

@@ -46,7 +46,7 @@ export type DutyOperation = readonly [
     readonly retry: number;
     /** Maximum number of duties to take. */
     readonly limit: number;
-    /** Whether the server stops: others may take its duties at once, and it takes none. */
+    /** Whether the server is stopping: others may take its duties at once, and it takes none. */
     readonly leaving?: boolean;
   },
   result: {
@@ -61,7 +61,7 @@ export type DutyOperation = readonly [
 export const DUTY_TERM = 60_000;
 
 /**
- * Delay before a request to a NAS is repeated, in milliseconds. After a start of this server the NAS may not be
+ * Delay before a request to a NAS is repeated, in milliseconds. When this server has just started, the NAS may not be
  * connected yet.
  */
 export const DUTY_RETRY = 15_000;

@@ -70,7 +70,7 @@ export class IncomingRequests {
     return exchange && this.#begin(exchange);
   }
 
-  /** Ends the sessions of a NAS that has restarted before its new requests are processed. */
+  /** Ends the earlier sessions of a NAS that has restarted, before its new requests are processed. */
   #restarted(origin: string, before: number, exchange: Exchange | undefined): void {
     this.#context.put({ type: 'forgetKeysOf', origin: origin.toLowerCase() });
     const given = { origin, before, leasesFor: this.#config.grace };

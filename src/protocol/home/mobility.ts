@@ -41,7 +41,8 @@ export function pskRoot(
 }
 
 /**
- * The request to the store. The EMSK excludes a local home agent, because the visited network does not have the EMSK.
+ * The request to the store. If the root is the EMSK, a local home agent is excluded, because the visited network does
+ * not have the EMSK.
  */
 export function storeWish({ bits, local }: MobilityWish, root: 'msk' | 'emsk') {
   const wish = wishOf(bits);

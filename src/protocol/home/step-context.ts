@@ -7,7 +7,7 @@ export interface StepContext<Q> {
   readonly now: number;
   put(output: HomeOutput): void;
   say(event: HomeEvent): void;
-  /** Queries the store. The answer comes with `question`. */
+  /** Queries the store. `question` is returned with the answer. */
   ask(call: StoreCall, question: Q): void;
   /** A token that no other output uses. */
   token(): Token;

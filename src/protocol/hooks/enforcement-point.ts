@@ -7,7 +7,7 @@ interface HeldClient extends AdmittedClient {
 
 /** A client's change of address. */
 interface Move {
-  /** The last address that was reported to the hook before. */
+  /** The address that was last reported to the hook before the move. */
   readonly former: string;
   /** Whether a permit or start may have reported the new address to the hook. */
   permitted: boolean;

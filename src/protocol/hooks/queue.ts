@@ -35,7 +35,7 @@ export class HookQueue {
   readonly #options: QueueOptions;
   readonly #entries = new Map<number, Entry>();
   readonly #subjects = new Map<string, Entry[]>();
-  /** Jobs by the job in `after` that they wait for. */
+  /** Waiting jobs, by the job in `after` that blocks them. */
   readonly #dependents = new Map<number, Entry[]>();
   readonly #lanes = new Map<string, Lane>();
   readonly #ready: Entry[] = [];

@@ -93,8 +93,8 @@ type State =
 
 /**
  * The pass-through authenticator of one PANA session (RFC 3748 2.3) with its Diameter EAP client (RFC 4072). It
- * requests the identity itself, because the realm routes the DERs. Then it relays EAP between the client and the AAA
- * server. The server's Result-Code decides.
+ * requests the identity itself, because the identity's realm routes the DERs. Then it relays EAP between the client and
+ * the AAA server. The server's Result-Code decides.
  */
 export class Access {
   readonly #config: AccessConfig;
@@ -276,8 +276,8 @@ export class Access {
    */
   #fail(resultCode: number | undefined, payload: Uint8Array | undefined, msk?: Secret): AccessOutput[] {
     this.#state = { name: 'IDLE' };
-    // Not RFC: under Session-Server-Failover REFUSE_SERVICE (RFC 6733 8.18) the failure of a server would end all its
-    // sessions.
+    // Not RFC: keeps the session. With Session-Server-Failover REFUSE_SERVICE (RFC 6733 8.18), the failure of a server
+    // would otherwise end all its sessions.
     if (this.#hasBeenGranted && !(resultCode !== undefined && isRejection(resultCode))) {
       return [
         { type: 'postponed', resultCode },

@@ -38,7 +38,7 @@ export type NasInput =
   | { readonly type: 'unreachable'; readonly token: number; readonly reason: string }
   /** Answers `admit`: the first try of the enforcement point's hook has ended, with or without success. */
   | { readonly type: 'permitted'; readonly token: number }
-  /** A Diameter request received from `peer`. The same step has one `answer` with this token. */
+  /** A Diameter request received from `peer`. The same step returns one `answer` with this token. */
   | { readonly type: 'serverRequest'; readonly token: number; readonly message: DiameterMessage; readonly peer: string }
   /** Start a session with the PaC at this address and port. */
   | { readonly type: 'invite'; readonly peer: PacEndpoint }

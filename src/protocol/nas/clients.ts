@@ -28,7 +28,7 @@ export interface Client {
   waitsForPermit: number | undefined;
   /** The proposed local home agent and home address, reserved until the session ends. */
   local: HomeAgentOffer | undefined;
-  /** The user for which the local home agent got `up`. */
+  /** The user for whom the hook `up` of the local home agent was run. */
   localUser: string | undefined;
   /** Whether an `admit` was sent for the client. */
   permitted: boolean;

@@ -12,7 +12,7 @@ export interface LocalHomeAgentConfig {
   /** Canonical text. */
   readonly address: string;
   readonly host: string;
-  /** 16 octets, of which the first 64 bits count. */
+  /** 16 octets, of which only the first 64 bits are used. */
   readonly prefix: AddressOctets;
   /** Maximum number of home addresses that are proposed or assigned at the same time. */
   readonly capacity: number;

@@ -18,7 +18,8 @@ const MAX_LIFETIME = UNLIMITED - 1;
 const MIN_AUTHORIZATION_LIFETIME = 10;
 
 /**
- * The shortest lifetime that is announced to a client, in seconds. With one second, both ends would only authenticate.
+ * The shortest lifetime that is announced to a client, in seconds. With one second, both ends would do nothing but
+ * authenticate.
  */
 const MIN_SESSION_LIFETIME = 5;
 

@@ -136,7 +136,7 @@ function readDocument(document: Document, at: (offset: number) => string): unkno
   try {
     return document.toJS();
   } catch (error) {
-    // Aliases that expand to too many nodes.
+    // The parser throws for aliases that expand to too many nodes.
     throw new OperatorError(`${at(0)}: not YAML: ${(error as Error).message}`);
   }
 }

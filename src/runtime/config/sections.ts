@@ -256,7 +256,7 @@ export const diameterPeer = z.strictObject({
 export const diameterTls = () =>
   z
     .strictObject({
-      // Not the port, which is already bound.
+      // The port is not reloadable, because it is already bound.
       ...reloadableEach({
         ...tlsKeys,
         certificate: fileName().describe('PEM file of the certificate of this node, which contains diameter.host'),

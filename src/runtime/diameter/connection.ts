@@ -20,7 +20,7 @@ const LINGER = 2_000;
 
 export interface ConnectionEvents {
   message(message: DiameterMessage): void;
-  /** A message could not be decoded. `salvage` is what could be read of it. */
+  /** A message could not be decoded. `salvage`: the part that could be read. */
   malformed(code: string, salvage: Salvage | undefined): void;
   /** The framing of the stream is lost. Nothing more is read; the node must end or reset the connection. */
   untrusted(salvage: Salvage | undefined): void;

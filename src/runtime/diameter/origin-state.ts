@@ -24,7 +24,7 @@ export async function nextOriginState(folder: string, now: number): Promise<numb
   return next;
 }
 
-/** Adds the file to errors of the system that lack it, such as that of a write to a full disk. */
+/** Adds the path to a system error that does not name it, such as that of a failed write to a full disk. */
 async function naming<T>(path: string, work: Promise<T>): Promise<T> {
   try {
     return await work;

@@ -110,12 +110,15 @@ export class TlsTransport implements Transport {
       ...contextOf(this.#options),
       requestCert: true,
       rejectUnauthorized: true,
-      // Longer than the limit below.
+      // Never reached, because the limit below is shorter.
       handshakeTimeout: 4 * CER_TIMEOUT,
       // Connections are long-lived, so resumption gains nothing.
       sessionTimeout: 1,
     });
-    /** Connections whose handshake is not complete, by remote address and port, and what cancels the time limit. */
+    /**
+     * Connections whose handshake is not complete, by remote address and port, each with the function that cancels its
+     * time limit.
+     */
     const handshaking = new Map<string, { readonly incoming: IncomingConnection; readonly cancel: CancelTimer }>();
     const take = (end: string) => {
       const entry = handshaking.get(end);

@@ -161,7 +161,7 @@ export function createPeerCredentials(
     return new TlsPeerCredentials({ ...parts, judge: new PeerJudge({ trust, revocation, policy }) });
   }
   before.judge.reload({ trust, revocation, policy });
-  // A ticket has one owner.
+  // Move the ticket, because a ticket has one owner.
   const { session } = before;
   before.session = undefined;
   return new TlsPeerCredentials({ ...parts, judge: before.judge }, session);

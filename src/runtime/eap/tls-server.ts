@@ -102,7 +102,7 @@ export class TlsServerEngine implements ServerEngine<TlsServerOptions> {
     const server = createServer({
       ...contextOptions(this.#options),
       requestCert: true,
-      // PeerJudge verifies the certificate, so that the reason of a refusal is known. Only an explicit pass is
+      // PeerJudge verifies the certificate, so that the reason for a refusal is known. Only an explicit pass is
       // accepted.
       rejectUnauthorized: false,
     });

@@ -37,7 +37,7 @@ export interface HookProcess {
 export interface HookProcessListener {
   /** Receives a line of output: the first MAX_LINES, each cut to MAX_LINE characters. Some may arrive after `ended`. */
   line(line: string): void;
-  /** Called once, when the program has ended; soon after SIGKILL. */
+  /** Called once, when the program has ended, which is soon after SIGKILL. */
   ended(outcome: HookOutcome): void;
   /** Receives a fault that does not change the outcome. */
   fault(error: unknown): void;
@@ -138,7 +138,7 @@ class Child implements HookProcess {
         // Also kill the rest of the process group.
         if (this.#killed) this.#signal('SIGKILL');
         const reason = code === 0 ? undefined : signalName ? `ended by ${signalName}` : `exit status ${code}`;
-        // The last lines have not been read yet.
+        // Wait until the last lines have been read.
         setImmediate(() => setImmediate(() => finish(reason)));
       });
     });
@@ -196,7 +196,7 @@ function holds(digits: string, key: Uint8Array): boolean {
 
 const keyFolder = (stateDir: string) => join(stateDir, 'keys');
 
-/** Random octets in the name of a key file, which is their hex form. */
+/** Number of random octets, whose hex form is the name of a key file. */
 const NAME_OCTETS = 8;
 const KEY_FILE = /^[0-9a-f]{16}$/;
 

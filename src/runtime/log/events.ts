@@ -1,4 +1,4 @@
-/** The message of every log line. What varies is in fields. */
+/** The message of every log line. Values that vary are in fields. */
 export type LogEvent =
   // Start and end of a daemon.
   | 'old key files not removed'
@@ -153,7 +153,7 @@ interface FieldTypes {
   /** The TLS version, and whether the session was resumed. */
   readonly tls: string;
   readonly resumed: boolean;
-  /** Whether the store knew the session. */
+  /** Whether the session was in the store. */
   readonly known: boolean;
   /** A message by its RFC name and by the paper's name; its sequence number and size in octets. */
   readonly message: string;

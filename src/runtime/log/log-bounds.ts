@@ -94,7 +94,7 @@ function boundText(text: string, room: Room): string {
   let octets = 0;
   let end = 0;
   for (const character of text) {
-    // Count characters beyond ASCII as escaped: those that a terminal may interpret are written so.
+    // Characters beyond ASCII count as escaped, because those that a terminal may interpret are escaped.
     const cost = character > '~' ? 6 * character.length : Buffer.byteLength(JSON.stringify(character)) - 2;
     if (octets + cost > most) break;
     octets += cost;

@@ -37,7 +37,8 @@ export async function openLog(name: string, { level, format }: LogOptions): Prom
     name,
     level,
     redact: { paths: SECRETS, censor: '[key]' },
-    // Not from Host: the line states when pino writes it, and programs other than daemons also write lines.
+    // The system's clock and not that of Host: the line states when pino writes it, and programs other than daemons
+    // also write lines.
     timestamp: () => `${stdTimeFunctions.isoTime()},"at":${(performance.timeOrigin + performance.now()).toFixed(3)}`,
     base: { name },
     formatters: { log: boundFields },

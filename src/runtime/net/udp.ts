@@ -84,7 +84,7 @@ export class UdpSocket implements DatagramSocket {
     const bound = socket.address();
     const label = `${bound.address}|${bound.port}`;
     socket.on('message', messageListener(label, onDatagram));
-    // A datagram that cannot be sent is lost, and is retransmitted.
+    // A datagram that cannot be sent counts as lost; the protocol retransmits it.
     socket.on('error', () => undefined);
     return new UdpSocket(socket, false);
   }

@@ -15,7 +15,7 @@ export const FAULT_LOG_INTERVAL = 60_000;
 /** Limit of uncaught exceptions per minute. Beyond it the daemon exits, because its state is unknown. */
 export const MAX_PROCESS_FAULTS = 10;
 
-/** Contains faults between an entry point and the rest of a daemon. */
+/** Keeps a fault at an entry point from affecting the rest of a daemon. */
 export interface Guard {
   /**
    * Returns the result of `action`. If it throws, calls `end` to release what the action was for and returns undefined.
@@ -27,7 +27,7 @@ export interface Guard {
   fault(where: FaultPlace, error: unknown): void;
 }
 
-/** A guard that contains nothing: errors propagate to the caller. For parts that are used alone. */
+/** A guard that lets errors propagate to the caller, for parts that are used alone. */
 export const unguarded: Guard = {
   run: (_where, action) => action(),
   settle: async (_where, going) => {

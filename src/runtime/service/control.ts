@@ -203,7 +203,7 @@ export function callDaemon(
 ): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const text = body === undefined ? undefined : JSON.stringify(body);
-    // Without an agent, which would keep the connection and leave its errors without a listener.
+    // No agent: it would keep the connection, and nothing would handle the connection's errors.
     const options = { socketPath: path, method, path: route, timeout, agent: false } as const;
     const outgoing = request(options, (incoming) => {
       const parts: Buffer[] = [];

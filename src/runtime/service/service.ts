@@ -19,7 +19,7 @@ export interface Service<O = never> {
    * daemon.
    */
   works?(): Promise<boolean>;
-  /** Contains the daemon's faults. */
+  /** Handles the daemon's faults. */
   readonly barrier?: Barrier;
   /** Resolves with an exit status when the daemon ends by itself. */
   readonly finished?: Promise<number>;

@@ -26,7 +26,7 @@ export interface Surroundings {
   readonly lookAtFiles: LookAtFiles;
   /** Opens the control socket and metrics port. */
   readonly openControl: OpenControl;
-  /** Where PANA_AUTH_KEYs go, if the option `key-log` is set. */
+  /** Opens the file for PANA_AUTH_KEYs, if the option `key-log` is set. */
   readonly openKeyLog: OpenKeyLog;
 }
 

@@ -71,7 +71,7 @@ export class Driver<I, O> {
     for (const output of outputs) this.#guarded(() => this.#perform(output), input, output);
   }
 
-  /** An output that throws does not prevent the outputs after it. */
+  /** If the performance of an output throws, the outputs after it are still performed. */
   #guarded<T>(action: () => T, input: I | { readonly type: 'tick' }, output: O | undefined): T | undefined {
     if (!this.#onFault) return action();
     try {

@@ -38,7 +38,7 @@ const SYSTEM: Readonly<Record<string, string>> = {
   ENOTDIR: 'a part of the path is not a folder',
 };
 
-/** EINVAL of these calls is about the address, elsewhere it is a fault of this program. */
+/** EINVAL of these calls concerns the address; that of any other call is a fault of this program. */
 const BINDING: readonly unknown[] = ['bind', 'listen'];
 
 /**

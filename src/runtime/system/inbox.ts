@@ -11,7 +11,7 @@ export class Inbox<T> {
     else this.#waiting.push(item);
   }
 
-  /** Passes the waiting items and all later ones to the receiver. There is one receiver. */
+  /** Passes the waiting items and all later ones to the receiver. There can be only one receiver. */
   open(receive: (item: T) => void): void {
     if (this.#receive) throw new Error('the inbox has a receiver');
     this.#receive = receive;

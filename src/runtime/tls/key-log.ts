@@ -3,7 +3,8 @@ import { putHex } from '../../protocol/bytes/octets.js';
 import type { SessionKey } from '../../protocol/pana/session/session.js';
 
 /**
- * First word of a line of a key file. Session, Key-Id, Integrity-Algorithm and key follow, all but the third in hex.
+ * First word of a line of a key file. Session, Key-Id, Integrity-Algorithm and key follow, all in hexadecimal except
+ * Integrity-Algorithm.
  */
 export const KEY_LINE = 'PANA_AUTH_KEY';
 

@@ -64,8 +64,8 @@ export class PeerJudge {
   }
 
   /**
-   * Replaces the options. Keeps learned certificates if the CAs are the same. Throws CrlSignatureError and then changes
-   * nothing.
+   * Replaces the options. Keeps learned certificates if the CAs are the same. Throws CrlSignatureError, in which case
+   * nothing has changed.
    */
   reload(options: PeerJudgeOptions): void {
     const isSame = options.trust.id === this.trust.id;

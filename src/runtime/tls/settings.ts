@@ -10,7 +10,7 @@ export interface TlsSettings {
   readonly 'max-version': TlsVersion;
   readonly ciphers?: string | undefined;
   readonly curves?: string | undefined;
-  /** TLS 1.0 and 1.1 can be configured. */
+  /** Whether TLS 1.0 and 1.1 can be configured. */
   readonly legacy?: boolean | undefined;
   readonly 'extended-master-secret'?: MasterSecretPolicy | undefined;
   readonly 'min-rsa-bits': number;

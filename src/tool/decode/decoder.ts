@@ -57,7 +57,7 @@ export class Decoder {
     else yield* this.#text(Buffer.from(input).toString('utf8'));
   }
 
-  /** What a capture contained but was not decoded, for people. */
+  /** The parts of a capture that were not decoded, as text for people. */
   get skipped(): string[] {
     return [...this.#skipped].map(([what, count]) => `${count} ${what}`);
   }

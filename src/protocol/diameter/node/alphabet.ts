@@ -54,7 +54,7 @@ export type AttemptId = number;
 
 export type NodeInput =
   | ApplicationInput
-  /** Ignored when the node stops or has stopped. */
+  /** Ignored while the node stops and after it has stopped. */
   | { readonly type: 'start' }
   /**
    * Replaces peers and routes. Without routes every peer serves every realm. Unchanged peers keep their connections.
@@ -98,14 +98,14 @@ export type NodeOutput =
       readonly port: number;
     }
   | { readonly type: 'abandon'; readonly attempt: AttemptId }
-  /** `isLast`: the message is not needed any more; wipe the keys in it after it was sent. */
+  /** `isLast`: the node no longer needs the message; wipe the keys in it after sending. */
   | {
       readonly type: 'send';
       readonly connection: ConnectionId;
       readonly message: DiameterMessage;
       readonly isLast: boolean;
     }
-  /** Close the connection after everything was sent, and read nothing more. */
+  /** Close the connection after sending everything, and read nothing more. */
   | { readonly type: 'close'; readonly connection: ConnectionId }
   /** Close the connection immediately. */
   | { readonly type: 'reset'; readonly connection: ConnectionId }
@@ -140,7 +140,8 @@ export type NodeEvent =
   /** The machine of a peer threw an exception, which is an internal error. Its connections are closed. */
   | { readonly type: 'fault'; readonly peer: string; readonly at: 'tick' | 'input'; readonly error: unknown }
   /**
-   * For message diagrams and counters. Its AVPs may hold keys that are wiped later, so it must not be logged as it is.
+   * For message diagrams and counters. It must not be logged as it is, because its AVPs may hold keys; these are wiped
+   * later.
    */
   | {
       readonly type: 'message';

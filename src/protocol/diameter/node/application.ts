@@ -16,7 +16,7 @@ export interface Target {
 
 /** Why a request failed. */
 export type RequestFailure =
-  /** No peer that serves the realm is connected, or the node stops. */
+  /** No peer that serves the realm is connected, or the node is stopping. */
   | 'no-peer'
   | 'timeout'
   /** The connection was lost, and no other peer can serve the request. */

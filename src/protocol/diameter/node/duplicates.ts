@@ -24,7 +24,7 @@ export const KEY_TIME = 60_000;
 export const MAX_DUPLICATES = 16_384;
 export const MAX_DUPLICATE_OCTETS = 32 * 1024 * 1024;
 
-/** Memory of an entry, besides the octets of its answer. */
+/** Memory that an entry uses in addition to its answer, in octets. */
 export const ENTRY_OCTETS = 512;
 
 /** AVPs that agents add. */
@@ -37,8 +37,8 @@ interface Kept {
   /** Token of the request that is being served. */
   readonly token: Token;
   /**
-   * Encoded, so that it does not refer to the request's octets, and without AVPs of agents. Undefined: there is no
-   * answer yet.
+   * The encoded answer, without the AVPs of agents and without references to the request's octets. Undefined: there is
+   * no answer yet.
    */
   answer: Uint8Array | undefined;
   /** Size of the entry in octets. */
@@ -47,7 +47,7 @@ interface Kept {
   keyOf: string | undefined;
 }
 
-/** The answers for one peer, from the oldest. */
+/** The answers for one peer, oldest first. */
 interface PeerAnswers {
   readonly kept: OrderedSet<Kept>;
   octets: number;

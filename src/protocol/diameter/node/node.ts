@@ -23,7 +23,7 @@ import { Serving, sending } from './serving.js';
  */
 const FAULT_PAUSE = 1_000;
 
-/** A node that stops first answers pending requests, then sends DPR to its peers. */
+/** A stopping node first answers pending requests, then sends DPR to its peers. */
 type State =
   | { readonly name: 'new' | 'running' | 'stopped' }
   | { readonly name: 'answering' | 'leaving'; readonly until: number };
@@ -202,8 +202,8 @@ export class NodeMachine {
   }
 
   /**
-   * Passes an input to the machine of a peer. After an exception, the connection concerned is closed; at a tick, all
-   * its connections are closed.
+   * Passes an input to the machine of a peer. After an exception, the connection of the input is closed; if the input
+   * was a tick, all connections of the peer are closed.
    */
   #step(entry: PeerEntry, input: PeerInput, now: number, out: NodeOutput[]): void {
     let outputs: PeerOutput[];

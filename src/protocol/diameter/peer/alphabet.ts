@@ -3,7 +3,7 @@ import type { LocalCapabilities, PeerCapabilities } from './capabilities.js';
 import type { EndToEndIdentifiers } from './identifiers.js';
 
 export interface PeerConfig {
-  /** The peer's DiameterIdentity. A peer with another one is refused. */
+  /** The peer's DiameterIdentity. A peer that presents another one is refused. */
   readonly host: string;
   /** Whether it may forward requests of other hosts. */
   readonly mayRelay: boolean;
@@ -44,7 +44,7 @@ export type PeerOutput =
   /** Abandon the current attempt. */
   | { readonly type: 'abort' }
   | { readonly type: 'send'; readonly connection: ConnectionId; readonly message: DiameterMessage }
-  /** Close the connection after everything was sent. */
+  /** Close the connection after sending everything. */
   | { readonly type: 'disconnect'; readonly connection: ConnectionId }
   | { readonly type: 'open'; readonly connection: ConnectionId; readonly peer: PeerCapabilities }
   /** No connection is left, or none was established: pending requests will not be answered. */

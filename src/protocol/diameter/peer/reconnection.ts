@@ -1,6 +1,6 @@
 /**
  * Delay before the first new connection attempt in milliseconds. It doubles with each attempt up to Tc. Not RFC: RFC
- * 6733 2.1 recommends to start with Tc, which would keep a restarted peer out for half a minute.
+ * 6733 2.1 recommends starting with Tc, which would keep a restarted peer out for half a minute.
  */
 const FIRST_RETRY = 1_000;
 

@@ -80,8 +80,8 @@ export const RE_AUTH_REQUEST_TYPE = inverse(NAMES.reAuthRequestType);
 export const SESSION_BINDING = { RE_AUTH: 1, STR: 2 } as const;
 
 /**
- * The AVPs that this project knows: RFC 6733 4.5; from RFC 7155 those that RFC 4072 3 names, because a NAS sends them
- * with M; RFC 4072 4.1; RFC 5447 4.2; RFC 4004; RFC 5778 6; and its own Mobility-Capability. MIPv6 AVPs are sent
+ * The AVPs that this project supports: RFC 6733 4.5; from RFC 7155 those that RFC 4072 3 names, because a NAS sends
+ * them with M; RFC 4072 4.1; RFC 5447 4.2; RFC 4004; RFC 5778 6; and its own Mobility-Capability. MIPv6 AVPs are sent
  * without M, because an existing application must not get new mandatory AVPs (RFC 6733 2.3).
  */
 export const AVPS = {

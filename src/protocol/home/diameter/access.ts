@@ -33,7 +33,9 @@ import type { Session } from '../records.js';
 const EAP_TLS_METHOD = BigInt(EAP_TYPE.EAP_TLS);
 const { AUTHORIZE_AUTHENTICATE } = AUTH_REQUEST_TYPE;
 
-/** With a shared store, DERs and STRs may go to any server of the realm, also when a server fails. */
+/**
+ * With a shared store, any server of the realm may process DERs and STRs, even after the session's server has failed.
+ */
 const ANY_SERVER = {
   'Session-Binding': SESSION_BINDING.RE_AUTH | SESSION_BINDING.STR,
   'Session-Server-Failover': SESSION_SERVER_FAILOVER.TRY_AGAIN,
@@ -62,7 +64,9 @@ const DENIALS: Readonly<Record<Denial, readonly [resultCode: number, text: strin
   failed: [RESULT.UNABLE_TO_COMPLY, 'the request could not be served'],
 };
 
-/** Assumed for a NAS that supports only the standard AVPs, which express no more than that a client may use MIPv6. */
+/**
+ * The request assumed for a NAS that supports only the standard AVPs. These express only that a client may use MIPv6.
+ */
 const STANDARD_WISH = CAPABILITY.MIP6 | CAPABILITY.HOA_ASSIGN | CAPABILITY.IKEV1_PSK | CAPABILITY.IKEV2_PSK;
 
 /** A decoded Diameter request. */

@@ -6,7 +6,7 @@ const MAX_ENDED = 65_536;
 
 /** Identifiers of ended sessions. Their PAN[S] remains valid for two epochs and must not start them again. */
 export class EndedSessions {
-  /** Identifier to the time until which it is remembered. */
+  /** By identifier: the time until which it is remembered. */
   readonly #until = new BoundedMap<number, number>(MAX_ENDED);
 
   add(sessionId: number, now: number): void {

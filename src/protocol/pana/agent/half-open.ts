@@ -2,7 +2,7 @@ import type { DropCode } from '../session/session.js';
 import { networkOf } from './networks.js';
 
 /**
- * A PaC that has not answered for this time was sent its request three times (RFC 5191 9.1). Its session may then be
+ * After this time without an answer, a request has been sent three times (RFC 5191 9.1), and the session may be
  * evicted. Milliseconds.
  */
 export const STALLED_AFTER = 4_000;

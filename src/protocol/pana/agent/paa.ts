@@ -109,7 +109,7 @@ export class Paa {
   #tickSession(entry: Entry, now: number): PaaOutput[] {
     const { session, where } = entry;
     const out: PaaOutput[] = [];
-    // The tried address did not answer: send the outstanding request to the proven address immediately.
+    // The new address did not answer: send the outstanding request to the proven address immediately.
     if (where.giveUp(now)) for (const octets of session.resend()) out.push({ type: 'send', octets, to: where.target });
     const due = session.deadline !== undefined && session.deadline <= now;
     const outputs = due ? step(entry, { type: 'tick' }, now) : [];

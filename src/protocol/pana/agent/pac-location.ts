@@ -132,7 +132,7 @@ export class PacLocation {
     this.#trial.until = now + this.#trial.timeout;
   }
 
-  /** Ends a try whose time limit has passed, and returns whether it did. Requests then go to the proven location. */
+  /** Ends the try if its time limit has passed, and returns whether it has. Requests then go to the proven location. */
   giveUp(now: number): boolean {
     const trial = this.#trial;
     if (!trial || now < trial.until) return false;

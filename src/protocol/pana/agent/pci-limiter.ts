@@ -39,7 +39,7 @@ const SHARE = { quietNetwork: 1, quietAddress: 3 / 4, rest: 1 / 2 } as const;
  */
 const SHARE_OF_NETWORK = { quietAddress: 1, rest: 1 / 2 } as const;
 
-/** Up to this number of written cells, they are cleared one by one; above it, the whole table is cleared. */
+/** If at most this many cells were written, they are cleared one by one; otherwise the whole table is cleared. */
 const FEW = 1024;
 
 /** A table of counters that can be cleared quickly if few were written. */

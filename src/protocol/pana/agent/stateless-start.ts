@@ -4,7 +4,7 @@ import { type PacEndpoint, placeOf, type Start } from '../session/start.js';
 import { encodePana, FLAG, MESSAGE_TYPE, type PanaAvp } from '../wire/codec.js';
 import { AVPS } from '../wire/dictionary.js';
 
-/** A PAR[S] remains valid for one to two epochs. Milliseconds. */
+/** Duration of an epoch in milliseconds. A PAR[S] remains valid for one to two epochs. */
 export const EPOCH = 60_000;
 
 /**
@@ -61,7 +61,7 @@ export class StatelessStart {
     }));
   }
 
-  /** The PAR[S] for a PaC. Equal within the same epoch, variant and salt. */
+  /** The PAR[S] for a PaC. It is the same for equal epochs, variants and salts. */
   offer(peer: PacEndpoint, now: number, variant: number, salt: number): Start {
     return this.#make(peer, Math.floor(now / EPOCH), variant, salt);
   }
@@ -85,7 +85,7 @@ export class StatelessStart {
     // Each variant is a separate start, so numbers of different variants must not collide.
     const where = `${placeOf(peer)}|${epoch}|${variant}|${salt}`;
     const mac = createHmac('sha256', this.#secret).update(encodeUtf8(where)).digest();
-    // RFC 5191 4.1: 0 is the identifier in PCI.
+    // RFC 5191 4.1: the identifier 0 is reserved for PCI.
     const sessionId = mac.readUInt32BE(0) || 1;
     const clear = ((epoch % (1 << EPOCH_BITS)) << (VARIANT_BITS + SALT_BITS)) | (variant << SALT_BITS) | salt;
     const sequence = ((mac.readUInt32BE(4) << CLEAR_BITS) | clear) >>> 0;

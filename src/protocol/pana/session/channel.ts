@@ -59,8 +59,8 @@ interface LastRequest {
 export type RequestVerdict = 'new' | 'duplicate' | 'out-of-sequence';
 
 /**
- * The reliable transport of a PANA session, equal for both ends (RFC 5191 5.2, 5.4, 9): two sequence number spaces, one
- * outstanding request with its retransmission, the last answer for repeated requests, and AUTH.
+ * The reliable transport of a PANA session, the same for both ends (RFC 5191 5.2, 5.4, 9): two sequence number spaces,
+ * one outstanding request with its retransmission, the last answer for repeated requests, and AUTH.
  */
 export class Channel {
   readonly #drbg: Drbg;
@@ -242,7 +242,7 @@ export class Channel {
     return [octets];
   }
 
-  /** Whether the accepted request has no answer so far. */
+  /** Whether the accepted request is still unanswered. */
   get owesAnswer(): boolean {
     return this.#last !== undefined && this.#last.answer === undefined;
   }

@@ -1,7 +1,7 @@
 /** Minimum interval between local pings of a session in milliseconds (RFC 5191 4.2: their rate MUST be limited). */
 const MIN_PING_INTERVAL = 1000;
 
-/** When the other end was last heard and last pinged, equal for both ends (RFC 5191 4.2). Milliseconds. */
+/** When the other end was last heard and last pinged (RFC 5191 4.2), the same for both ends. Milliseconds. */
 export class Liveness {
   readonly #interval: number;
   #heardAt: number;

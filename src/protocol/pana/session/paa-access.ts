@@ -115,7 +115,7 @@ export function ping({ channel, liveness }: PaaContext, state: PaaState, now: nu
 }
 
 // OPEN       the PaC may have moved            | Tx PNR[P] (Echo); RTX+ | WAIT_PNA_PING
-// Not RFC: also while another request is outstanding, behind it.
+// Not RFC: also while another request is outstanding; PNR is then queued behind it.
 export function prove(context: PaaContext, state: PaaState, now: number): PaaStep {
   const { channel, config, drbg, echoes, liveness } = context;
   if (!channel.protection || !echoes || state.name === 'SESS_TERM' || state.name === 'CLOSED') return stay(state);

@@ -83,7 +83,7 @@ export type PaaClosed =
   | 'session-timeout'
   /** The node started again at the same address and has authenticated, or its subscriber has newer sessions. */
   | 'replaced'
-  /** Half-open without an answer to the first PAR, it was evicted for a newer start. */
+  /** The session was half-open without an answer to the first PAR, and was evicted for a newer start. */
   | 'pushed-out'
   /** An internal error. */
   | 'fault';
@@ -107,8 +107,9 @@ export type PaaSessionOutput =
   /** `granted`: the AAA server had authorized the session, so it needs an STR. */
   | { readonly type: 'closed'; readonly cause: PaaClosed; readonly granted: boolean }
   /**
-   * The message was protected and new. Its source is the PaC's current location (RFC 5191 5.6). For an answer, it is at
-   * least the location at `askedAt`, when the request was first sent; `askedAt` is undefined for a request.
+   * The message was protected and new. Its source is the PaC's current location (RFC 5191 5.6). For an answer, the PaC
+   * had this location at some time since `askedAt`, when the request was first sent; `askedAt` is undefined for a
+   * request.
    */
   | { readonly type: 'heard'; readonly askedAt: number | undefined }
   /** The Echo value of the last `prove` has come back. */

@@ -97,7 +97,7 @@ export function isEstablished({ run, channel }: PaaContext, state: PaaState): bo
   return !run.first || !isAuthenticating(state) || (state.name === 'WAIT_SUCC_PAN' && channel.protection !== undefined);
 }
 
-/** When a phase without progress since `now` ends. */
+/** The time at which a phase ends if it makes no progress after `now`. */
 export function progressLimit({ config }: PaaContext, now: number): number {
   return now + config.failedSessionTimeout;
 }

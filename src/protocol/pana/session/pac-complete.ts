@@ -38,7 +38,7 @@ export function parComplete(context: PacContext, state: PacState, received: Rece
   if (success && !packet) return stay(state, [dropped('avp-missing')]);
   const checked = checkAuth(session, received, success);
   if (checked === 'auth') {
-    // Not RFC: the server has accepted the PaC but may have failed since, or an attacker forges a refusal.
+    // Not RFC: the refusal may be forged, or the server may have failed after it accepted the PaC.
     const doubted = !success && values.AUTH === undefined && !session.channel.protection;
     const until = doubted ? Math.min(state.until, now + REFUSAL_DOUBT) : state.until;
     return stay({ ...state, until }, [dropped('auth')]);

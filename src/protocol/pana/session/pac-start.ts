@@ -61,7 +61,7 @@ export function tickPci(context: PacContext, state: PacState, now: number): PacS
 
 /**
  * Not RFC: the PAA did not continue this start, and PCI is still being sent. The start is discarded but the attempt
- * continues; only the limits of PCI end it. Undefined: the state is another one.
+ * continues; only the limits of PCI end it. Returns undefined in other states.
  */
 export function abandonStart(state: PacState, now: number): Initial | undefined {
   if (state.name !== 'WAIT_PAA' || !state.pci || state.session.begun || now < state.until) return undefined;

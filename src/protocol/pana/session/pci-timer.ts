@@ -9,8 +9,8 @@ import {
 
 /**
  * Maximum number of restarts of the PCI interval in one attempt because a PAA was heard. At 40 % loss, eight
- * consecutive losses occur once in 1,500 starts. If a PAA makes offers but never continues, it refuses the PaC, and the
- * interval must grow again.
+ * consecutive losses occur once in 1,500 starts. A PAA that makes offers but never continues refuses the PaC; the
+ * interval must then grow again.
  */
 export const PCI_RESTARTS = 8;
 

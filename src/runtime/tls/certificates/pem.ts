@@ -25,7 +25,8 @@ export function certificatesOfPem(text: string): Certificate[] {
 
 /** The DER of all CRLs of a file: one in DER, or any number in PEM. Throws DecodeError. */
 export function crlsOfFile(octets: Uint8Array): Uint8Array[] {
-  // A DER SEQUENCE with a length of two or more octets. In a text, 0x30 would be the digit 0.
+  // DER starts with a SEQUENCE (0x30) whose length has two or more octets. In a text, 0x30 would be the digit 0,
+  // followed by ASCII.
   if (octets[0] === 0x30 && (octets[1] ?? 0) >= 0x80) return [octets];
   return blocks(Buffer.from(octets).toString('latin1'), CRLS);
 }

@@ -94,7 +94,7 @@ export function misuse(
   if (leaf.extendedKeyUsage && !leaf.extendedKeyUsage.includes(purpose)) {
     return { reason: 'purpose', detail: detail(leaf, `its extendedKeyUsage lacks ${name}`) };
   }
-  // A CA that is limited to purposes cannot grant others.
+  // A CA that is limited to some purposes cannot grant others.
   const limited = path
     .slice(1)
     .find(({ extendedKeyUsage: of }) => of && !of.includes(purpose) && !of.includes(ANY_PURPOSE));

@@ -34,8 +34,8 @@ export type PathFailure =
   | { readonly reason: 'expired' | 'not-yet-valid'; readonly detail: string };
 
 /**
- * The trusted CAs and the known intermediate certificates. As in OpenSSL, a trust anchor is a self-signed certificate
- * of the configuration; its other certificates help to build paths.
+ * The trusted CAs and the known intermediate certificates. As in OpenSSL, a trust anchor is a configured self-signed
+ * certificate; the other configured certificates only help to build paths.
  */
 export class Trust {
   /** Identifies the set of trust anchors, which a verified path depends on. */
