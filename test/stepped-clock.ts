@@ -50,7 +50,7 @@ export class SteppedClock {
     return ['env', ...Object.entries(this.environment).map(([name, value]) => `${name}=${value}`)];
   }
 
-  /** Milliseconds since 1970, UTC. */
+  /** Its time in milliseconds since 1970, UTC. */
   now(): number {
     return Date.now() + this.#ahead;
   }

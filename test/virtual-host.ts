@@ -7,7 +7,7 @@ interface Timer {
   readonly action: () => void;
 }
 
-/** Clock, timers and randomness that only the test advances; equal seeds give equal runs. */
+/** Clock, timers and randomness that only the test advances. Equal seeds give equal runs. */
 export class VirtualHost implements Host {
   #now = 0;
   /** Milliseconds since 1970 minus the monotonic clock. Change it to step the wall clock. */

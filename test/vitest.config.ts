@@ -2,7 +2,7 @@ import { configDefaults, defineConfig } from 'vitest/config';
 import { LongFirst } from './long-first.js';
 
 const test = {
-  // The last resort on a loaded machine: a wait fails long before, with a message (test/eventually.ts).
+  // The last resort on a loaded machine: waits in tests fail long before, with a message (test/eventually.ts).
   testTimeout: 120_000,
   hookTimeout: 120_000,
   pool: 'forks',

@@ -1,3 +1,4 @@
+// Long, because it has all requests of an operator, with the failures of store and PAAs that each must survive.
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Administrator } from '../../src/aaa/administrator.js';

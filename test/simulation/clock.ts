@@ -50,9 +50,9 @@ export class Life {
   });
   /** The number of pending timers. */
   timers = 0;
-  /** PANA datagrams received and sent, and the octets of those sent. */
+  /** The number of PANA datagrams received, the number sent, and the octets of those sent. */
   readonly datagrams = { received: 0, sent: 0, octets: 0 };
-  /** Effects of any kind. */
+  /** The number of effects of any kind. */
   effects = 0;
 
   constructor(name: string) {
@@ -73,7 +73,7 @@ export class Life {
     return this.#asleep;
   }
 
-  /** Suspends the machine: its actions are postponed until it wakes up. */
+  /** Suspends the machine: its actions are postponed until it resumes. */
   sleep(): void {
     this.#asleep = true;
   }
@@ -103,11 +103,14 @@ const EPOCH = Date.UTC(2030, 0, 1);
 const FILE_WORK = /^(FSReq|FileHandle|CloseReq)/;
 
 /**
- * Turns of the event loop without activity after which the world is quiet. A TLS engine takes several for one flight.
+ * The number of turns of the event loop without activity after which the world is quiet. A TLS engine needs several
+ * turns for one flight.
  */
 const QUIET_TURNS = { tls: 6, plain: 1 } as const;
 
-/** After this many settles without a turn of the event loop, one turn is taken for other work of this process. */
+/**
+ * After this many settles without a turn of the event loop, the world yields one turn to other work of this process.
+ */
 const MAX_BREATHLESS = 1_000;
 
 /** The only clock of a world. It advances from timer to timer whenever the event loop is quiet. */
@@ -159,7 +162,7 @@ export class WorldClock {
     work.then(over, over);
   }
 
-  /** Resolves when nothing more happens at this time. */
+  /** Resolves when nothing more happens at the current time. */
   async settle(): Promise<void> {
     if (this.#fidelity === 'plain' && (await this.#settleWithoutTurn())) return;
     let seen = this.activity;

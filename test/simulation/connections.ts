@@ -79,7 +79,7 @@ class Pair {
   readonly #scene: Scene;
   readonly #watch: OnMessage;
   #held: (() => void)[] | undefined;
-  /** CER was answered, so that requests may follow. */
+  /** Whether a CER was answered, so that requests may follow. */
   #isCapable = false;
 
   constructor(scene: Scene, from: Life, to: Life, watch: OnMessage) {
@@ -111,7 +111,7 @@ class Pair {
     this.after(() => other?.receive(copy));
   }
 
-  /** Brings a message that an agent repeats for `from` to `to`, if this is their connection and is open. */
+  /** Delivers to `to` a message that an agent repeats for `from`, if this connection joins the two and is open. */
   repeat(from: Life, to: Life, octets: Uint8Array): boolean {
     const end = this.ends.find(({ life, other }) => life === to && other?.life === from);
     if (!end || !this.#isCapable || this.ends.some(({ closed, life }) => closed || !life.alive)) return false;
@@ -120,7 +120,7 @@ class Pair {
     return true;
   }
 
-  /** Runs actions in order. During a stall they wait for its end. */
+  /** Runs actions in order. During a stall they are held until it ends. */
   after(action: () => void): void {
     const go = () => {
       if (this.#held) this.#held.push(action);
@@ -144,7 +144,7 @@ class Pair {
   }
 }
 
-/** Sees a message that a run of a daemon sends to another. */
+/** Receives each message that one daemon sends to another. */
 type OnMessage = (from: Life, to: Life, octets: Uint8Array) => void;
 
 /** The Diameter connections of a world. */
@@ -158,7 +158,7 @@ export class Connections {
   isDown = false;
   readonly repeats: Repeats;
 
-  /** `differ`: a request and its copy have got different answers. */
+  /** `differ` is called when a request and its copy got different answers. */
   constructor(scene: Scene, watch: OnMessage, differ: (disagreement: Disagreement) => void) {
     this.#scene = scene;
     const carry = (from: Life, to: Life, octets: Uint8Array) =>
@@ -217,7 +217,7 @@ export class Connections {
     this.#each(life, (pair) => pair.stall());
   }
 
-  /** Ends stalls, of one run or all. */
+  /** Ends the stalls of one run, or all. */
   goOn(life?: Life): void {
     this.#each(life, (pair) => pair.goOn());
   }

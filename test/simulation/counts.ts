@@ -83,7 +83,7 @@ function kindOf(machine: string): string {
   return machine.replace(/\d+$/, '');
 }
 
-/** Names of the counters that tallies have: `hook_runs{`. */
+/** The counters that are compared with the log lines, by kind of machine. */
 const COMPARED: Readonly<Record<string, RegExp>> = {
   mn: /^(sessions|moves|eap_failures|hook_runs)\b/,
   paa: /^(authorizations|sessions_ended|moves|hook_runs)\b/,
@@ -114,7 +114,8 @@ export async function checkCounts(
   if (statistics.sessions !== sessions.length)
     say(`${statistics.sessions} sessions counted in the store, which has ${sessions.length}`);
   const addresses = new Set(leases.map(({ homeAddress }) => homeAddress));
-  if (addresses.size !== leases.length) broken('no home address has two subscribers', 'the store has one twice');
+  if (addresses.size !== leases.length)
+    broken('no home address has two subscribers', 'the store has two leases of one address');
   for (const paa of world.paas) {
     const { sessions: count, halfOpen } = ((await paa.ask('GET /status')) ?? {}) as Record<string, number>;
     const listed = (await paa.ask('GET /sessions')) as readonly Listed[] | undefined;

@@ -14,7 +14,7 @@ const program = (event: string) => ({
   environment: { MIP6_HOA: LEASE.homeAddress, MIP6_MN_ID: LEASE.nai, MIP6_HA: homeAgent.address },
 });
 
-describe('What home agents must be notified of', () => {
+describe('Obligations', () => {
   let obligations: Obligations;
   const given = () =>
     obligations.committed({
@@ -29,18 +29,18 @@ describe('What home agents must be notified of', () => {
     obligations = new Obligations();
   });
 
-  it('is forgotten if the store has no duty for it', () => {
+  it('reports a lease, or its end, for which the store has no duty', () => {
     given();
     expect(obligations.forgotten(NOTHING)).toEqual([
-      'ha1 was not notified of up of 2001:db8:1::99 of mn1@home.example',
+      'no duty for hook up of 2001:db8:1::99 of mn1@home.example on ha1',
     ]);
     released();
     expect(obligations.forgotten(NOTHING)).toEqual([
-      'ha1 was not notified of down of 2001:db8:1::99 of mn1@home.example',
+      'no duty for hook down of 2001:db8:1::99 of mn1@home.example on ha1',
     ]);
   });
 
-  it('is not forgotten if the store has a duty, if there is no session, or after a command without a server', () => {
+  it('reports nothing if the store has a duty, if there is no session, or after a command without a server', () => {
     given();
     expect(obligations.forgotten({ ...NOTHING, subjects: new Set([subjectOfLease(LEASE)]) })).toEqual([]);
     expect(obligations.forgotten({ ...NOTHING, sessions: [] })).toEqual([]);
@@ -49,7 +49,7 @@ describe('What home agents must be notified of', () => {
     expect(obligations.forgotten(NOTHING)).toEqual([]);
   });
 
-  it('is done when the program has notified it, and not by the program of the other event', () => {
+  it('reports nothing after the hook has run for the event; a run for the other event does not count', () => {
     given();
     obligations.program(program('down'));
     expect(obligations.forgotten(NOTHING)).toHaveLength(1);
@@ -60,7 +60,7 @@ describe('What home agents must be notified of', () => {
     expect(obligations.forgotten(NOTHING)).toEqual([]);
   });
 
-  it('is over when a server has tried `down` as often as it does', () => {
+  it('reports nothing after the last try of a failing `down`', () => {
     released();
     const failed = (of: number) => {
       const fields = { subject: `ha ${LEASE.nai}`, role: 'ha' as const, event: 'down' as const, try: of };

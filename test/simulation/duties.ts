@@ -5,20 +5,20 @@ import type { LogLine } from './machine.js';
 import type { ProgramRun } from './programs.js';
 import type { Committed } from './shared-store.js';
 
-/** What the home agent of a lease must be notified of. */
+/** A run of the home agent's hook that a commit requires. */
 interface Obligation {
   readonly lease: Lease;
   readonly event: 'up' | 'down';
 }
 
-/** What the store says, at one moment. */
+/** What the store contains at one moment. */
 export interface StoredDuties {
   /** Subjects of the duties in the store. */
   readonly subjects: ReadonlySet<string>;
   readonly sessions: readonly Session[];
 }
 
-/** Operations with leases that are released in their results, and where they are. */
+/** Operations that release leases, and where the leases are in their results. */
 const RELEASED: Readonly<Record<string, (result: unknown) => readonly (Lease | undefined)[]>> = {
   expire: (result) => result as readonly Lease[],
   releaseLease: (result) => [result as Lease],
@@ -29,8 +29,9 @@ const RELEASED: Readonly<Record<string, (result: unknown) => readonly (Lease | u
 };
 
 /**
- * What follows from commits for home agents. Until a home agent was notified of a lease, or of its end, the store has a duty for it:
- * the server that would notify it may be killed at any time. The model is built from results of the store and from programs.
+ * The hook runs of home agents that follow from commits. Until the hook has run for a lease, or for its end, the store
+ * must have a duty for it, because the server that would run it may be killed at any time. The model is built from
+ * results of the store and from the programs that ran.
  */
 export class Obligations {
   readonly #open = new Map<string, Obligation>();
@@ -43,7 +44,7 @@ export class Obligations {
     if (bootstrap.result === 'home') this.#oblige('up', bootstrap.lease);
   }
 
-  /** A server has tried to notify a home agent of the end of a lease as often as it does. */
+  /** Removes the obligations of a `down` that a server has tried as often as it may. */
   logged({ message, fields }: LogLine): void {
     if (message !== 'hook failed' || fields.role !== 'ha' || fields.event !== 'down') return;
     if ((fields.try ?? 0) < (MAX_TRIES.down ?? 0)) return;
@@ -51,7 +52,7 @@ export class Obligations {
       if (event === 'down' && fields.subject === `ha ${lease.nai}`) this.#open.delete(subject);
   }
 
-  /** A program of a home agent has its effect. */
+  /** Removes the obligation that a successful program of a home agent fulfils. */
   program({ program, event, environment }: ProgramRun): void {
     const { MIP6_HOA: homeAddress, MIP6_MN_ID: nai, MIP6_HA: address } = environment;
     if (program !== 'ha' || homeAddress === undefined || nai === undefined || address === undefined) return;
@@ -60,7 +61,7 @@ export class Obligations {
     if ((event === 'down') === (obligation?.event === 'down')) this.#open.delete(subject);
   }
 
-  /** What is still to be done and for which the store has no duty. */
+  /** The open obligations for which the store has no duty. */
   forgotten({ subjects, sessions }: StoredDuties): string[] {
     return [...this.#open]
       .filter(
@@ -68,7 +69,7 @@ export class Obligations {
       )
       .map(
         ([, { lease, event }]) =>
-          `${lease.homeAgent.name} was not notified of ${event} of ${lease.homeAddress} of ${lease.nai}`,
+          `no duty for hook ${event} of ${lease.homeAddress} of ${lease.nai} on ${lease.homeAgent.name}`,
       );
   }
 
@@ -77,7 +78,7 @@ export class Obligations {
   }
 }
 
-/** A lease without a session gets no new key. */
+/** Whether the session of a lease exists. Without it, the lease needs no new key. */
 function hasSession(sessions: readonly Session[], { sessionId }: Lease): boolean {
   return sessions.some((session) => session.sessionId === sessionId);
 }

@@ -19,7 +19,7 @@ export class Effects {
   readonly homeAddresses = new Map<string, HomeBinding>();
   /** By machine. */
   readonly nodes = new Map<string, NodeBinding>();
-  /** By machine of the PAA: sessions by permitted address. */
+  /** The permitted addresses and their sessions, by machine of the PAA. */
   readonly admitted = new Map<string, Map<string, string>>();
   /** Number of runs of enforcement point programs that have taken effect. */
   admissions = 0;
@@ -52,7 +52,7 @@ export class Effects {
   #homeAgent({ event, environment, key }: ProgramRun): void {
     const { MIP6_HOA: homeAddress = '', MIP6_MN_ID: nai = '' } = environment;
     if (event === 'down') {
-      // If another subscriber has the address now, its binding stays.
+      // If the address belongs to another subscriber now, its binding stays.
       if (this.homeAddresses.get(homeAddress)?.nai === nai) this.homeAddresses.delete(homeAddress);
     } else this.homeAddresses.set(homeAddress, { nai, key });
   }

@@ -12,7 +12,7 @@ interface Point {
   readonly sessions: Map<string, string>;
   /** All sessions that have had an address, by address. */
   readonly holders: Map<string, Set<string>>;
-  /** Whether something has changed since the last comparison, or a difference was excused in it. */
+  /** Whether to compare again: something has changed since the last comparison, or it excused a difference. */
   isDirty: boolean;
 }
 
@@ -73,14 +73,14 @@ export class Admissions {
     }
   }
 
-  /** The answer lists the hooks at the time of the question, even if it arrives later. */
+  /** The answer lists the hooks as they are when the daemon is asked, even if it arrives later. */
   async #judge(paa: PaaMachine, differing: readonly Difference[]): Promise<void> {
     const { hooks = [] } = ((await paa.ask('GET /status')) ?? {}) as { readonly hooks?: readonly HookView[] };
     const subjects = hooks.map(({ subject }) => subject.split(' ').slice(0, 2).join(' '));
     if (subjects.includes('ep')) return;
     for (const { address, isAdmitted, holders } of differing) {
       if ([...holders].some((session) => subjects.includes(`ep ${session}`))) continue;
-      const of = `${address}, which had ${[...holders].join(', ') || 'nobody'}`;
+      const of = `${address} (its sessions: ${[...holders].join(', ') || 'none'})`;
       this.#say(isAdmitted ? `${paa.name} admits ${of}` : `${paa.name} does not admit ${of}`);
     }
   }

@@ -32,7 +32,7 @@ const QUIET: Plan = {
   rest: recoveryTime({ lifetime: LIFETIME, watchdog: 6 }) + STILL,
 };
 
-/** Runs a world with a fault that `meddle` causes; resolves to the violations. */
+/** Runs a world with the fault that `meddle` causes; resolves to the violations. */
 async function brokenBy(meddle: (world: World) => void, plan: Plan = QUIET): Promise<readonly Broken[]> {
   return (await run(plan, { fidelity: 'plain', meddle })).broken;
 }
@@ -177,7 +177,7 @@ describe('Invariants', () => {
   });
 });
 
-/** Does something wrong while a PAA receives a datagram that belongs to no session. */
+/** Causes an effect while a PAA receives a datagram that belongs to no session. */
 function duringStarts(world: World, wrong: (arrival: Arrival) => void): void {
   const nothing = () => undefined;
   const others = {
@@ -283,7 +283,7 @@ describe('The check at rest', () => {
 });
 
 describe('A conversation that is left in an AAA server', () => {
-  it('is reported even if a node has authenticated just before', async () => {
+  it('is reported even if a node has just authenticated', async () => {
     const broken = await brokenBy((world) => {
       const [server] = world.servers;
       if (server) Object.defineProperty(server, 'conversations', { value: 1 });
@@ -322,7 +322,7 @@ function ignoring(ignored: string) {
   };
 }
 
-/** A plan almost without rest, in which one event ends a session. */
+/** A plan with almost no rest, in which one event ends a session. */
 const EVENTFUL: Plan = {
   ...QUIET,
   rest: STILL,

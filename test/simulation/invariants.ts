@@ -25,10 +25,10 @@ import type { Watcher, World } from './world.js';
 /** The enterprise number of the daemons' own AVPs. */
 const VENDOR = 32473;
 
-/** The time between the end of an authentication and a message with the key before it, in milliseconds. */
+/** Milliseconds between an authentication and the forged message that is signed with the previous key. */
 const FORGED_AFTER = 20;
 
-/** DERs that are remembered: more than may be answered yet. */
+/** The number of DERs that are remembered: more than may still be answered. */
 const MAX_REQUESTED = 10_000;
 
 /** The largest number of timers of one daemon with its sessions. */
@@ -38,7 +38,7 @@ const BOUNDED = 'work for unauthenticated input is bounded';
 const ADMITTED = 'the enforcement point admits exactly the authorized addresses';
 const REASONED = 'a session ends early only for a known reason';
 const ONE_KEY = 'both ends have the same key';
-const DUTIES = 'a home agent is notified of each lease, or the store knows that it has to be';
+const DUTIES = 'the store has a duty for each lease change that its home agent does not have yet';
 const NEW_KEY = 'a new key replaces the old one at both ends';
 const ONCE = 'a repeated request is served once';
 const ENABLED = 'no disabled subscriber gets a session';
@@ -78,7 +78,10 @@ export class Invariants implements Watcher {
   readonly #keys = new Map<string, Set<string>>();
   /** Time of the last authentication, by machine. */
   readonly #last = new Map<string, number>();
-  /** Sessions that a server has asked the store to end: answers that hold their keys are forgotten. */
+  /**
+   * Sessions that a server has asked the store to end. The answers stored for repeated requests in these sessions are
+   * deleted.
+   */
   readonly #ending = new Set<string>();
   #isAtRest = false;
 
@@ -100,7 +103,7 @@ export class Invariants implements Watcher {
     this.#reasons.happened(event, this.#world.clock.now);
   }
 
-  /** From now on there are no events, and no session may begin or end. */
+  /** Begins the rest: from now on there are no events, and no session may begin or end. */
   rest(): void {
     this.#isAtRest = true;
   }
@@ -116,7 +119,7 @@ export class Invariants implements Watcher {
     this.#admissions.step();
   }
 
-  /** What a killed server had to do is in the store. */
+  /** Checks that the store has duties for everything that a killed server had not done. */
   killed(machine: string): void {
     if (machine.startsWith('aaa')) this.#world.clock.standStill(this.checkDuties());
   }
@@ -136,7 +139,7 @@ export class Invariants implements Watcher {
     if (this.#disabled.has(nai)) this.break(ENABLED, `${sessionId} of ${nai} is committed`);
   }
 
-  /** Which subscribers may have sessions. */
+  /** Tracks which subscribers may have sessions. */
   #administered(operation: string, given: unknown): void {
     const enable = (nai: string, enabled: boolean) => {
       if (enabled) this.#disabled.delete(nai);
@@ -192,7 +195,7 @@ export class Invariants implements Watcher {
     if (!this.#ending.has(session)) this.break(ONCE, `${server} ${text} for ${session}`);
   }
 
-  /** Programs of nodes and home agents must get a key that a server has derived for the subscriber. */
+  /** Checks that programs of nodes and home agents get a key that a server has derived for the subscriber. */
   program(run: ProgramRun): void {
     this.#obligations.program(run);
     const { machine, program, event, environment, key } = run;
@@ -203,7 +206,7 @@ export class Invariants implements Watcher {
       this.break(ONE_KEY, `${program} ${event} of ${machine} has a key that no server has derived for ${nai}`);
   }
 
-  /** A home address must be committed after its request and before an answer promises it. */
+  /** Checks that a home address was committed after its request and before the answer that promises it. */
   diameter(from: string, to: string, octets: Uint8Array): void {
     if (from === 'stranger') return;
     // Most messages are of other commands than 268.
@@ -219,7 +222,7 @@ export class Invariants implements Watcher {
     const promised = addresses.map((address) => formatAddress(address));
     const key = `${to} ${message.endToEnd}`;
     const known = this.#requested.get(key);
-    // The answer to a repeated request is the earlier one, whatever has been committed since.
+    // A repeated request gets the earlier answer, whatever has been committed since.
     if (known === promised.join()) return;
     if (known !== undefined) this.#requested.set(key, promised.join());
     const before = typeof known === 'number' ? known : 0;
@@ -229,7 +232,7 @@ export class Invariants implements Watcher {
     }
   }
 
-  /** A DER is sent, perhaps again. */
+  /** Records a DER when it is first sent. */
   #requests(key: string): void {
     if (this.#requested.has(key)) return;
     this.#requested.set(key, this.leases.commits);
@@ -265,7 +268,7 @@ export class Invariants implements Watcher {
     this.#keys.set(nai, keys.add(String(fields.fingerprint)));
   }
 
-  /** A node's IKE key must be one that a server has derived for the subscriber. */
+  /** Checks that a node's IKE key is one that a server has derived for the subscriber. */
   #agreed(machine: string, fields: LogLine['fields']): void {
     const fingerprint = String(fields.fingerprint);
     const nai = String(fields.ikeIdentity);

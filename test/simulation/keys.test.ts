@@ -21,12 +21,12 @@ function ping(fill: number, sequence: number): Uint8Array {
   return signInPlace({ integrity, key: keyOf(fill) }, encodePana({ ...header, avps }));
 }
 
-describe('The keys of a session', () => {
+describe('SessionKeys', () => {
   let forgeries: Forgery[];
   let keys: SessionKeys;
   const life = new Life('paa1');
 
-  /** Both ends authenticate, and their key is filled with this octet. */
+  /** Makes both ends authenticate; their key is filled with this octet. */
   function authenticated(fill: number): void {
     for (const machine of ['mn1', 'paa1']) {
       const integrity = INTEGRITY.HMAC_SHA2_256_128;
@@ -48,7 +48,7 @@ describe('The keys of a session', () => {
     authenticated(1);
   });
 
-  it('sign every request, each the last one', () => {
+  it('requires that every request is signed with the newest key', () => {
     expect(keys.sending('mn1', ping(1, 5))).toBeUndefined();
     expect(keys.sending('mn1', ping(2, 5))).toBe('mn1 sends a request of 12345678 that is not signed with key 1');
     authenticated(2);
@@ -56,7 +56,7 @@ describe('The keys of a session', () => {
     expect(keys.sending('mn1', ping(2, 6))).toBeUndefined();
   });
 
-  it('are tried once more after the next authentication', () => {
+  it('sends a message with the old key after the next authentication, and requires that it is not answered', () => {
     expect(arrive(ping(1, 5))).toBeUndefined();
     authenticated(2);
     expect(forgeries).toEqual([{ octets: ping(1, 6), from: NODE, to: PAA }]);
@@ -66,7 +66,7 @@ describe('The keys of a session', () => {
     expect(check?.()).toBe('paa1 answers a message with an old key of 12345678');
   });
 
-  it('are not tried with a number that was used meanwhile', () => {
+  it('ignores a message with the old key if its sequence number was used meanwhile', () => {
     arrive(ping(1, 5));
     authenticated(2);
     arrive(ping(2, 6));

@@ -16,20 +16,20 @@ interface KnownKey {
   readonly protection: Protection;
 }
 
-/** What one end of a session has. */
+/** The state of one end of a session. */
 interface End {
   key: KnownKey;
   /** The key before a re-authentication. */
   previous: KnownKey | undefined;
-  /** It has said that the session is authorised with `key`. */
+  /** Whether it has logged that the session is authorized with `key`. */
   isOpen: boolean;
-  /** The last request that arrived from it. */
+  /** The last request from this end that arrived. */
   asked: { readonly sequence: number; readonly from: Place; readonly to: Place } | undefined;
 }
 
 type Kind = 'node' | 'paa';
 
-/** A message with an old key, and where it goes. */
+/** A message that is signed with an old key, with source and destination. */
 export interface Forgery {
   readonly octets: Uint8Array;
   readonly from: Place;
@@ -44,15 +44,15 @@ export interface Forgery {
 export class SessionKeys {
   readonly #ends = new Map<string, End>();
   readonly #forge: (forgery: Forgery) => void;
-  /** Forged messages on their way, as text. */
+  /** Forged messages in transit, by their octets in hexadecimal. */
   readonly #forged = new Map<string, { readonly key: string; readonly after: number }>();
 
-  /** `forge`: sends a message that no daemon has sent. */
+  /** `forge` sends a message that no daemon has sent. */
   constructor(forge: (forgery: Forgery) => void) {
     this.#forge = forge;
   }
 
-  /** Takes the key. */
+  /** Takes ownership of the key. */
   derived(machine: string, { sessionId, keyId, key, integrity: id }: SessionKey): void {
     const integrity = INTEGRITY_ALGORITHMS.get(id);
     if (!integrity) throw new Error(`no integrity algorithm ${id}`);
@@ -82,7 +82,7 @@ export class SessionKeys {
     return undefined;
   }
 
-  /** What is wrong with the key of a message that a daemon sends; undefined: nothing. */
+  /** The fault in the key of a message that a daemon sends; undefined: none. */
   sending(machine: string, octets: Uint8Array): string | undefined {
     const { sessionId, isRequest } = headerOf(octets);
     if (!isRequest) return undefined;
@@ -92,7 +92,7 @@ export class SessionKeys {
     return `${machine} sends a request of ${hexOf(sessionId)} that is not signed with key ${node.key.keyId}`;
   }
 
-  /** Returns what to do after a datagram was received; it returns what is wrong. Undefined: nothing. */
+  /** Returns a check to make after the datagram was received, which returns the fault; undefined: no check. */
   receiving({ machine, life, octets, from, to }: Arrival): (() => string | undefined) | undefined {
     const { sessionId, sequence, isRequest } = headerOf(octets);
     const forged = this.#forged.get(toHex(octets));
@@ -101,14 +101,14 @@ export class SessionKeys {
       if (end) end.asked = { sequence, from, to };
       return undefined;
     }
-    // What is repeated now was sent since.
+    // The end has sent a later request, so the forged message counts as a repetition.
     if (this.#ends.get(forged.key)?.asked?.sequence !== forged.after) return undefined;
     const { sent } = life.datagrams;
     return () =>
       life.datagrams.sent > sent ? `${machine} answers a message with an old key of ${hexOf(sessionId)}` : undefined;
   }
 
-  /** A ping of this end with the key before its last one. */
+  /** Forges a ping of this end that is signed with its previous key. */
   #forgeFrom(kind: Kind, sessionId: number, { previous, asked }: End): void {
     if (!previous || !asked) return;
     const { protection } = previous;
@@ -126,7 +126,7 @@ export class SessionKeys {
     return [this.#ends.get(nameOf('node', sessionId)), this.#ends.get(nameOf('paa', sessionId))];
   }
 
-  /** The other end may still say that it opens the session: what can be compared stays. */
+  /** The other end may still log that the session is authorized, so the Key-Id and the hash of the key are kept. */
   #ended(name: string): void {
     const end = this.#ends.get(name);
     if (!end) return;
@@ -137,17 +137,17 @@ export class SessionKeys {
   }
 }
 
-/** Forged messages that are remembered: more than are on their way. */
+/** The number of forged messages that are remembered: more than are in transit. */
 const MAX_FORGED = 200;
 
-/** Enough to compare. */
+/** A hash of a key, to compare it. */
 const hashOf = (key: Secret) => key.use((octets) => createHash('sha256').update(octets).digest('base64'));
 
 const kindOf = (machine: string): Kind => (machine.startsWith('mn') ? 'node' : 'paa');
 const hexOf = (sessionId: number) => sessionId.toString(16).padStart(8, '0');
 const nameOf = (kind: Kind, sessionId: number) => `${kind} ${sessionId}`;
 
-/** The numbers in the header of RFC 5191 6.2. */
+/** The fields of the header of RFC 5191 6.2. */
 function headerOf(octets: Uint8Array) {
   const view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
   const has = octets.length >= 16;

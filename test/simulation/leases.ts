@@ -45,7 +45,7 @@ export class Leases {
   readonly #gone = new Set<string>();
   /** Subscribers in imports that are not finished yet, by import. */
   readonly #staged = new Map<string, readonly string[]>();
-  /** Subscribers that an operator has changed since their lease was assigned. A new policy may take it. */
+  /** Subscribers that an operator has changed since their lease was assigned. A new policy may release the lease. */
   readonly #changed = new Set<string>();
 
   /** `now`: milliseconds, monotonic. The store shifts its times when its wall clock steps, so that lifetimes stay the same. */

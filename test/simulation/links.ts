@@ -42,18 +42,18 @@ export interface Arrival {
   readonly to: Place;
 }
 
-/** Sees datagrams. */
+/** Observes datagrams. */
 export interface LinkWatcher {
-  /** A daemon sends a datagram. */
+  /** Called when a daemon sends a datagram. */
   sending(machine: string, octets: Uint8Array): void;
-  /** A datagram is about to be received. What is returned is called afterwards. */
+  /** Called before a datagram is received. The returned functions are called afterwards. */
   receiving(arrival: Arrival): readonly (() => void)[];
 }
 
-/** Part of each address of a stranger. */
+/** The part that all addresses of strangers have. */
 export const STRANGE = '::bad:';
 
-/** The sender, in a ladder, of datagrams that no machine of the world sent. */
+/** The sender that a ladder shows for datagrams that no machine of the world sent. */
 const STRANGER = 'stranger';
 
 const keyOf = (address: string, port: number) => `${address}|${port}`;
@@ -100,12 +100,12 @@ export class PanaLinks {
     };
   }
 
-  /** Sends a datagram that no daemon of this world sent. */
+  /** Sends a datagram that does not come from a daemon of this world. */
   inject(octets: Uint8Array, from: Place, to: Place): void {
     this.#carry(octets, STRANGER, from, to);
   }
 
-  /** Receives what is sent to a place that belongs to no machine, for this time in milliseconds. */
+  /** Receives the datagrams to an address that belongs to no machine, for this number of milliseconds. */
   listen(place: Place, milliseconds: number, receive: (octets: Uint8Array) => void): void {
     const label = keyOf(place.address, place.port);
     const machine = { name: STRANGER, address: place.address };
@@ -116,7 +116,7 @@ export class PanaLinks {
     });
   }
 
-  /** Sockets that a machine has open. */
+  /** The number of open sockets of a machine. */
   socketsOf(machine: string): number {
     return [...this.#bound.values()].filter((bound) => bound.machine.name === machine && bound.life.alive).length;
   }

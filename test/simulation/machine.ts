@@ -24,10 +24,10 @@ export interface Ground {
   readonly links: PanaLinks;
   readonly connections: Connections;
   readonly programs: Programs;
-  /** For the files of this world. */
+  /** The folder for the files of this world. */
   readonly folder: string;
   readonly onLog: (line: LogLine) => void;
-  /** A daemon has a new PANA_AUTH_KEY. The receiver owns it. */
+  /** Called when a daemon has a new PANA_AUTH_KEY. The receiver owns the key. */
   readonly onKey: (machine: string, key: SessionKey) => void;
   readonly onKill: (machine: string) => void;
   /** Versions of the watched files that the world has changed, by path. */
@@ -51,7 +51,7 @@ export abstract class Machine<D extends { stop(): Promise<void> }> implements At
   #running: Running<D> | undefined;
   #addressChanged: () => void = () => undefined;
   starts = 0;
-  /** Whether it has been told to stop; it may still run. */
+  /** Whether the daemon was asked to stop; it may still run. */
   isStopping = false;
   #stopping: Promise<void> = Promise.resolve();
 
@@ -101,7 +101,7 @@ export abstract class Machine<D extends { stop(): Promise<void> }> implements At
     }
   }
 
-  /** Ends the process at once. `isSilent`: the whole machine, so that peers see no closed connection. */
+  /** Ends the process at once. `isSilent`: the whole machine is lost, so that peers see no closed connection. */
   kill(isSilent = false): void {
     const life = this.#running?.life;
     if (!life?.alive) return;
@@ -122,7 +122,7 @@ export abstract class Machine<D extends { stop(): Promise<void> }> implements At
     return stopped;
   }
 
-  /** Sends an operator's request to the daemon; undefined: it does not run. */
+  /** Sends an operator's request to the daemon; resolves to undefined if it does not run. */
   async ask(route: string, body?: unknown): Promise<unknown> {
     const running = this.#running;
     const handler = running?.life.alive ? running.routes[route] : undefined;

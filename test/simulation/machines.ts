@@ -54,7 +54,7 @@ export type Material = Credentials | StandInMaterial;
 
 const REALM = 'home.example';
 
-/** Value of `key-log`. The world takes the keys, so no such file is written. */
+/** Value of `key-log`. The world receives the keys itself, so no such file is written. */
 const KEYS = 'keys';
 
 /** An AAA server. */
@@ -122,13 +122,13 @@ export class ServerMachine extends Machine<AaaDaemon> {
     return this.daemon?.reload() ?? Promise.resolve();
   }
 
-  /** EAP conversations under way. */
+  /** The number of EAP conversations in progress. */
   get conversations(): number {
     return Number.parseInt(this.daemon?.summary() ?? '0', 10);
   }
 }
 
-/** What a reload can change at a PAA. */
+/** The changes that a reload can make to a PAA. */
 export const PAA_CHANGES = ['pings', 'few', 'early', 'late', 'start', 'peers'] as const;
 export type PaaChange = (typeof PAA_CHANGES)[number];
 
@@ -146,7 +146,7 @@ const CHANGED: Readonly<Record<PaaChange, object>> = {
 export class PaaMachine extends Machine<PaaDaemon> {
   readonly #options: WorldOptions;
   readonly #number: number;
-  /** What is changed in its options now. */
+  /** The change that is in force now; undefined: none. */
   change: PaaChange | undefined;
 
   constructor(number: number, options: WorldOptions, ground: Ground) {
@@ -202,7 +202,7 @@ export class PaaMachine extends Machine<PaaDaemon> {
     return this.daemon?.reload(this.options()) ?? Promise.resolve();
   }
 
-  /** Reloads it with other options; undefined: with its usual ones. */
+  /** Reloads the PAA with a change of its options; undefined: with its usual options. */
   configure(change: PaaChange | undefined): void {
     this.change = change;
     void this.reload().catch(() => undefined);
@@ -234,7 +234,7 @@ export class NodeMachine extends Machine<PacDaemon> {
     return linkOfPaa(this.#paa);
   }
 
-  /** Moves to the link of a PAA, with a new address. One that has no address gets it later. */
+  /** Moves to the link of a PAA, with a new address. A node without an address gets one later. */
   attach(paa: number): void {
     this.#paa = paa;
     if (this.address !== undefined) this.renumber();
@@ -263,7 +263,7 @@ export class NodeMachine extends Machine<PacDaemon> {
     return () => Promise.resolve({ peer, used: [] });
   }
 
-  /** Presents another certificate from its next authentication on. */
+  /** Presents this certificate from the next authentication on. */
   async present(choice: CertificateChoice): Promise<void> {
     this.certificate = choice;
     this.#writeCertificate();

@@ -7,7 +7,7 @@ import type { World } from './world.js';
 /** How often an operator repeats a failed request, in milliseconds. */
 const OPERATOR_RETRY = 3_000;
 
-/** What an import makes of a subscriber. A policy without values removes it. */
+/** The policies that an import can give to a subscriber. A policy without values removes the subscriber. */
 const POLICIES = {
   short: { sessionLifetime: 10 },
   one: { sessions: 'one' },
@@ -18,7 +18,7 @@ const POLICIES = {
 export type PolicyName = keyof typeof POLICIES;
 export const POLICY_NAMES = Object.keys(POLICIES) as readonly PolicyName[];
 
-/** Those who administer the servers. They repeat what fails until it succeeds, or they want something else. */
+/** The operators of the servers. They repeat a failed request until it succeeds or a newer one replaces it. */
 export class Operators {
   readonly #world: World;
   readonly #dice: Dice;
@@ -26,7 +26,7 @@ export class Operators {
   readonly #wishes = new Map<string, () => Promise<boolean>>();
   readonly #disabled = new Set<number>();
   readonly #policies = new Map<number, PolicyName>();
-  /** Nodes whose policies have been changed: only an import changes them back. */
+  /** Nodes whose policies have been changed. Only an import can change them back. */
   readonly #imported = new Set<number>();
   #imports = 0;
 
@@ -42,7 +42,7 @@ export class Operators {
     this.#administer(node);
   }
 
-  /** Changes the policy of a subscriber; undefined: to the usual one. */
+  /** Changes the policy of a subscriber; undefined: to its original policy. */
   set(node: number, policy: PolicyName | undefined): void {
     if (policy === undefined) this.#policies.delete(node);
     else this.#policies.set(node, policy);
@@ -50,7 +50,7 @@ export class Operators {
     this.#administer(node);
   }
 
-  /** All subscribers are to be as they were at first. */
+  /** Restores the original state of a subscriber. */
   restore(node: number): void {
     this.#disabled.delete(node);
     this.#policies.delete(node);
@@ -62,7 +62,7 @@ export class Operators {
     this.#want(`agent ${agent}`, () => this.#store('changeHomeAgent', given));
   }
 
-  /** Imports other subscribers, once. */
+  /** Imports new subscribers, once. */
   importOthers(count: number): void {
     const first = this.#imports + 1;
     const subscribers = Array.from({ length: count }, (_, i) => plainSubscriber(`extra${first}-${i}@home.example`));

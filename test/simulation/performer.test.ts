@@ -3,7 +3,7 @@ import { type Plan, STILL } from './plan.js';
 import { run } from './run.js';
 import type { StoreCondition } from './shared-store.js';
 
-/** Two events of one kind: the second begins and ends while the first lasts. */
+/** A plan with overlapping events of one kind: the second one begins and ends during the first. */
 const PLAN: Plan = {
   seed: 1,
   options: {
@@ -19,7 +19,7 @@ const PLAN: Plan = {
   rest: STILL,
 };
 
-it('An event that ends leaves those of its kind that have begun later, and gives way to those that last longer', async () => {
+it('The end of an event does not undo a later event of its kind, and restores an earlier one that is still in force', async () => {
   const seen: StoreCondition[] = [];
   await run(PLAN, {
     fidelity: 'plain',

@@ -19,11 +19,11 @@ export class Performer {
   readonly #operators: Operators;
   readonly #strangers: Strangers;
   readonly #revoked = new Set<number>();
-  /** What begins the states that are not over, by subject, the newest last. */
+  /** For each subject, the functions that begin its states that are still in force, the newest last. */
   readonly #states = new Map<string, readonly (() => void)[]>();
   #crls = 1;
 
-  /** `bounded`: strangers cause more than they should. */
+  /** `bounded` is called when strangers cause more work than they may. */
   constructor(world: World, bounded: (detail: string) => void) {
     this.#world = world;
     this.#dice = new Dice(world.seed ^ 0x2545f491);
@@ -336,8 +336,8 @@ export class Performer {
   }
 
   /**
-   * Begins a state of a subject that lasts for this time. If events of one subject overlap, the newest one that is not over
-   * applies: the end of one undoes no other.
+   * Begins a state of a subject and ends it after this time. If states of one subject overlap, the newest one that is
+   * still in force applies: when one ends, it undoes no other.
    */
   #lasting(subject: string, milliseconds: number, begin: () => void, undo: () => void): void {
     const states = this.#states.get(subject) ?? [];
@@ -352,7 +352,7 @@ export class Performer {
     });
   }
 
-  /** Starts a machine again after this time, if it does not run then and no other event keeps it down for longer. */
+  /** Starts a machine again after this time, unless it runs then or another event keeps it down for longer. */
   #down(machine: AnyMachine, milliseconds: number): void {
     this.#lasting(
       `runs ${machine.name}`,

@@ -16,8 +16,8 @@ export type Happening =
   | { readonly type: 'unreachable'; readonly lasts: number }
   | { readonly type: 'repeats'; readonly repetition: Repetition; readonly lasts: number }
   /**
-   * Kills the process before the effect that follows this number of others, for example between a commit and its answer.
-   * `silent`: the whole machine.
+   * Kills the process after this number of further effects, before the next one, for example between a commit and its
+   * answer. `silent`: the whole machine is lost.
    */
   | {
       readonly type: 'kill';
@@ -45,10 +45,10 @@ export type Happening =
   | { readonly type: 'dead-agent'; readonly agent: number; readonly lasts: number }
   | { readonly type: 'disconnect' | 'reauthenticate' | 'release'; readonly node: number }
   | { readonly type: 'import'; readonly count: number }
-  /** An import, or a removal, changes a subscriber that has sessions. */
+  /** An import or a removal that changes a subscriber that has sessions. */
   | { readonly type: 'policy'; readonly node: number; readonly policy: PolicyName; readonly lasts: number }
   | { readonly type: 'reload'; readonly machine: string }
-  /** A PAA is reloaded with other options. */
+  /** A reload of a PAA with other options. */
   | { readonly type: 'configure'; readonly paa: number; readonly change: PaaChange; readonly lasts: number }
   | { readonly type: 'programs'; readonly trouble: ProgramTrouble; readonly lasts: number }
   | { readonly type: 'strangers'; readonly paa: number; readonly count: number }
@@ -78,7 +78,7 @@ export const STILL = 60_000;
  */
 const LIFETIMES: readonly number[] = [10, 10, 10, 15, 15, 20, 20, 30, 60, 300];
 
-/** Least and most nodes of a world. Worlds with many nodes cost less per authentication. */
+/** The least and the greatest number of nodes in a world. Worlds with many nodes cost less per authentication. */
 const CROWDS: readonly (readonly [number, number])[] = [
   [1, 3],
   [4, 12],
@@ -248,7 +248,7 @@ export function planOf(seed: number, minutes = 10): Plan {
   };
   const trouble = minutes * 60_000;
   const events: Planned[] = [];
-  // Some worlds have many events, some few.
+  // Some worlds have many events, others few.
   const pause = dice.pick([3_000, 10_000, 40_000]);
   for (let at = dice.whole(0, 10_000); at < trouble; at += dice.whole(100, 2 * pause)) {
     events.push({ ...happening(dice, options), at });
@@ -257,7 +257,7 @@ export function planOf(seed: number, minutes = 10): Plan {
   return { seed, options, events, trouble, rest };
 }
 
-/** An event as text. `begun`: when the plan began, in milliseconds of the world's clock. */
+/** An event as text. `begun`: the time at which the plan began, in milliseconds of the world's clock. */
 export function describe({ at, ...event }: Planned, begun: number): string {
   return `${((begun + at) / 1000).toFixed(3).padStart(10)}  ${JSON.stringify(event)}`;
 }

@@ -41,13 +41,13 @@ export class Programs {
   /** Running programs with the run of the daemon that started them. */
   readonly #running = new Map<object, Life>();
 
-  /** `effect`: applies a successful program; false: the program fails. */
+  /** `effect` applies the effect of a program and returns false if the program fails. */
   constructor(scene: Scene, effect: (run: ProgramRun) => boolean) {
     this.#scene = scene;
     this.#effect = effect;
   }
 
-  /** The number of programs, without probes, whose daemon waits for them. */
+  /** The number of running programs whose daemon waits for them, without probes. */
   get running(): number {
     return [...this.#running.values()].filter(({ alive }) => alive).length;
   }
@@ -76,7 +76,7 @@ export class Programs {
     const hasEffect = !(isHanging || isFailing) || dice.chance(0.5);
     let isOver = false;
     const runs = {};
-    // Probes never stop, and a program whose daemon was killed has no owner.
+    // Probes run all the time, and nothing waits for a program whose daemon was killed; neither is counted.
     if (event !== 'probe') this.#running.set(runs, life);
     const finish = (reason: string | undefined) => {
       if (isOver) return;

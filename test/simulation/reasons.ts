@@ -35,7 +35,9 @@ interface Authorized {
 /** How long after its cause a delayed packet or an operator's request may still have an effect, in milliseconds. */
 const AFTERMATH = 10_000;
 
-/** A request is given up after ten transmissions (RFC 5191 9.1) and the last interval. Milliseconds. */
+/**
+ * The time after which a request is given up, in milliseconds: ten transmissions (RFC 5191 9.1) and the last interval.
+ */
 const GIVEN_UP_AFTER = 1.1 * (1 + 2 + 4 + 8 + 16 + 5 * 30) * 1_000;
 
 /**
@@ -52,9 +54,12 @@ const REFUSED = ['certificate', 'disable', 'revoke', 'policy'] as const;
 const ORDERED: readonly Planned['type'][] = ['disable', 'revoke', 'policy', 'disconnect', 'release'];
 
 interface Rule {
-  /** Disturbances that explain the end if they affect its node, its PAA or everything. */
+  /** The kinds of disturbance that explain the end if they affect its node, its PAA or everything. */
   readonly types: readonly Planned['type'][];
-  /** How long before the end they may have ceased, in milliseconds; undefined: the lifetime plus a phase without progress. */
+  /**
+   * How long before the end the disturbance may be over, in milliseconds; undefined: the lifetime plus a phase without
+   * progress.
+   */
   readonly within: number | undefined;
 }
 
@@ -80,10 +85,10 @@ export class Reasons {
   readonly #disturbances: Disturbance[] = [];
   /** Authorized sessions by machine, or by PAA and Session Identifier. */
   readonly #open = new Map<string, Authorized>();
-  /** Sessions of each node, and those that nodes have left, by Session Identifier. */
+  /** The sessions of each node, and the sessions that nodes have terminated, by Session Identifier. */
   readonly #sessions = new Map<string, Set<string>>();
   readonly #left = new Set<string>();
-  /** When an AAA server first authorized a node at a PAA, by Diameter session. */
+  /** The time at which an AAA server first authorized a node at a PAA, by Diameter session. */
   readonly #granted = new Map<string, { readonly nai: string; readonly peer: string; readonly at: number }>();
   /** When an AAA server last sent an ASR for a Diameter session. */
   readonly #aborted = new Map<string, number>();
@@ -105,7 +110,7 @@ export class Reasons {
     if (event.type === 'stop' && scope.node !== undefined) this.#leaves(`mn${scope.node}`);
   }
 
-  /** The end of a session that this line reports, if nothing explains it; otherwise undefined. */
+  /** Describes the end of a session that this line reports, if nothing explains it; otherwise undefined. */
   logged(line: LogLine): string | undefined {
     const { message, fields, at } = line;
     switch (message) {
@@ -148,12 +153,15 @@ export class Reasons {
     return sessions;
   }
 
-  /** A node sends PTR for its sessions. */
+  /** Records that a node sends PTR for its sessions. */
   #leaves(machine: string): void {
     for (const session of this.#sessionsOf(machine)) this.#left.add(session);
   }
 
-  /** The end of a session if nothing explains it; undefined also if the session was never authorized. */
+  /**
+   * Describes the end of a session if nothing explains it; undefined otherwise, and if the session was never
+   * authorized.
+   */
   #ended({ machine, at, fields }: LogLine): string | undefined {
     const cause = String(fields.reason);
     const key = machine.startsWith('mn') ? machine : `${machine} ${fields.session}`;
@@ -178,7 +186,7 @@ export class Reasons {
    * there.
    */
   #isOrdered({ node, paa }: Party, at: number): boolean {
-    // If the node is gone, the session ends only when PTR is given up.
+    // If the node is gone, the session ends only when the PAA gives up PTR.
     const since = at - GIVEN_UP_AFTER - AFTERMATH;
     const isOrdered = (from: number, to: number) =>
       this.#disturbances.some(
@@ -221,7 +229,7 @@ function paaOf(address: string): number | undefined {
   return [1, 2, 3].find((paa) => linkOf(address) === linkOfPaa(paa));
 }
 
-/** What an event affects; undefined: it ends no session. */
+/** The scope of an event; undefined: it ends no session. */
 function scopeOf(event: Planned): Scope | undefined {
   switch (event.type) {
     case 'link':

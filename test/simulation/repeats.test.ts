@@ -23,7 +23,7 @@ function answer(resultCode: number, hopByHop: number): Uint8Array {
   return encodeDiameter({ ...header, avps });
 }
 
-describe('An agent that repeats requests', () => {
+describe('Repeats', () => {
   let clock: WorldClock;
   let carried: Uint8Array[];
   let differing: Disagreement[];
@@ -58,14 +58,14 @@ describe('An agent that repeats requests', () => {
       ['answers 2001 and 5002 to one request of command 268'],
     ],
     ['different ones, if the first request was not served', RESULT.TOO_BUSY, RESULT.SUCCESS, []],
-  ])('compares the answers: %s', (_, first, second, texts) => {
+  ])('compares the answers to a request and its copy: %s', (_, first, second, texts) => {
     repeats.sent(PAA, SERVER, request(DER.code));
     repeats.sent(SERVER, PAA, answer(first, 7));
     repeats.sent(SERVER, PAA, answer(second, 8));
     expect(differing.map(({ text }) => text)).toEqual(texts);
   });
 
-  it('leaves the requests of connections alone', async () => {
+  it('does not repeat the requests of a connection', async () => {
     repeats.sent(PAA, SERVER, request(DWR.code));
     await clock.run(2_000, () => undefined);
     expect(carried).toEqual([]);

@@ -5,24 +5,26 @@ import { RESULT } from '../../src/protocol/diameter/wire/result-codes.js';
 import type { Life } from './clock.js';
 import type { Scene } from './scene.js';
 
-/** How requests are repeated. */
+/** How often and how late requests are repeated. */
 export interface Repetition {
   /** The probability that a request is repeated. */
   readonly chance: number;
-  /** Longest time between a request and its copy, in milliseconds. It is below the time for which answers are stored. */
+  /**
+   * The longest time between a request and its copy, in milliseconds, less than the time for which answers are stored.
+   */
   readonly delay: number;
 }
 
-/** Places in the header of RFC 6733 3. */
+/** Positions of fields in the header of RFC 6733 3. */
 const FLAGS_AT = 4;
 const COMMAND_AT = 5;
 const HOP_BY_HOP_AT = 12;
 const END_TO_END_AT = 16;
 
-/** Commands of connections, which agents do not forward. */
+/** Commands of a connection, which agents do not forward. */
 const OF_CONNECTIONS: readonly number[] = [CER.code, DWR.code, DPR.code];
 
-/** Answers to requests that were not served. If these are repeated, they are served again. */
+/** Result-Codes of requests that were not served. A copy of such a request is served again. */
 const UNSERVED: readonly number[] = [RESULT.TOO_BUSY, RESULT.UNABLE_TO_COMPLY];
 
 /** A request that is repeated, and its first answer. */
@@ -31,7 +33,7 @@ interface Asked {
   copies: number;
 }
 
-/** Who brings a copy to the server of a request. */
+/** Delivers a copy to the server of a request; returns whether it was delivered. */
 export type Carry = (from: Life, to: Life, octets: Uint8Array) => boolean;
 
 /** A difference between the answers to a request and to its copy. */
@@ -42,8 +44,9 @@ export interface Disagreement {
 }
 
 /**
- * An agent between two daemons that has lost a connection and sends requests again with the T flag (RFC 6733 5.5.4), over
- * whatever connection there is then. The server answers a copy like the first request, and serves it once.
+ * An agent between two daemons that has lost a connection and therefore sends requests again with the T flag (RFC 6733
+ * 5.5.4), over any connection that exists then. The server must answer a copy like the first request and serve the
+ * request once.
  */
 export class Repeats {
   readonly #scene: Scene;
@@ -59,7 +62,7 @@ export class Repeats {
     this.#differ = differ;
   }
 
-  /** Sees a message that one run of a daemon sends to another. */
+  /** Receives each message that one daemon sends to another. */
   sent(from: Life, to: Life, octets: Uint8Array): void {
     if (octets.length < HEADER_LENGTH || OF_CONNECTIONS.includes(commandOf(octets))) return;
     if (((octets[FLAGS_AT] ?? 0) & FLAG.R) === 0) this.#answered(from, octets);
@@ -79,7 +82,7 @@ export class Repeats {
     copy[HOP_BY_HOP_AT] = (copy[HOP_BY_HOP_AT] ?? 0) ^ 0x80;
     const { delay } = this.trouble ?? { delay: 0 };
     clock.after(dice.fraction() * delay, () => this.#carry(from, to, copy));
-    // Its answer comes at once, or when the first one does.
+    // The copy is answered at once, or when the first request is.
     clock.after(2 * delay + 1_000, () => {
       asked.copies -= 1;
       if (asked.copies === 0) ofServer.delete(key);

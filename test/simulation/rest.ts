@@ -9,7 +9,7 @@ import type { World } from './world.js';
 
 type Break = (invariant: string, detail: string) => void;
 
-/** Timers of a daemon at rest, besides one of each session that it has. */
+/** The number of timers of a daemon at rest, besides one for each of its sessions. */
 const TIMERS_AT_REST: Readonly<Record<string, number>> = { mn: 6, paa: 12, aaa: 16 };
 
 /** Files that a daemon may have in its folder. */
@@ -58,7 +58,7 @@ interface Look {
   readonly sessions: readonly Session[];
   /** Nodes that are re-authenticating. */
   readonly authenticating: ReadonlySet<string>;
-  /** These, and nodes that have just re-authenticated: their hooks may still run. */
+  /** The nodes that are re-authenticating or have just re-authenticated: their hooks may still run. */
   readonly busy: ReadonlySet<string>;
 }
 
@@ -127,7 +127,7 @@ function checkNode(world: World, node: NodeMachine, found: Look, broken: Break):
   if (own.length !== 1 || !there) out(`has ${own.length} sessions at PAAs`);
   else {
     if (there.session !== session) out(`has session ${session}, and its PAA has ${there.session}`);
-    if (there.address !== node.address) out(`is at ${node.address}, and for ${there.paa} at ${there.address}`);
+    if (there.address !== node.address) out(`has address ${node.address}, but ${there.address} at ${there.paa}`);
     const stored = found.sessions.filter((one) => one.nai === nai).map(({ sessionId }) => sessionId);
     if (stored.join() !== there.diameterSession)
       out(`has session ${there.diameterSession}, and the store has ${stored.join(', ') || 'none'}`);
@@ -155,7 +155,7 @@ function checkLease(
   if (node?.homeAddress !== homeAddress)
     out(`has set up ${node?.homeAddress ?? 'nothing'}, and its lease is ${homeAddress}`);
   const home = world.effects.homeAddresses.get(homeAddress);
-  if (home?.nai !== nai) out(`has ${homeAddress}, which its home agent has for ${home?.nai ?? 'nobody'}`);
+  if (home?.nai !== nai) out(`has ${homeAddress}, which its home agent has set up for ${home?.nai ?? 'no subscriber'}`);
   else if (home.key === undefined)
     broken('both ends have the same key', `the home agent has no key for ${homeAddress}`);
   else if (home.key !== node?.key && !busy.has(name))

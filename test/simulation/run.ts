@@ -12,7 +12,7 @@ const COUNTED_EVERY = 60_000;
 
 export interface RunOptions {
   readonly fidelity: 'tls' | 'plain';
-  /** Replaces the store by a faulty one. */
+  /** Opens a faulty store instead of the usual one. */
   readonly openStore?: typeof SharedStore.open;
   /** Changes a world after its start. */
   readonly meddle?: (world: World) => void;
@@ -29,7 +29,7 @@ export interface RunResult {
   /** When the plan began, and when the run ended: milliseconds of the world's clock. */
   readonly begun: number;
   readonly virtual: number;
-  /** Number of events of each kind: those of the plan, and those that followed from them. */
+  /** The number of events of each kind, those of the plan and those that followed from them. */
   readonly counts: ReadonlyMap<string, number>;
   readonly ladder: (shown?: number) => string;
 }

@@ -8,8 +8,8 @@ export interface Scene {
   readonly dice: Dice;
   readonly trace: Trace;
   /**
-   * Whether an effect of a process takes place: a packet, a call or a program. The world may kill the process at any
-   * effect; then neither this nor a later one takes place.
+   * Returns whether an effect of a process takes place: a packet, a call or a program. The world may kill the process
+   * at any effect; then neither this effect nor any later one takes place.
    */
   leaves(life: Life): boolean;
 }

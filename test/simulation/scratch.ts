@@ -43,7 +43,7 @@ function removeOwn(): void {
   for (const folder of own) rmSync(folder, { recursive: true, force: true });
 }
 
-/** Removes the folders, and ends the process as the signal does without this handler. */
+/** Removes the folders, and ends the process as the signal would without this handler. */
 function end(signal: NodeJS.Signals): void {
   for (const folder of [...own]) removeScratch(folder);
   process.kill(process.pid, signal);

@@ -10,7 +10,7 @@ export function keptOf(all: readonly unknown[], kept: readonly unknown[]): strin
   return kept.map((event) => texts.indexOf(JSON.stringify(event))).join(',');
 }
 
-/** The events of `all` that `SIMULATION_KEEP` names. It is empty if none is kept. */
+/** The events of `all` that `SIMULATION_KEEP` selects. If it is empty, none is selected. */
 export function keptIn<T>(all: readonly T[], keep: string): T[] {
   const numbers = new Set(keep === '' ? [] : keep.split(',').map(Number));
   return all.filter((_, i) => numbers.has(i));
@@ -107,7 +107,7 @@ function add(totals: Totals, { bootstraps, reauthentications, virtual, counts }:
   for (const [kind, count] of counts) totals.counts.set(kind, (totals.counts.get(kind) ?? 0) + count);
 }
 
-/** The totals as text. */
+/** The totals as text for people. */
 export function summary(totals: Totals): string {
   const { worlds, bootstraps, reauthentications, hours, cpu, broken, counts } = totals;
   const each = (1_000 * cpu) / authentications(totals);
@@ -130,7 +130,7 @@ async function runSeed(seed: number, minutes: number, fidelity: Fidelity): Promi
   return result;
 }
 
-/** How much later than the whole plan a smaller one may break the invariant, in virtual milliseconds. */
+/** How much longer than the whole plan a reduced one may run until it breaks the invariant, in virtual milliseconds. */
 const PATIENCE = 60_000;
 
 /** The smallest plan that breaks the same invariant, with its ladder and the command that replays it. */

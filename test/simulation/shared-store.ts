@@ -11,13 +11,13 @@ import type { Life } from './clock.js';
 import type { StoredDuties } from './duties.js';
 import type { Scene } from './scene.js';
 
-/** `deaf`: the connection is lost at times, before a commit or between a commit and its answer. */
+/** `deaf`: the connection is sometimes lost, before a commit or between a commit and its answer. */
 export type StoreCondition = 'well' | 'slow' | 'full' | 'down' | 'deaf';
 
 /** Longest time between a call and its commit, and between commit and answer, in milliseconds. */
 const DELAYS: Readonly<Record<StoreCondition, number>> = { well: 2, slow: 4_000, full: 20, down: 200, deaf: 200 };
 
-/** How many answers are lost after the commit while the store is deaf. */
+/** The share of answers that are lost after the commit while the store is deaf. */
 const UNHEARD = 0.3;
 
 /** An operation that was committed but not answered yet. */
@@ -25,7 +25,7 @@ export interface Committed {
   readonly operation: OperationName;
   readonly given: unknown;
   readonly result: unknown;
-  /** A server asked for it that does the duties which follow. */
+  /** Whether the caller is a server, which performs the duties that follow. */
   readonly isDutiful?: boolean;
 }
 
@@ -35,7 +35,7 @@ export class SharedStore {
   readonly #scene: Scene;
   readonly #onCommit: (commit: Committed) => void;
   condition: StoreCondition = 'well';
-  /** Faults that a test causes in what is committed, and in what is reported to the caller. */
+  /** Faults that a test injects into what is committed and into what the caller gets as an answer. */
   wrongCommit: (commit: Committed) => unknown = ({ result }) => result;
   wrongAnswer: (commit: Committed) => unknown = ({ result }) => result;
   /** The number of calls so far. */
@@ -65,7 +65,7 @@ export class SharedStore {
     return new SharedStore(scene, backend, engine, onCommit);
   }
 
-  /** What hooks of home agents still have to do, and for which sessions. */
+  /** The subjects of the open duties for hooks of home agents, and the sessions. */
   async duties(): Promise<StoredDuties> {
     const rows = (await this.#backend.read((db) => db.selectFrom('duties').select('subject').execute())) as readonly {
       readonly subject: string;
@@ -84,7 +84,7 @@ export class SharedStore {
     return new Port(this, this.#scene, life, events, holder);
   }
 
-  /** Runs an operation; the world learns of its result before the caller. */
+  /** Runs an operation. The world gets the result before the caller does. */
   async run<N extends OperationName>(
     operation: N,
     given: ArgumentsOf<N>,
@@ -108,13 +108,13 @@ export class SharedStore {
     return this.#scene.dice.fraction() * DELAYS[this.condition];
   }
 
-  /** Why a server does not learn that its operation was committed; undefined: it does. */
+  /** The error of an operation whose answer is lost after the commit; undefined: the answer arrives. */
   loss(): DatabaseError | undefined {
     if (this.condition !== 'deaf' || !this.#scene.dice.chance(UNHEARD)) return undefined;
     return new DatabaseError('ERR_STORE_DOWN', 'the connection to the database was lost');
   }
 
-  /** Why an operation fails now; undefined: it works. */
+  /** The error of an operation that fails now; undefined: it succeeds. */
   failure(operation: string): DatabaseError | undefined {
     if (this.condition === 'down') return new DatabaseError('ERR_STORE_DOWN', 'the database does not answer');
     const { kind } = operations[operation as OperationName];

@@ -16,35 +16,36 @@ import type { World } from './world.js';
 const VENDOR = 32473;
 
 /**
- * What a stranger does once a PAA has answered its PCI: nothing; it completes the start and then says nothing, or answers every
- * request without a response of EAP; or it says who it is, and sends garbage in place of TLS.
+ * What a stranger does after a PAA has answered its PCI. `silent`: it does nothing. `mute`: it completes the start and
+ * then sends nothing. `empty`: it answers every request without an EAP response. `garbage`: it sends the name of a
+ * subscriber, and then random octets in place of TLS.
  */
 const WAYS = ['silent', 'mute', 'empty', 'garbage'] as const;
 type Way = (typeof WAYS)[number];
 
-/** How long a stranger listens: longer than a phase of PANA without progress. */
+/** How long a stranger waits for messages: longer than a phase of PANA without progress. */
 const LISTENS = 2 * TIMES.progress;
 
-/** How long a connection without CER may stay open, in milliseconds: the limit of RFC 6733 5.6 and a little. */
+/** How long a connection without CER may stay open, in milliseconds: the limit of RFC 6733 5.6 and one second. */
 const INTRUSION = CER_TIMEOUT + 1_000;
 
-/** Strangers that complete a start at a time, at most, so that their sessions cost less than those of the nodes. */
+/** The largest number of strangers of one visit that complete a start. It limits the cost of their sessions. */
 const MAX_STARTING = 20;
 
-/** Those who have no certificate: on the access links, and on the way between the PAAs and the AAA servers. */
+/** Hosts without a certificate, on the access links and between the PAAs and the AAA servers. */
 export class Strangers {
   readonly #world: World;
   readonly #dice: Dice;
   readonly #say: (detail: string) => void;
 
-  /** `say`: they cause more than they should. */
+  /** `say` is called when strangers cause more work than they may. */
   constructor(world: World, dice: Dice, say: (detail: string) => void) {
     this.#world = world;
     this.#dice = dice;
     this.#say = say;
   }
 
-  /** Some strangers come to the link of a PAA at once. */
+  /** Sends datagrams of several strangers to a PAA at once. */
   visit(paa: number, count: number): void {
     const to = { address: paaAddress(paa), port: PANA_PORT };
     const pci = encodePana({ type: MESSAGE_TYPE.PCI, flags: 0, sessionId: 0, sequence: 0, avps: [] });
@@ -82,7 +83,7 @@ export class Strangers {
     });
   }
 
-  /** The name of a subscriber, and then anything. */
+  /** An EAP response with the name of a subscriber, or later with random octets. */
   #response(request: Uint8Array): Uint8Array {
     const identifier = request[1] ?? 0;
     const code = EAP_CODE.RESPONSE;
@@ -94,7 +95,7 @@ export class Strangers {
     return encodeEap({ code, identifier, type: EAP_TYPE.EAP_TLS, data });
   }
 
-  /** Connections to an AAA server that say nothing, or garbage. The server closes them in time. */
+  /** Opens connections to an AAA server that send nothing or random octets. The server must close them in time. */
   intrude(server: number, count: number): void {
     const { connections, clock, options, servers } = this.#world;
     const { name = '', life: ofServer } = servers[server - 1] ?? {};

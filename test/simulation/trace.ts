@@ -4,12 +4,12 @@ import type { WorldClock } from './clock.js';
 export interface Step {
   readonly at: number;
   readonly from: string;
-  /** The same host: an event there. */
+  /** The other host, or the same one for an event. */
   readonly to: string;
   readonly text: string | (() => string);
 }
 
-/** Steps kept for a ladder; the oldest are dropped. */
+/** The number of steps kept for a ladder; the oldest are dropped. */
 const MAX_STEPS = 4_000;
 
 /** The last steps of a world, and a hash over all of them. */
@@ -43,7 +43,7 @@ export class Trace {
     this.#isOpen = false;
   }
 
-  /** Equal for two worlds of one seed. */
+  /** The hash of all steps. It is equal in two worlds of the same seed. */
   get hash(): string {
     return (this.#hash >>> 0).toString(16).padStart(8, '0');
   }

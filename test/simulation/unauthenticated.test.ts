@@ -4,8 +4,8 @@ import { StrangeSessions } from './unauthenticated.js';
 
 const STRANGER = '2001:db8:a1::bad:1';
 
-describe('The sessions of strangers', () => {
-  it('are reported if one stays for longer than its phases can take', () => {
+describe('The check of the sessions of strangers', () => {
+  it('reports a session that lasts longer than its phases can take', () => {
     const sessions = new StrangeSessions();
     const list = [{ session: '00000001', address: STRANGER }];
     expect(sessions.look('paa1', list, 0)).toEqual([]);
@@ -18,7 +18,7 @@ describe('The sessions of strangers', () => {
     expect(sessions.look('paa1', list, 400_001)).toEqual([]);
   });
 
-  it('are reported if one address has too many, and those of nodes are not', () => {
+  it('reports too many sessions from one address, except those of nodes', () => {
     const listed = (address: string, count: number) =>
       Array.from({ length: count }, (_, i) => ({ session: String(i), address }));
     const look = (address: string, count: number) => new StrangeSessions().look('paa1', listed(address, count), 0);

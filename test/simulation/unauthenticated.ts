@@ -3,20 +3,20 @@ import { type Arrival, STRANGE } from './links.js';
 import { TIMES } from './recovery.js';
 import type { World } from './world.js';
 
-/** Octets of the longest PAR[S], which answers PCI. */
+/** The length of the longest PAR[S], which answers a PCI, in octets. */
 const LONGEST_START = 160;
 
-/** PCIs of one address that a PAA answers in each second of its clock (`pana.limits`). */
+/** The number of PCIs from one address that a PAA answers in a second of its clock (`pana.limits`). */
 const STARTS_PER_SECOND = 5;
 
 /**
- * Limits what unauthenticated datagrams may cause, such as PCIs and what belongs to no session: at most one datagram back to the
- * source, and no session, timer, program or Diameter message.
+ * Checks what unauthenticated datagrams cause, such as PCIs and datagrams that belong to no session: at most one
+ * datagram back to the source, and no session, timer, program or Diameter message.
  */
 export class Unauthenticated {
   readonly #world: World;
   readonly #say: (detail: string) => void;
-  /** Number of PAR[S] in the last second with any, by their destination. */
+  /** The number of PAR[S] to each destination, in the last second in which one was sent. */
   readonly #offers = new Map<string, { readonly second: number; count: number }>();
 
   constructor(world: World, say: (detail: string) => void) {
@@ -26,7 +26,7 @@ export class Unauthenticated {
 
   receiving({ machine, life, octets, from }: Arrival): (() => void) | undefined {
     if (!machine.startsWith('paa') || !isUnproven(octets, from.address)) return undefined;
-    // One who completes a start gets a session, which is limited otherwise.
+    // A stranger that completes a start gets a session, which `StrangeSessions` checks.
     if (this.#world.begun.has(sessionIdOf(octets))) return undefined;
     const before = {
       ...life.datagrams,
@@ -64,10 +64,13 @@ export class Unauthenticated {
   }
 }
 
-/** How often a phase of a stranger's session can make progress until its authentication fails, at most, and begins anew. */
+/**
+ * The largest number of phases with progress in a stranger's session until its authentication fails and it begins
+ * again.
+ */
 const PHASES = 5;
 
-/** Half-open sessions of one address (`pana.limits`). */
+/** The largest number of half-open sessions of one address (`pana.limits`). */
 const HALF_OPEN_OF_ADDRESS = 8;
 
 /** A session as a PAA lists it. */
@@ -76,12 +79,12 @@ export interface ListedSession {
   readonly address: string;
 }
 
-/** The sessions of strangers, who never authenticate: how many there are, and for how long. */
+/** Checks the number and the age of the sessions of strangers, which never authenticate. */
 export class StrangeSessions {
-  /** When they were first seen. */
+  /** The time at which each session was first seen. */
   #seen = new Map<string, number>();
 
-  /** What is wrong with those that a PAA lists. Called for all PAAs in turn, again and again. */
+  /** Returns the faults in the sessions that a PAA lists. It is called for all PAAs in turn, again and again. */
   look(paa: string, sessions: readonly ListedSession[], now: number): string[] {
     const problems: string[] = [];
     const of = new Map<string, number>();

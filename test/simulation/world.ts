@@ -25,19 +25,19 @@ export interface Watcher {
   /** Called when a Diameter message leaves a process for another. */
   diameter(from: string, to: string, octets: Uint8Array): void;
   logged(line: LogLine): void;
-  /** Called with a copy of each new PANA_AUTH_KEY of a daemon, which the watcher owns. */
+  /** Called with a copy of each new PANA_AUTH_KEY of a daemon. The watcher owns the copy. */
   key(machine: string, key: SessionKey): void;
   /** Called when an operator's program is about to take effect. */
   program(run: ProgramRun): void;
-  /** A request of Diameter and its copy have got different answers. */
+  /** Called when a Diameter request and its copy got different answers. */
   differed(disagreement: Disagreement): void;
-  /** The process of a daemon was killed. */
+  /** Called when the process of a daemon was killed. */
   killed(machine: string): void;
-  /** A server is about to ask the store. */
+  /** Called before a server sends an operation to the store. */
   asking(operation: string, given: unknown): void;
-  /** A daemon sends a datagram. */
+  /** Called when a daemon sends a datagram. */
   sending(machine: string, octets: Uint8Array): void;
-  /** Called before a datagram is received. Returns what to do afterwards, if anything. */
+  /** Called before a datagram is received. The returned function is called afterwards. */
   receiving(datagram: Arrival): (() => void) | undefined;
 }
 
@@ -59,10 +59,10 @@ export class World {
   readonly folder: string;
   readonly ground: Ground;
   readonly storeHost: MachineHost;
-  /** PANA sessions that strangers have begun. */
+  /** PANA sessions that strangers have begun, by Session Identifier. */
   readonly begun = new Set<number>();
   readonly #scene: Scene;
-  /** In a world without TLS. */
+  /** Certificates of the stand-in for TLS; undefined in a world with TLS. */
   readonly material: StandInMaterial | undefined;
   readonly #watchers: Watcher[] = [];
   /** The number of effects that a process may still have before it is killed. */
@@ -196,7 +196,7 @@ export class World {
     return this.clock.complete(promise, () => this.#step());
   }
 
-  /** Kills a machine's process before its effect after this number of others. */
+  /** Kills the process of a machine after this number of further effects, before the next one. */
   doom(machine: NodeMachine | PaaMachine | ServerMachine, effects: number, isSilent: boolean): void {
     const { life } = machine;
     if (life?.alive) this.#doomed.set(life, { left: effects, end: () => machine.kill(isSilent) });
@@ -207,7 +207,7 @@ export class World {
     if (life) this.#doomed.delete(life);
   }
 
-  /** Ends everything at once. */
+  /** Ends all machines at once. */
   destroy(): void {
     for (const { life } of this.machines) life?.end();
     void this.#store?.close();

@@ -23,12 +23,12 @@ export class World {
   }
 }
 
-/** What the store's worker does, on the clocks of a `World`. */
+/** The operations of a server's store thread, on the clocks of a `World`. */
 export class ClockedServer {
   readonly #world: World;
   readonly #backend: Backend;
   readonly keeper: ClockKeeper;
-  /** Steps that this server applied to the times of the store. */
+  /** The steps that this server has applied to the times in the store. */
   readonly steps: number[];
 
   private constructor(world: World, backend: Backend, keeper: ClockKeeper, steps: number[]) {
@@ -48,7 +48,7 @@ export class ClockedServer {
     return new ClockedServer(world, backend, keeper, steps);
   }
 
-  /** As Store.run. */
+  /** Like Store.run. */
   readonly run: Store['run'] = async (operation, given) => {
     const { run } = operations[operation as OperationName] as unknown as Operation<unknown, unknown>;
     const context = this.keeper.context(this.#world.monotonic);

@@ -13,8 +13,7 @@ export interface Places {
 }
 
 /**
- * The kinds of database under test. `places` is called inside a `describe` and registers its own set-up and cleanup
- * there.
+ * The kinds of database under test. Call `places` inside a `describe`: it registers its own set-up and cleanup there.
  */
 export const DATABASES = (
   [

@@ -53,7 +53,7 @@ for (const { kind, without, places } of DATABASES) {
       await backend.close();
     });
 
-    /** Makes later calls come from this server. */
+    /** Makes this server the caller from now on. */
     function become(server: DutyHolder | undefined): void {
       holder = server;
     }
@@ -207,7 +207,7 @@ for (const { kind, without, places } of DATABASES) {
       expect((await look()).taken).toMatchObject([{ event: 'up', session: { sessionId: 's2' } }]);
     });
 
-    it('of two servers for one lease end with the current state at the home agent', async () => {
+    it('of two servers for one lease leave the home agent in the current state', async () => {
       const first = await given();
       const down = await freed();
       const other = { ...HOOKS, server: 'aaa2.home.example' };
@@ -231,7 +231,7 @@ for (const { kind, without, places } of DATABASES) {
     });
 
     it.each(['before', 'after'] as const)(
-      'to take down a lease that two servers have are done when both have run the hook: this one %s the other',
+      'to take down a lease that two servers hold are done once both have run the hook: this server %s the other',
       async (order) => {
         const second = { ...HOOKS, server: 'aaa2.home.example' };
         await given();
@@ -251,7 +251,7 @@ for (const { kind, without, places } of DATABASES) {
       },
     );
 
-    it('of one server end in order, so an older one that ends changes nothing', async () => {
+    it('of one server are done in order, so the end of an older one changes nothing', async () => {
       await given();
       const down = await freed();
       const again = await given('s2');
@@ -260,7 +260,7 @@ for (const { kind, without, places } of DATABASES) {
       expect(await count()).toBe(0);
     });
 
-    it('of one server that end in another order than their commits end with the current state at the home agent', async () => {
+    it('of one server whose hooks end in another order than their commits leave the home agent in the current state', async () => {
       const up = await given();
       const down = await freed();
       expect((await look([], [done(down, 'down'), done(up, 'up')])).taken).toMatchObject([

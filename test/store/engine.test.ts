@@ -111,7 +111,7 @@ describe('StoreEngine', () => {
     await other.close();
   });
 
-  it('counts a session lifetime from the time of the request', async () => {
+  it('counts the lifetime of a session from the time of the request', async () => {
     await user.addAgent(1);
     await user.addSubscriber('mn@home.example');
     const asked = host.monotonic();

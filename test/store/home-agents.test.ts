@@ -53,7 +53,7 @@ for (const { kind, without, places } of DATABASES) {
         expect(await failedBy()).toBe(undefined);
       });
 
-      it('is alive again on the report of another server if the first one has been silent too long', async () => {
+      it('is alive again on the report of another server if the server that reported it dead has not reported for too long', async () => {
         await probed('aaa1', false);
         expect(await probed('aaa2', true, 0)).toBe(true);
         expect(await failedBy()).toBe(undefined);
@@ -110,7 +110,7 @@ for (const { kind, without, places } of DATABASES) {
         expect(await failedBy()).toBe(undefined);
       });
 
-      it('may have been removed before a probe reports', async () => {
+      it('may have been removed before the result of a probe arrives', async () => {
         await store.run('removeHomeAgent', { name: 'ha1', force: false });
         expect(await probed('aaa1', false)).toBe(false);
       });

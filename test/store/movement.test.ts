@@ -9,7 +9,7 @@ import { openStore } from './open-store.js';
 
 const HOUR = 3_600_000;
 
-/** A session begins, re-authenticates or ends by STR; or its PAA restarts without its sessions. */
+/** An event of a session: it begins, re-authenticates, or ends by STR, or its PAA restarts without its sessions. */
 type Event = { readonly what: 'begin' | 'again' | 'end'; readonly session: number } | { readonly what: 'restart' };
 
 /** All interleavings of these sequences; each keeps its own order. */
@@ -37,7 +37,7 @@ function nameOf(order: readonly Event[]): string {
   return order.map((event) => (event.what === 'restart' ? 'restart' : `${event.what} ${event.session}`)).join(', ');
 }
 
-/** Applies one order of events to a subscriber; resolves to the deviations. */
+/** Applies the events to a subscriber in one order; resolves to the deviations. */
 async function follow(store: Store, number: number, order: readonly Event[]): Promise<string[]> {
   const wrong: string[] = [];
   const nai = `mn${number}@home.example`;

@@ -213,7 +213,7 @@ describe('A connection', () => {
     expect(database.connections[0]?.listenerCount('error')).toBe(0);
   });
 
-  it('that cannot be established fails the call, and later calls at once for 500 ms', async () => {
+  it('that cannot be established makes the call fail, and later calls fail at once for 500 ms', async () => {
     database.unreachable = new Error('refused');
     await expect(backend.read(async () => 1)).rejects.toMatchObject({
       code: 'ERR_STORE_DOWN',

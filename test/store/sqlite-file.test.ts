@@ -177,7 +177,7 @@ describe('An open store whose file', () => {
     expect(news).toEqual([expect.stringMatching(LOST), 'works']);
   });
 
-  it('was replaced does not touch the new file when it is closed', async () => {
+  it('was replaced does not write to the new file when it is closed', async () => {
     const store = await begin();
     await store.run('addSubscriber', { subscriber: subscriberOf('old@home.example') });
     rmSync(path);

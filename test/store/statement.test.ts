@@ -64,7 +64,7 @@ describe('A statement', () => {
     expect(built).toBe(2);
   });
 
-  it('cannot be built from a value that is not known yet', async () => {
+  it('cannot be built from a value that is known only when it runs', async () => {
     const computed = new Statement((on, { at }: { readonly at: number }) =>
       on
         .selectFrom('leases')

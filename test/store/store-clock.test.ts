@@ -5,7 +5,7 @@ import { type Reading, StoreClock, TOLERANCE } from '../../src/store/store-clock
 const START = Date.UTC(2030, 0, 1);
 const DAY = 86_400_000;
 
-/** A reading that takes no time. */
+/** A reading of the wall clock that takes no time. */
 const at = (monotonic: number, wall: number): Reading => ({ wall, before: monotonic, after: monotonic });
 
 describe('StoreClock', () => {
@@ -88,7 +88,7 @@ describe('StoreClock', () => {
           wall += took;
           const found = clock.look(reading);
           if (step === 0) expect(found).toBe(0);
-          // The error of this reading and of the one before.
+          // The errors of this reading and of the previous one.
           else expect(Math.abs(found - step)).toBeLessThanOrEqual(TOLERANCE);
           if (found !== 0) clock.set(reading);
           expect(Math.abs(clock.at(monotonic) - wall)).toBeLessThanOrEqual(TOLERANCE);

@@ -80,7 +80,7 @@ it('Store.answers is true when its thread replies, even with a database failure'
   expect(await answers).toBe(true);
 });
 
-it('Store.answers is true without asking while the thread is busy, even if that began after the question', async () => {
+it('Store.answers is true without asking while the thread is busy, even if it became busy after the call', async () => {
   const before = store.answers();
   await Promise.resolve();
   expect(Thread.last.calls.splice(0)).toHaveLength(1);

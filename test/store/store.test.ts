@@ -114,7 +114,7 @@ for (const { kind, without, places } of DATABASES) {
         expect(await store.run('listHomeAgents', {})).toMatchObject([{ leases: 0 }]);
       });
 
-      it('frees no lease for another PAA or for a session that is gone', async () => {
+      it('frees no lease for another PAA or for a session that no longer exists', async () => {
         await user.addAgent(1);
         await user.addSubscriber('mn@home.example');
         await user.given('mn@home.example', 'one');
@@ -139,7 +139,7 @@ for (const { kind, without, places } of DATABASES) {
         await user.addSubscriber('mn@home.example', { homeAgent: 'ha2', homeAddress });
         const { lease } = await user.given('mn@home.example', 'one');
         expect(lease).toMatchObject({ homeAddress, homeAgent: { name: 'ha2' } });
-        // Another subscriber is configured with this address, which is still in use.
+        // Another subscriber is now configured with this address, which is still in use.
         await store.run('changeSubscriber', { nai: 'mn@home.example', change: { homeAddress: null } });
         await user.addSubscriber('other@home.example', { homeAgent: 'ha2', homeAddress });
         expect(await user.bootstrap('other@home.example', 'two')).toMatchObject({
@@ -227,7 +227,7 @@ for (const { kind, without, places } of DATABASES) {
     });
 
     describe('lease history', () => {
-      it('shows who held a home address at any time, even after the subscriber was removed', async () => {
+      it('shows who held a home address at a given time, even after the subscriber was removed', async () => {
         await user.addAgent(1);
         await user.addSubscriber('mn1@home.example', { homeAddress: '2001:db8:1::77' });
         const first = await user.bootstrap('mn1@home.example', 's1');

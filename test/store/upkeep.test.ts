@@ -31,7 +31,7 @@ for (const { kind, without, places } of DATABASES) {
         await expect(store.run('showLease', { of: '2001:db8::1' })).rejects.toThrow('no lease 2001:db8::1');
       });
 
-      it('are released while the session is open only with force', async () => {
+      it('are released during an open session only with force', async () => {
         await user.addAgent(1);
         await user.addSubscriber(NAI);
         const hour = { sessionLifetime: HOUR, leaseLifetime: 5 * HOUR };

@@ -29,7 +29,7 @@ describe.runIf(possible)('A complete PANA session on port 716', () => {
         stdio: ['ignore', 'ignore', 'pipe'],
       },
     );
-    await within(once(capture.stderr, 'data'), 'capture.stderr says something');
+    await within(once(capture.stderr, 'data'), 'capture.stderr prints something');
     const pac = await made.startPac('mn1', { pana: { interface: 'mn0' }, 'key-log': made.path('mn1.keys') });
     await pac.line('bootstrap completed');
     for (const command of ['ping', 'reauth']) {
@@ -55,7 +55,7 @@ describe.runIf(possible)('A complete PANA session on port 716', () => {
     // PCI, PAR, PAN, PTR, PTA, PNR and PNA.
     expect([...kinds].sort((a, b) => a - b)).toEqual([2, 4, 5, 6, 7, 8, 9]);
 
-    // Both ends logged the same keys, which verify every AUTH.
+    // Both ends logged the same keys. With them every AUTH verifies.
     expect(await readFile(made.path('paa.keys'), 'utf8')).toBe(await readFile(made.path('mn1.keys'), 'utf8'));
     expect((await stat(made.path('paa.keys'))).mode & 0o777).toBe(0o600);
     const shown = await run('tool', ['decode', '--keys', made.path('paa.keys'), '--no-messages', file]);
@@ -112,7 +112,7 @@ describe.runIf(possible)('The Diameter messages of a complete session', () => {
       ['netns', 'exec', net.router, 'dumpcap', '-q', '-P', '-i', 'lo', '-f', 'tcp', '-w', file],
       { stdio: ['ignore', 'ignore', 'pipe'] },
     );
-    await within(once(capture.stderr, 'data'), 'capture.stderr says something');
+    await within(once(capture.stderr, 'data'), 'capture.stderr prints something');
     const { daemon: aaa, place } = await made.startAaa('aaa', { diameter: { watchdog: '6s' } });
     const { daemon: paa } = await made.startPaa(place, 'paa', { diameter: { watchdog: '6s' } });
     await made.addSubscriber('mn1@home.example', 'mn1');

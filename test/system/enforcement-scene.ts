@@ -87,6 +87,6 @@ export async function expectForwardsAll(scene: Scene, pac: DaemonProcess, addres
   expect(await scene.fate(address)).toBe('dropped');
   expect(await scene.toClient(address)).toBe('dropped');
   expect(await scene.fate(NODE4, CORRESPONDENT4)).toBe('dropped');
-  // Not even in one direction.
+  // Packets pass in neither direction.
   expect(await scene.net.passed()).toEqual(passed);
 }

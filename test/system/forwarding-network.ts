@@ -47,7 +47,7 @@ socket.bind(0, from, () => {
   setInterval(send, 100);
 });`;
 
-/** Records the ports of requests and answers before and after the enforcement point. */
+/** Records the ports of requests and answers, before and after the enforcement point. */
 const WATCH = `
 table inet watch {
   set asked { type inet_service; size 1024; flags dynamic; }
@@ -164,7 +164,7 @@ export class ForwardingNetwork {
   async #answer(namespace: string): Promise<void> {
     const child = this.#node(namespace, ECHO);
     if (child.stdout)
-      await within(once(createInterface({ input: child.stdout }), 'line'), 'the program says its first line');
+      await within(once(createInterface({ input: child.stdout }), 'line'), 'the program prints its first line');
   }
 
   #node(namespace: string, script: string, ...parameters: readonly string[]): ChildProcess {
@@ -185,7 +185,7 @@ export class ForwardingNetwork {
           const [port, answer] = said;
           if (answer !== undefined) return 'answered';
           if (port !== undefined && (await this.#isDropped(Number(port)))) return 'dropped';
-          throw new Error(`no answer to ${from} from ${to}, and nothing dropped`);
+          throw new Error(`no answer to ${from} from ${to}, and no packet dropped`);
         },
         { interval: 0 },
       );

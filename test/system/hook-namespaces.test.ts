@@ -18,10 +18,10 @@ it.runIf(possible)('ha-linux.sh probe ignores daemons of other network namespace
   const bin = join(folder, 'bin');
   await mkdir(bin);
   await writeFile(join(folder, 'hooks.conf'), 'IKE=racoon\nMOBILITY=umip\nRADVD=no\n');
-  // Without a node no daemon needs to run.
+  // Without a node, no daemon needs to run.
   await mkdir(join(folder, 'nodes'));
   await writeFile(join(folder, 'nodes', 'mn1@home.example'), '');
-  // They are found by name; what they do does not matter.
+  // The hook finds daemons by their names; what they do does not matter.
   const daemons = [];
   for (const name of ['racoon', 'mip6d']) {
     await cp('/bin/sleep', join(bin, name));
@@ -45,7 +45,7 @@ it.runIf(possible)('ha-linux.sh probe ignores daemons of other network namespace
       (error: unknown) => (error as { readonly stderr: string }).stderr.trim(),
     );
   try {
-    // "ip netns exec" becomes the daemon some time after its start.
+    // "ip netns exec" becomes the daemon some time after it was started.
     await eventually(async () => expect(await probe(net.router)).toBe('alive'));
     expect(await probe(net.node)).toBe('error: racoon is not installed');
   } finally {

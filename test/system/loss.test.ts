@@ -17,7 +17,7 @@ describe.runIf(possible)('Ten nodes behind a link that loses 10 % of packets eac
   it('all complete their bootstrap', { timeout: 240_000 }, async () => {
     const net = await AccessNetwork.make();
     for (const namespace of [net.node, net.router]) await net.exec(namespace, 'nft', RULES);
-    // Six losses in a row (one in 20,000) take a minute, so no limit of a phase may end the attempt.
+    // Six losses in a row (one in 20,000) take a minute, so no phase may have a shorter time limit.
     const patience = { 'progress-timeout': '200s' };
     const made = await net.lab({
       hooks: false,

@@ -83,7 +83,7 @@ it.runIf(possible)('A node that moves to another PAA keeps its home address', as
   await aaa.line('lease released');
 });
 
-it.runIf(possible)('A node without a configured PAA contacts its default router', async () => {
+it.runIf(possible)('A node without a configured PAA uses its default router as PAA', async () => {
   const net = await AccessNetwork.make();
   const made = await net.lab({ hooks: false });
   const { place } = await made.startAaa();
@@ -104,7 +104,7 @@ it.runIf(possible)('A node reaches its PAA by a scoped link-local address', asyn
   const { place } = await made.startAaa();
   const { daemon: paa } = await made.startPaa(place);
   await made.addSubscriber('mn1@home.example', 'mn1');
-  // Each address has its own free port here.
+  // Here each address has a free port of its own.
   const places = (await paa.line('ready'))['listening'] as readonly Place[];
   const port = places.find(({ address }) => address.startsWith('fe80:'))?.port;
   const pac = await made.startPac('mn1', { pana: { paa: [`${linkLocal}%mn0`], port, interface: 'mn0' } });

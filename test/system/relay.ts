@@ -35,7 +35,10 @@ export class Relay {
     }
   }
 
-  /** Writes the configuration and starts it until the test finishes. Its peers show when it is up. */
+  /**
+   * Writes the configuration and starts the relay, which runs until the test finishes. Its peers log when it is
+   * connected.
+   */
   static async start(lab: Lab, network: AccessNetwork, options: RelayOptions): Promise<Relay> {
     const { host, address, tls, peers } = options;
     const name = host.split('.', 1)[0] ?? host;
@@ -76,7 +79,7 @@ export class Relay {
     return relay;
   }
 
-  /** Sends SIGKILL, so that its peers get no DPR. */
+  /** Sends SIGKILL, so that the relay's peers get no DPR. */
   async kill(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const exited = once(this.#child, 'exit');

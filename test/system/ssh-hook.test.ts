@@ -28,7 +28,7 @@ interface Scene {
   readonly made: Lab;
   readonly server: SshServer;
   readonly aaa: DaemonProcess;
-  /** Folder on the home agent. */
+  /** The folder on the home agent. */
   readonly remote: string;
 }
 

@@ -146,8 +146,8 @@ describe.runIf(possible)('strongSwan hooks', () => {
 
   it('leave home address and policies to UMIP', async () => {
     const scene = await Scene.make();
-    // UMIP is not installed: a substitute for pgrep makes the home agent's hook find it running. Of the node's hook only IKE is
-    // checked.
+    // UMIP is not installed. A substitute for pgrep makes the home agent's hook believe that mip6d runs. Of the node's
+    // hook only IKE is checked.
     const programs = join(scene.folder, 'bin');
     await mkdir(programs);
     await writeFile(join(programs, 'pgrep'), '#!/bin/sh\nexit 0\n', { mode: 0o755 });
@@ -174,7 +174,7 @@ describe.runIf(possible)('strongSwan hooks', () => {
     expect(await scene.ha.established()).toMatchObject([{ remoteId: mn(2).id }]);
   });
 
-  it('retry until a late home agent knows the node', async () => {
+  it('retry until the home agent knows the node', async () => {
     const scene = await Scene.make();
     const bound = scene.hook('mn', 'up', mn(1), { settings: 'INITIATE_SECONDS=20\n' });
     await until('a first try', async () => (await scene.ha.log()).includes('NO_PROP'));
@@ -255,7 +255,7 @@ describe.runIf(possible)('strongSwan hooks', () => {
     await scene.hook('ha', 'probe', mn(1));
     expect(await knowsOld()).toBe(false);
 
-    // From here on only the new key works.
+    // From here on only the new key is accepted.
     const [{ connection: now = '' } = {}] = await scene.node.established();
     await scene.node.call('--terminate', '--ike', now);
     await scene.node.call('--initiate', '--ike', now, '--timeout', '5');

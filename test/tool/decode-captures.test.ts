@@ -94,7 +94,7 @@ describe('Decoding of a TCP connection', () => {
       [100 + 3 * LENGTH, dwr(4)],
     ]);
     expect(seen(lost)).toEqual(['1', missing, '3', '4']);
-    // The gap is certain once the other end has acknowledged the octets.
+    // The gap is certain once the other end has acknowledged octets beyond it.
     const back = { from: 3868, to: 5000, acknowledged: 100 + 3 * LENGTH };
     const acknowledged = pcap(101, [
       ipv6(6, tcp(100, dwr(1))),
@@ -105,7 +105,7 @@ describe('Decoding of a TCP connection', () => {
     expect(seen(acknowledged)).toEqual(['1', missing, '3', '5', '4']);
   });
 
-  it('names a message of which a part is missing and decodes those after it', () => {
+  it('names a message of which a part is missing, and decodes the messages after it', () => {
     const whole = concat(...DWR);
     const cuts = segments([
       [100, whole.subarray(0, LENGTH + 30)],

@@ -95,8 +95,8 @@ describe('Decoder', () => {
             segments.push(tcp((begin + at) >>> 0, stream.slice(at, at + length)));
             at += length;
           }
-          // Some segments overtake others and one is repeated; the first stays first, because it shows where the stream
-          // starts.
+          // Some segments overtake others and one is repeated. The first segment stays first, because it shows where
+          // the stream starts.
           const [first = new Uint8Array(0), ...rest] = segments;
           if (swap) for (let i = 0; i + 1 < rest.length; i += 2) rest.splice(i, 2, ...rest.slice(i, i + 2).reverse());
           const frames = [first, ...rest, first].map((segment) => ipv6(6, segment));
@@ -191,7 +191,7 @@ describe('A capture of a PANA session', () => {
     expect(messages.at(-2)?.text).toMatch(/valid, with key 0x[0-9a-f]{8}$/);
   });
 
-  it('decoded without keys says that the key is not known', () => {
+  it('that is decoded without keys has a note that the key is not known', () => {
     const { frames } = session();
     const messages = [...new Decoder(32473, SessionKeys.read('', 'empty')).decode(pcap(101, frames))];
     expect(messages.at(-1)?.text).toContain('no key of this session is known');

@@ -55,7 +55,7 @@ function forgeries({ octets, message }: Passing): Uint8Array[] {
   const rest = message.avps.filter((avp) => !isAuth(avp));
   const flip = (at: number) => octets.map((octet, i) => (i === at ? octet ^ 1 : octet));
   return [
-    // The last octet of AUTH, and one before it.
+    // The last octet of AUTH, and an octet before AUTH.
     flip(octets.length - 1),
     flip(octets.length - auth.value.length - 9),
     encodePana({ ...message, avps: rest }),
@@ -160,7 +160,7 @@ describe('An attacker on the link', () => {
       between.send(from === 'pac' ? 'paa' : 'pac', octets);
       elsewhere.send(octets, place.port, place.address);
     }
-    // Waits for an exchange after them.
+    // Waits for an exchange that begins after the replayed messages.
     await settle(place);
     const [now] = await sessions();
     expect({ ...now, remainingSeconds: 0 }).toEqual({ ...before[0], remainingSeconds: 0 });
@@ -205,7 +205,7 @@ describe('An attacker on the link', () => {
         place.address,
       );
     }
-    // An offer after the first PAR is discarded.
+    // An offer that arrives after the first PAR is discarded.
     const offer = between.recorded.find(({ name }) => name === 'PAR[S]');
     if (offer) between.send('pac', encodePana({ ...offer.message, sessionId: 1, sequence: 1 }));
     await pac.line('message dropped', ({ reason }) => reason === 'unexpected');
@@ -221,7 +221,7 @@ describe('An attacker on the link', () => {
     const { made, pac, between } = await scene((passing) => {
       const { message, octets, name, from } = passing;
       const bad: Uint8Array[] = [];
-      // At most what a receive buffer holds, since lost messages prove nothing.
+      // At most as many as a receive buffer holds, since lost messages prove nothing.
       for (let cut = 1; cut < 20; cut += 1) bad.push(octets.slice(0, (octets.length * cut) / 20));
       bad.push(new Uint8Array([...octets, 0, 0, 0, 0]), new Uint8Array(30_000).fill(0xa5));
       if (message.avps.some(({ code }) => code === AVPS.Nonce.code)) {

@@ -10,7 +10,7 @@ import { Postgres, withoutPostgres } from '../../postgres.js';
 import { SteppedClock, withoutSteps } from '../../stepped-clock.js';
 
 const DAY = 86_400_000;
-/** In seconds: lifetime of the session that expires during the test, and the additional time of its lease. */
+/** Seconds: the lifetime of the session that expires during the test, and how much longer its lease lasts. */
 const LIFETIME = 4;
 const GRACE = 1;
 

@@ -150,7 +150,7 @@ afterEach(async () => {
 
 const repairs: (() => void)[] = [];
 
-/** Makes a method throw until it is repaired. */
+/** Makes a method throw until it is restored. */
 function breakPart(of: object, name: string, when: (...given: never[]) => boolean = () => true) {
   const parts = of as Record<string, (...given: unknown[]) => unknown>;
   const original = parts[name];

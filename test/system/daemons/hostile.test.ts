@@ -14,7 +14,7 @@ const SEED = Uint8Array.of(7);
 const PANA_PACKETS = 1_000_000;
 const ADDRESSES = 100_000;
 const READ = 'pana_paa_datagrams_total{direction="in"}';
-/** Number of packets that the smallest receive buffer holds. */
+/** The number of packets that the smallest receive buffer holds. */
 const BATCH = 150;
 
 let lab: Lab | undefined;
@@ -95,7 +95,7 @@ describe('PAA under a flood', () => {
     const warm = await numbersOf(made, 'paa');
     const flooding = floodUntil(PANA_PACKETS);
     const pac = await made.startPac('mn1');
-    // Some of its messages are lost in the flood and repeated.
+    // Some messages of this node are lost in the flood and sent again.
     await pac.line('bootstrap completed', undefined, 150_000);
     await flooding;
     socket.close();
@@ -107,7 +107,7 @@ describe('PAA under a flood', () => {
     const memory = 'process_resident_memory_bytes';
     expect(flooded(memory) - warm(memory)).toBeLessThan(NOISE);
 
-    // It still serves nodes.
+    // The PAA still serves nodes.
     await made.addSubscriber('mn2@home.example', 'mn2');
     await (await made.startPac('mn2')).line('bootstrap completed');
   });
@@ -126,7 +126,7 @@ describe('PAA under a flood', () => {
     const warm = await numbersOf(made, 'paa');
     const flooding = floodAddresses(place, pci, ADDRESSES / 10, ADDRESSES);
     const pac = await made.startPac('mn1');
-    // Some of its messages are lost in the flood and repeated.
+    // Some messages of this node are lost in the flood and sent again.
     await pac.line('bootstrap completed', undefined, 150_000);
     await flooding;
     const flooded = await numbersOf(made, 'paa');

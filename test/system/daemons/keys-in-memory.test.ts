@@ -66,7 +66,7 @@ async function session({ root = 'msk', local = false, diameterTls = false }: Set
     pana: { paa: [front.address], port: front.port },
     mobility: { 'home-agent': local ? 'local' : 'home', 'psk-root': root },
     'key-log': lab.path('pac.keys'),
-    // No other session follows.
+    // Prevents further sessions during the test.
     retry: { first: '1h', longest: '1h' },
   });
   const pac = lab.start('mn1', 'pac', config, { NODE_OPTIONS: `--tls-keylog=${keyLog}` });
@@ -89,7 +89,7 @@ async function session({ root = 'msk', local = false, diameterTls = false }: Set
   return { lab, daemons: { pac, paa, aaa }, keys, end };
 }
 
-/** A find in readable form. */
+/** A match, in readable form. */
 function shown({ key, form, address, mapping }: Find): string {
   return `${key} (${form}) at ${address.toString(16)} ${mapping}`;
 }

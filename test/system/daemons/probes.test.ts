@@ -13,7 +13,7 @@ afterEach(async () => {
   lab = undefined;
 });
 
-/** Sets what a home agent answers to probes. */
+/** Sets how a home agent answers to probes. */
 function answer(made: Lab, name: string, what: 'alive' | 'dead' | 'hangs'): Promise<void> {
   return writeFile(made.path('probe', name), `${what}\n`);
 }
@@ -79,7 +79,7 @@ describe('A probed home agent', () => {
     expect((await agents(made))['ha1']).toMatchObject({ failedBy: undefined });
     await made.addSubscriber('mn2@home.example', 'mn2');
     expect(await (await made.startPac('mn2')).line('bootstrap completed')).toMatchObject({ homeAgent: HOME_AGENT });
-    // It was reported once.
+    // The state was reported once.
     expect(aaa.lines.filter(({ msg }) => msg === 'home agent not responding')).toHaveLength(1);
   });
 
@@ -91,7 +91,7 @@ describe('A probed home agent', () => {
       await eventually(() => expect(aaa.lines.slice(from).map(({ msg }) => msg)).toContain('probe failed'));
       await answer(made, 'ha1', 'alive');
       const before = (await runsOf(made, 'ha1')).length;
-      // One probe may be under way; the next one reads the new state.
+      // One probe may be in progress; the next one reads the new state.
       await eventually(async () => expect((await runsOf(made, 'ha1')).length).toBeGreaterThan(before + 1));
     }
     const failed = aaa.lines.flatMap((line) => (line.msg === 'probe failed' ? [Number(line.count)] : []));
@@ -123,13 +123,13 @@ describe('A probed home agent', () => {
     await pac.line('bootstrap completed', (line) => line['homeAgent'] === OTHER);
     const [before, other] = [(await runsOf(made, 'ha1')).length, (await runsOf(made, 'ha2')).length];
     await eventually(async () => expect((await runsOf(made, 'ha2')).length).toBeGreaterThan(other + 3));
-    // One probe may have been under way.
+    // One probe may have been in progress.
     expect((await runsOf(made, 'ha1')).length).toBeLessThanOrEqual(before + 1);
     expect((await agents(made))['ha1']).toMatchObject({ state: 'down' });
     expect(aaa.lines.some(({ msg }) => msg === 'home agent responding again')).toBe(false);
   });
 
-  it('found dead is assigned again once no server probes', async () => {
+  it('that was found dead is assigned again once no server probes', async () => {
     const { made, aaa } = await scene();
     await answer(made, 'ha1', 'dead');
     await aaa.line('home agent not responding');

@@ -37,7 +37,7 @@ describe('SIGTERM', () => {
     expect(await made.leases()).toEqual([]);
   });
 
-  it('ends a PaC without a session, and one whose PAA is gone', async () => {
+  it('ends a PaC that has no session, and one whose PAA does not answer', async () => {
     const { made, paa } = await network();
     const pac = await made.startPac('mn1');
     await pac.line('bootstrap completed');
@@ -111,7 +111,7 @@ describe('A node that moves', () => {
 });
 
 describe('A PAA that fails', () => {
-  it('and restarts gets its node back with the same home address and without hook down', async () => {
+  it('and restarts gets its node back with the same home address, and the node runs no hook down', async () => {
     const { made, aaa, paa } = await network();
     const pac = await made.startPac('mn1', { pana: { 'ping-interval': '1s' } });
     const { homeAddress } = await pac.line('bootstrap completed');

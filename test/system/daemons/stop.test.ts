@@ -189,7 +189,7 @@ describe('endProcess', () => {
   it('kills the process while a worker is in a blocking system call', async () => {
     const { path } = new Fifo();
     const ends: unknown[] = [];
-    // Whether the worker is in the call cannot be seen from outside, so it gets longer each time.
+    // Whether the worker is already in the call cannot be seen from outside, so the wait increases with each try.
     for (let wait = 100; wait < 10_000 && ends.at(-1) !== 'SIGKILL'; wait *= 4) {
       const worker = `new (await import('node:worker_threads')).Worker("(await import('node:fs')).readFileSync('${path}')", { eval: true });
         await new Promise((resolve) => setTimeout(resolve, ${wait}));`;

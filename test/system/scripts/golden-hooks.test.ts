@@ -42,7 +42,7 @@ const CASES: readonly Case[] = [
 
 const nameOf = ({ script, ike, mobility, version }: Case) =>
   `${script.replace('.sh', '')}-${ike}-${version}-${mobility}`;
-/** Files of 50 nodes only for one case of each kind. */
+/** Files for 50 nodes are recorded for one case of each kind only. */
 function countsOf(given: Case): readonly number[] {
   const isMain = given.mobility !== 'none' && !(given.script === 'ha-freebsd.sh' && given.ike === 'strongswan');
   return isHa(given) ? (isMain ? [1, 2, 50] : [1, 2]) : [1];
@@ -73,7 +73,7 @@ async function bringUp(given: Case, count: number, shell?: readonly string[]): P
   }
 }
 
-/** A file of test/system/scripts/golden; "vitest -u" writes it. */
+/** A file in test/system/scripts/golden, which "vitest -u" writes. */
 const golden = (name: string) => `./golden/${name}.txt`;
 
 describe.each(CASES.map((given) => ({ name: nameOf(given), given })))('$name', ({ name, given }) => {
@@ -83,7 +83,7 @@ describe.each(CASES.map((given) => ({ name: nameOf(given), given })))('$name', (
     await expect(asText(await made(state))).toMatchFileSnapshot(golden(`${name}-${count}`));
   });
 
-  it('writes the same files when it runs twice, and leaves no trace after the last node', async () => {
+  it('writes the same files when it runs twice, and leaves no files after the last node', async () => {
     await settle(given);
     await bringUp(given, 1);
     const once = await made(state);
@@ -124,7 +124,7 @@ describe.each(CASES.map((given) => ({ name: nameOf(given), given })))('$name', (
     await rm(twin, { recursive: true, force: true });
     expect(after).not.toEqual(before);
 
-    // Files are put in place by mv; here the nth call kills the process group.
+    // The hooks put files in place with mv. Here the nth call of mv kills the process group.
     const programs = join(state, 'bin');
     await mkdir(programs);
     let kills = 0;

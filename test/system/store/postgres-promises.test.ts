@@ -192,7 +192,7 @@ describe.skipIf(withoutPostgres !== undefined)('A PostgreSQL server', () => {
     const add = () => store.run('addSubscriber', { subscriber: subscriberOf('other@home.example') });
     await expect(add()).rejects.toMatchObject({ name: 'DatabaseError', code: 'ERR_STORE_FULL' });
     expect((await store.run('listSubscribers', {})).items).toHaveLength(1);
-    // A write that happened to change nothing would prove nothing about the disk.
+    // If a write happened to change nothing, it would prove nothing about the disk.
     await expect(store.run('expire', { limit: 1 })).rejects.toMatchObject({ code: 'ERR_STORE_FULL' });
     expect(news).toEqual([expect.stringMatching(/^the disk of the database postgres:.* is full$/)]);
     await postgres.query(url, 'DROP FUNCTION full_disk CASCADE');
@@ -220,7 +220,7 @@ describe.skipIf(withoutPostgres !== undefined)('A PostgreSQL server', () => {
     expect(news).toEqual(['lost']);
   });
 
-  it('that requires a missing password ends the program at once with status 2', async () => {
+  it('that requires a missing password makes the program exit at once with status 2', async () => {
     const strict = await Postgres.start();
     try {
       await strict.query('postgres', "ALTER ROLE pana PASSWORD 'secret'");
