@@ -230,8 +230,8 @@ start() {
 	until "$start_is_ready"; do
 		start_tries=$((start_tries + 1))
 		if [ $((start_tries % 10)) = 0 ]; then
-			is_running "$start_name" || die "$start_name did not stay up"
-			[ "$start_tries" -lt "$((START_SECONDS * 10))" ] || die "$start_name runs, and is not ready after $START_SECONDS s"
+			is_running "$start_name" || die "$start_name has exited after its start"
+			[ "$start_tries" -lt "$((START_SECONDS * 10))" ] || die "$start_name is running, but not ready after $START_SECONDS s"
 		fi
 		nap 0.1
 	done

@@ -149,7 +149,7 @@ apply() {
 		return
 	fi
 	say "$list" | rules "$1" | "$2-restore" -w 10 --noflush || die "$2-restore refused the rules"
-	"$2" -w 10 -C FORWARD -j pana_ep 2>/dev/null || "$2" -w 10 -I FORWARD 1 -j pana_ep || die "$2 refused the jump of FORWARD"
+	"$2" -w 10 -C FORWARD -j pana_ep 2>/dev/null || "$2" -w 10 -I FORWARD 1 -j pana_ep || die "$2 refused the jump in FORWARD"
 }
 
 remove() {

@@ -54,7 +54,7 @@ export const PAA_METRICS: MetricDescriptions = {
     ...FAULT_COUNTERS,
   },
   times: {
-    bootstrap: { help: "Time from a client's answer that starts a session to its first authorization" },
+    bootstrap: { help: 'Time from the PAN[S] of a client to its first authorization' },
   },
 };
 

@@ -24,7 +24,7 @@ export const paaSchema = z.strictObject({
         ),
     ),
     'optimised-start': reloadable(
-      z.boolean().default(false).describe('ask for the EAP identity in PAR[S], which saves one round trip'),
+      z.boolean().default(false).describe('request the EAP identity in PAR[S], which saves one round trip'),
     ),
     'ip-reconfiguration': reloadable(
       z.boolean().default(false).describe('tell authorized clients to get another IP address (I bit)'),
@@ -130,7 +130,7 @@ export const paaSchema = z.strictObject({
     wait: section
       .duration()
       .default(0)
-      .describe('how long the success (PAR[C]) waits for permit; 0: permit is run at the PAN[C], which proves the key'),
+      .describe('how long the success (PAR[C]) waits for permit; 0: run permit after PAN[C], which proves the key'),
     ha: z.string().min(1).optional().describe('hook of the local home agent, run on up, refresh and down'),
   }),
   'key-log': section.keyLog(),

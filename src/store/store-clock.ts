@@ -9,7 +9,7 @@ export interface Reading {
   readonly after: number;
 }
 
-/** A greater deviation of the wall clock is treated as a step; a smaller one is followed. Milliseconds. */
+/** Maximum deviation of the wall clock that is followed. A greater one is treated as a step. Milliseconds. */
 export const TOLERANCE = 1_000;
 
 /**

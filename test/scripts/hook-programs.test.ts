@@ -93,7 +93,7 @@ describe('ha-linux.sh with racoon and UMIP', () => {
     await daemon('mip6d', false);
     expect(await ha('probe')).toEqual({
       status: 1,
-      output: 'not running: mip6d\nerror: mip6d did not stay up\n',
+      output: 'not running: mip6d\nerror: mip6d has exited after its start\n',
     });
   });
 
@@ -141,7 +141,7 @@ esac`,
   it('fails if mip6d does not stay up or is not installed', async () => {
     await settle('RADVD=no\n');
     await daemon('mip6d', false);
-    expect(await ha('up')).toEqual({ status: 1, output: 'error: mip6d did not stay up\n' });
+    expect(await ha('up')).toEqual({ status: 1, output: 'error: mip6d has exited after its start\n' });
     await settle('RADVD=no\n');
     await rm(join(bin, 'mip6d'));
     expect(await ha('up')).toEqual({ status: 1, output: 'error: mip6d is not installed\n' });
@@ -179,7 +179,7 @@ it("mn-linux.sh waits for racoon's control socket before it starts mip6d", async
   await settle('START_SECONDS=2\n');
   expect(await hook('mn-linux.sh', 'up')).toMatchObject({
     status: 1,
-    output: 'error: racoon runs, and is not ready after 2 s\n',
+    output: 'error: racoon is running, but not ready after 2 s\n',
   });
   expect(await calls()).toEqual(['racoon -f $STATE/racoon.conf']);
 });

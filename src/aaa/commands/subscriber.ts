@@ -25,7 +25,7 @@ export function subscriberCommands(cli: Argv): Argv {
       (add) =>
         withPolicy(withOptions(add, places))
           .positional('nai', { ...nai, description: 'NAI in its certificate' })
-          .option('enabled', { type: 'boolean', description: 'allow it to authenticate; --no-enabled: not yet' })
+          .option('enabled', { type: 'boolean', description: 'allow it to authenticate; --no-enabled: not allowed' })
           .option('json', json)
           .example('pana-aaa subscriber add mn@home.example', '')
           .example('pana-aaa subscriber add meter7@grid.example --no-mip6', 'network access only')

@@ -43,7 +43,7 @@ export const aaaSchema = z.strictObject({
       .max(1_000_000)
       .default(10_000)
       .describe(
-        'maximum number of EAP conversations; a further one closes the oldest of the client with the most, unproven clients first',
+        'maximum number of EAP conversations; a further one replaces the oldest of the client with the most, unproven clients first',
       ),
   }),
   tls: reloadable(

@@ -46,11 +46,11 @@ function show(figures: readonly FloodFigures[]): void {
     table(
       [
         'PCIS SENT',
-        'READ, A SECOND',
-        'NODES IN',
+        'READ PER SECOND',
+        'AUTHORIZED',
         'MEDIAN',
         'P95',
-        'NOT IN 15 s',
+        'NOT WITHIN 15 s',
         'CPU PAA',
         'MEMORY, FIRST',
         'MOST',

@@ -153,7 +153,7 @@ export class EapAuthenticator<G> {
       case EAP_TYPE.NAK:
         // RFC 3748 5.3.1: a Nak is valid only in reply to the first Request of a method.
         if (this.#tls.begun) return this.#isInvalid('Nak after the method began');
-        return this.#fail('no-common-method', `the peer wants method ${methodsOf(data)}`);
+        return this.#fail('no-common-method', `the peer requests method ${methodsOf(data)}`);
       case EAP_TYPE.EAP_TLS:
         return this.#eapTls(data);
       default:

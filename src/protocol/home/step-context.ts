@@ -1,7 +1,7 @@
 import type { HomeOutput, StoreCall, Stored, Token } from './alphabet.js';
 import type { HomeEvent } from './events.js';
 
-/** The functions of a step that parts of the machine use. `Q`: context that a part needs when the store answers. */
+/** What the parts of the machine use during a step. `Q`: context that a part needs when the store answers. */
 export interface StepContext<Q> {
   /** Milliseconds, monotonic. */
   readonly now: number;

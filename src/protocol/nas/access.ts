@@ -53,7 +53,7 @@ export type AccessInput =
   | { readonly type: 'answer'; readonly answer: DeaValues }
   /** No server answered, or the answer is a protocol error. */
   | { readonly type: 'unreachable' }
-  /** A server granted access in an answer that cannot be used: its session has ended (RFC 6733 8.1). */
+  /** A server granted access in an answer that cannot be used, so its session is terminated (RFC 6733 8.1). */
   | { readonly type: 'unusable' };
 
 export type AccessOutput =

@@ -88,7 +88,7 @@ export class TlsTransport implements Transport {
       // Checked below: the certificate must contain the DiameterIdentity, not the address.
       checkServerIdentity: () => undefined,
     });
-    const abort = () => socket.destroy(new Error('given up'));
+    const abort = () => socket.destroy(new Error('aborted'));
     signal.addEventListener('abort', abort, { once: true });
     try {
       await once(socket, 'secureConnect');

@@ -76,7 +76,7 @@ export const tcpTransport: Transport = {
       noDelay: true,
       onread: { buffer: Buffer.alloc(READ_BUFFER), callback: (length, buffer) => take(socket, buffer, length) },
     });
-    const abort = () => socket.destroy(new Error('given up'));
+    const abort = () => socket.destroy(new Error('aborted'));
     signal.addEventListener('abort', abort, { once: true });
     try {
       await once(socket, 'connect');

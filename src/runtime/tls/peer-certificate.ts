@@ -71,7 +71,8 @@ export class PeerJudge {
     const isSame = options.trust.id === this.trust.id;
     const trust = isSame ? this.trust : options.trust;
     options.revocation?.verify(options.trust.authorities);
-    // A CRL may belong to a CA whose certificate a client has sent. Such a CA must not cause the CRL to be refused.
+    // A CRL may also belong to a CA whose certificate a client has sent. Unlike a configured CA, such a CA never causes
+    // the CRL to be refused.
     options.revocation?.learn(trust.authorities);
     if (!isSame) this.#kept.clear();
     this.#options = { ...options, trust };

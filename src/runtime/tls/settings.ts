@@ -88,7 +88,7 @@ export function engineSettings(settings: TlsSettings): EngineSettings {
   };
 }
 
-/** Warnings about settings for old peers only, each with its key. `section`: the section of the settings. */
+/** Warnings about settings that only old peers need, each with its key. `section`: the section of the settings. */
 export function weakSettings(settings: TlsSettings, section: string): string[] {
   const weak: string[] = [];
   if (allowsLegacy(settings)) {

@@ -126,9 +126,9 @@ describe('the authenticator before EAP-TLS', () => {
 
   it('fails a peer that proposes other methods, and reports at most eight of them', () => {
     const nak = (...types: number[]) => new Rig().begin().say(EAP_TYPE.NAK, Uint8Array.from(types));
-    expect(nak(21)).toEqual(failure('no-common-method', 'the peer wants method 21', FIRST + 1));
+    expect(nak(21)).toEqual(failure('no-common-method', 'the peer requests method 21', FIRST + 1));
     expect(nak(1, 2, 3, 4, 5, 6, 7, 8, 9, 10)).toEqual(
-      failure('no-common-method', 'the peer wants method 1, 2, 3, 4, 5, 6, 7, 8 and 2 more', FIRST + 1),
+      failure('no-common-method', 'the peer requests method 1, 2, 3, 4, 5, 6, 7, 8 and 2 more', FIRST + 1),
     );
   });
 

@@ -46,7 +46,7 @@ export function checkRequest(
   // RFC 6733 6.1.4: without Destination-Host the Destination-Realm decides.
   const realm = grammarian.find(avps, 'Destination-Realm');
   if (destination === undefined && realm !== undefined && !serves(receiver, realm)) {
-    return violation(RESULT.REALM_NOT_SERVED, 'the Destination-Realm is not served here');
+    return violation(RESULT.REALM_NOT_SERVED, 'this node does not serve the Destination-Realm');
   }
   if (routeOf(grammarian, avps).includes(us)) return violation(RESULT.LOOP_DETECTED, 'a Route-Record names this node');
   return peer && checkOrigin(grammarian, peer, avps, isAgent);

@@ -135,7 +135,7 @@ export class DiameterAccess {
   /** Rejects a value that is valid but not supported by this server. */
   #unable(name: 'Auth-Request-Type', value: number): Violation {
     const failedAvp = this.#grammarian.avp(name, value);
-    return { resultCode: RESULT.INVALID_AVP_VALUE, failedAvp, text: `${name} ${value} is not served here` };
+    return { resultCode: RESULT.INVALID_AVP_VALUE, failedAvp, text: `${name} ${value} is not supported` };
   }
 
   /**

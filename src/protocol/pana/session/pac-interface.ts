@@ -69,7 +69,7 @@ export type PacClosed =
   | 'eap-failed'
   /** A phase without progress has timed out. */
   | 'no-progress'
-  /** A request, or PCI with a limit, was not answered. */
+  /** A request was not answered, or PCI was not answered within its limits. */
   | 'no-answer'
   | 'lifetime-expired'
   | 'terminated-by-paa'

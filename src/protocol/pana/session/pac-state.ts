@@ -74,7 +74,7 @@ export interface Initial {
 export interface WaitPaa {
   readonly name: 'WAIT_PAA';
   readonly session: Session;
-  /** PCI is repeated until the first PAR without S. Undefined: that has arrived, or PCI was never sent. */
+  /** PCI is repeated until the first PAR without S. Undefined: this PAR has arrived, or PCI was never sent. */
   readonly pci: PciTimer | undefined;
   readonly until: number;
 }
