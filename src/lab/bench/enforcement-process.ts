@@ -11,7 +11,7 @@ import { hookPath } from '../lab.js';
 
 /** The result that the process prints as JSON. Times in milliseconds. */
 export interface EnforcementFigures {
-  /** All clients at once: with one run of the hook for each, and in batches. */
+  /** Time to permit all clients at once: with one run of the hook for each, and in batches. */
   readonly alone: number;
   readonly batched: number;
   /** Permits one after another. */

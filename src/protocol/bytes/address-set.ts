@@ -36,9 +36,7 @@ export function isLoopback(address: string): boolean {
   return LOOPBACK_SET.has(address);
 }
 
-/**
- * Removes the scope (`%eth0`) from an address in text form. Turns an IPv4-mapped IPv6 address into its IPv4 address.
- */
+/** Removes the scope (`%eth0`) from an address in text form. Converts an IPv4-mapped IPv6 address to IPv4. */
 export function withoutScope(address = ''): string {
   const text = address.split('%', 1)[0] ?? '';
   return text.startsWith('::ffff:') && text.includes('.') ? text.slice('::ffff:'.length) : text;

@@ -16,7 +16,7 @@ export const MAX_TRIES: Readonly<Partial<Record<HookEvent, number>>> = { down: 8
 /** Maximum number of events in one run of a hook. */
 export const MAX_BATCH = 1_000;
 
-/** From SIGTERM to SIGKILL, in milliseconds. */
+/** Time from SIGTERM to SIGKILL, in milliseconds. */
 export const KILL_AFTER = 2_000;
 
 /** How long a stopping daemon waits for killed processes to exit and their key files to be removed. Milliseconds. */

@@ -18,7 +18,8 @@ export const MAX_PROCESS_FAULTS = 10;
 /** Keeps a fault at an entry point from affecting the rest of a daemon. */
 export interface Guard {
   /**
-   * Returns the result of `action`. If it throws, calls `end` to release what the action was for and returns undefined.
+   * Returns the result of `action`. If it throws, calls `end`, which releases what the action was for, and returns
+   * undefined.
    */
   run<T>(where: FaultPlace, action: () => T, end?: (error: unknown) => void): T | undefined;
   /** Like `run`, for a promise. Never rejects. */
@@ -129,7 +130,7 @@ export class Barrier implements Guard {
   }
 }
 
-/** Whether an error is a fault of this program, not one that is explained to the operator. */
+/** Whether an error is a fault of this program, and not an error that can be explained to the operator. */
 export function isFault(error: unknown): boolean {
   return explainFailure(error) === undefined;
 }

@@ -139,7 +139,7 @@ function nflog(frame: Reader): Reader | undefined {
   return undefined;
 }
 
-/** Swaps length and type if they are implausible otherwise: a type is a small number. */
+/** Swaps the octets of length and type if the two are implausible otherwise: a type is a small number. */
 function hostOrder(length: number, type: number, room: number): readonly [number, number] {
   const turned = (value: number) => (value >> 8) | ((value & 0xff) << 8);
   return type > 0xff || length > room ? [turned(length), turned(type)] : [length, type];

@@ -2,7 +2,7 @@ import { ConnectionSlots } from '../../fairness/connection-slots.js';
 import type { ConnectionId } from '../peer/alphabet.js';
 import type { Ends } from './alphabet.js';
 
-/** How long a connection may take until its CER, including a TLS handshake, in milliseconds. */
+/** Time limit for the CER of a new connection, including a TLS handshake, in milliseconds. */
 export const CER_TIMEOUT = 5_000;
 
 interface NewConnection {

@@ -376,7 +376,7 @@ export class NodeMachine {
     out.push(...this.#admission.clear());
   }
 
-  /** Continues stopping when no request is being served, no peer is left, or the time limit has passed. */
+  /** Takes the next step of stopping when no request is being served, no peer is left, or the time limit has passed. */
   #progress(now: number, out: NodeOutput[]): void {
     const state = this.#state;
     if (!('until' in state)) return;

@@ -13,7 +13,7 @@ export interface Destination {
   readonly host: string | undefined;
 }
 
-/** The data of a peer that routing needs. */
+/** The properties of a peer that routing uses. */
 export interface Hop {
   readonly host: string;
   /** Peers with lower values come first. Peers with equal values are ordered at random by weight. */

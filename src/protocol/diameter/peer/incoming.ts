@@ -85,7 +85,7 @@ function applicationOf(grammarian: Grammarian, avps: readonly Avp[]) {
   return id === undefined || avp === undefined ? undefined : { id, avp };
 }
 
-/** The hosts that a request has passed, in lower case, the latest last (RFC 6733 6.1.9). */
+/** The hosts that a request has passed through, in lower case, the most recent one last (RFC 6733 6.1.9). */
 function routeOf(grammarian: Grammarian, avps: readonly Avp[]): string[] {
   return avps
     .filter(({ code, vendorId }) => grammarian.dictionary.nameOf(code, vendorId) === 'Route-Record')

@@ -300,7 +300,7 @@ export class Paa {
       if (session.echoes) return [...out, ...this.#perform(entry, step(entry, { type: 'prove' }, now), now)];
     }
     if (session.echoes || !where.isTrying || where.isTryingByRun) return out;
-    // A PaC without Echo support proves its address by an authentication whose messages all go there.
+    // A PaC without Echo support proves a new address by an authentication of which all messages are sent there.
     if (outputs.some((output) => output.type === 'eapStart')) where.beginRun(now);
     else if (session.idle) {
       where.beginRun(now);

@@ -92,7 +92,9 @@ export class PaaSession {
     return this.#context.starting !== undefined;
   }
 
-  /** When the message was sent whose answer or EAP response is due from the PaC; undefined: none is due. */
+  /**
+   * When the message was sent that the PaC still has to answer, or to which its EAP response is due; undefined: none.
+   */
   get owesSince(): number | undefined {
     const state = this.#state;
     const { channel, config } = this.#context;

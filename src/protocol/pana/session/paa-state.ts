@@ -64,7 +64,7 @@ export interface Open {
   readonly reauthenticateAt: number | undefined;
 }
 
-/** The states of RFC 5609 8.5; INITIAL needs none. */
+/** The states of RFC 5609 8.5, except INITIAL: before PAN[S] the PAA keeps no state. */
 export type PaaState =
   | WaitEapMsg
   | { readonly name: 'WAIT_PAN_OR_PAR' | 'WAIT_FAIL_PAN'; readonly until: number }

@@ -69,7 +69,7 @@ export function abandonStart(state: PacState, now: number): Initial | undefined 
   return initial(state.pci, NOTHING_OFFERED);
 }
 
-/** Handles PAR[S], an offer, which is accepted until the first PAR without S (RFC 5191 4.1). */
+/** Handles PAR[S]. The offer in it is accepted until the first PAR without S (RFC 5191 4.1). */
 export function parStart(context: PacContext, state: PacState, par: Received, now: number): PacStep {
   if (state.name !== 'INITIAL' && state.name !== 'WAIT_PAA' && state.name !== 'WAIT_EAP_MSG') return unexpected(state);
   if (state.name !== 'INITIAL' && state.session.begun) return unexpected(state);

@@ -13,7 +13,7 @@ import type { Step } from './step.js';
 export interface PacContext {
   readonly config: PacConfig;
   readonly drbg: Drbg;
-  /** Equal for all starts: if a start is resumed, its numbers must continue. */
+  /** The same for all starts, because its numbers must continue if a start is resumed. */
   readonly firstSequence: number;
   readonly offers: Offers;
   readonly liveness: Liveness;
