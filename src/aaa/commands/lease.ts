@@ -55,7 +55,7 @@ export function leaseCommands(cli: Argv): Argv {
             ['home agent', `${lease.homeAgent.name}, ${lease.homeAgent.address}`],
             ['session', lease.sessionId],
             ['since', time(lease.acquiredAt)],
-            ['until', `${time(lease.expiresAt)}, unless prolonged`],
+            ['until', `${time(lease.expiresAt)}, unless renewed`],
           ]),
         );
       },
