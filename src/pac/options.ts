@@ -57,7 +57,7 @@ export const pacSchema = z.strictObject({
     }),
   ),
   tls: reloadable(
-    section.eapTls('1.3', 'lowest TLS version; with 1.2 any PAA learns the name in the certificate of this node', {
+    section.eapTls('1.3', 'lowest TLS version; with 1.2 any PAA can read the name in the certificate of this node', {
       certificate: section.fileName().describe('PEM file of the certificate of this node'),
       key: section.fileName().describe('PEM file of its private key'),
       'server-name': section
