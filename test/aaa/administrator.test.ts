@@ -282,7 +282,7 @@ describe('Administrator, after a failure of the database', () => {
     ['releaseLease', (of: string) => ({ of, force: true }), 'RAR session-of-mn'],
     ['changeSubscriber', () => ({ nai: 'mn@home.example', change: { enabled: false } }), 'ASR session-of-mn'],
     ['changeHomeAgent', () => ({ name: 'ha1', change: { state: 'down' } }), 'RAR session-of-mn'],
-  ])('applies a committed %s of which the answer was lost', async (operation, given, effect) => {
+  ])('applies a committed %s whose answer was lost', async (operation, given, effect) => {
     const homeAddress = await bootstrapped('mn');
     loseAnswers();
     for (let tries = 0; tries < 2; tries += 1) {
@@ -313,7 +313,7 @@ describe('Administrator, after a failure of the database', () => {
     expect(done).toEqual(['forget', 'RAR session-of-mn']);
   });
 
-  it('does so again after the next failure, and not after it was stopped', async () => {
+  it('checks the store again after each failure until it is stopped', async () => {
     const answer = loseAnswers();
     const homeAddress = await bootstrapped('mn');
     await expect(administer('statistics', {})).rejects.toMatchObject({ name: 'ControlError' });

@@ -36,7 +36,7 @@ it('A server killed between a commit and its hook runs the hook after its next s
   const { pac, homeAddress } = await enter('mn1');
   await writeFile(made.path('hold'), '');
   await pac.stop();
-  // The lease is free in the store, but the home agent has not been told.
+  // The lease is free in the store, but the home agent's hook has not run.
   await daemon.line('hook failed', ({ event }) => event === 'down');
   expect(await made.leases()).toMatchObject([{ nai: 'mn2@home.example', homeAddress: stays.homeAddress }]);
   daemon.signal('SIGKILL');

@@ -7,7 +7,7 @@ const CHUNK = 4 * 1024 * 1024;
 /** Keys are searched in pieces of this length, so that partly overwritten copies are found. */
 const PIECE = 16;
 
-/** Octets around a find that are kept for the test. */
+/** The number of octets around a match that are kept for the test. */
 export const AROUND = 64;
 
 /** A piece of a key in the memory of a process. */
@@ -18,7 +18,7 @@ export interface Find {
   readonly address: number;
   /** The kernel's name of the mapping: `[heap]`, `[stack]`, a file, or empty. */
   readonly mapping: string;
-  /** Memory from 64 octets before the find to 64 after it. */
+  /** The memory from 64 octets before the match to 64 octets after it. */
   readonly around: Buffer;
 }
 

@@ -81,10 +81,10 @@ function membersOf({ data }: Avp): Avp[] {
 }
 
 const OF_AVPS: readonly Mutate[] = [
-  // absent; twice
+  // One AVP is absent or occurs twice.
   (avps, chance) => avps.toSpliced(chance.below(avps.length || 1), 1),
   (avps, chance) => (avps.length === 0 ? [] : [...avps, chance.one(avps)]),
-  // empty; boundary lengths; the longest; boundary numbers
+  // One AVP has no octets, a length at a limit, the greatest length, or a number at a limit.
   (avps, chance) => changeOne(avps, chance, (avp) => ({ ...avp, data: new Uint8Array(0) })),
   (avps, chance) =>
     changeOne(avps, chance, (avp) => ({ ...avp, data: stretched(avp.data, chance.one(BOUNDARY_LENGTHS)) })),
@@ -95,7 +95,7 @@ const OF_AVPS: readonly Mutate[] = [
         : { ...avp, data: number(avp.data.length, chance) },
     ),
   (avps, chance) => changeOne(avps, chance, (avp) => ({ ...avp, data: number(avp.data.length, chance) })),
-  // flags; vendor; code
+  // One AVP has other flags, another vendor or another code.
   (avps, chance) => changeOne(avps, chance, (avp) => ({ ...avp, flags: avp.flags ^ (1 << chance.below(7)) })),
   (avps, chance) =>
     changeOne(avps, chance, (avp) => ({ ...avp, vendorId: chance.one([undefined, 0, 32_473, 0xffff_ffff]) })),
@@ -104,21 +104,21 @@ const OF_AVPS: readonly Mutate[] = [
       ...avp,
       code: chance.one([0, 1, 255, 256, 999, 0xffff_ffff, chance.one(SAMPLES).code]),
     })),
-  // order
+  // The AVPs have another order.
   (avps) => avps.toReversed(),
   (avps, chance) =>
     avps
       .map((avp) => ({ avp, at: chance.below(1000) }))
       .sort((a, b) => a.at - b.at)
       .map(({ avp }) => avp),
-  // one more, known or unknown; nested groups; the maximum number and one more
+  // There is one AVP too many, known or unknown, or nested groups, or as many AVPs as are allowed, or more.
   (avps, chance) => avps.toSpliced(chance.below(avps.length + 1), 0, chance.one(SAMPLES)),
   (avps, chance) => [...avps, nested(chance)],
   (avps, chance) => [
     ...avps,
     ...Array.from({ length: chance.one([500, 511, 512, 513]) - avps.length }, () => chance.one(SAMPLES)),
   ],
-  // within a group
+  // A group has one of these faults within it.
   (avps, chance) => {
     const groups = avps.filter(({ code, data }) => GROUPS.has(code) && data.length > 0);
     if (groups.length === 0) return [...avps, nested(chance)];
@@ -126,7 +126,7 @@ const OF_AVPS: readonly Mutate[] = [
     const members = chance.one(OF_AVPS)(membersOf(group), chance);
     return avps.map((avp) => (avp === group ? { ...avp, data: encodeGroup(members) } : avp));
   },
-  // octets of a value; the EAP packet
+  // A value has changed octets, or the EAP packet has a fault.
   (avps, chance) =>
     changeOne(avps, chance, (avp) => {
       const data = avp.data.slice();

@@ -46,7 +46,7 @@ export class HostileServer {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   readonly #sessions: string[] = [];
-  /** False: it follows the protocol. */
+  /** Whether the server mutates messages. If not, it follows the protocol. */
   hostile = true;
   sent = 0;
   /** The number of requests that got a mutated answer. */
@@ -198,7 +198,7 @@ export class HostileServer {
     return grammarian.message(RAR, APPLICATION.EAP, { ...content, 'Re-Auth-Request-Type': 1 }, identifiers);
   }
 
-  /** Sends something that ends the connection. */
+  /** Sends a message that ends the connection. */
   #breakConnection(socket: Socket): void {
     if (!socket.writable) return;
     const { host, realm } = this.#options;

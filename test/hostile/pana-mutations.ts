@@ -51,11 +51,11 @@ function number(chance: Chance): Uint8Array {
 
 /** Single faults of the AVPs of a message. */
 const OF_AVPS: readonly Mutate[] = [
-  // absent; twice; all twice
+  // One AVP is absent or occurs twice, or all occur twice.
   (avps, chance) => avps.toSpliced(chance.below(avps.length || 1), 1),
   (avps, chance) => (avps.length === 0 ? [] : [...avps, chance.one(avps)]),
   (avps) => [...avps, ...avps],
-  // empty; boundary lengths; the longest
+  // One AVP has no octets, a length at a limit, or the greatest length.
   (avps, chance) => changeOne(avps, chance, (avp) => ({ ...avp, value: new Uint8Array(0) })),
   (avps, chance) =>
     changeOne(avps, chance, (avp) => ({ ...avp, value: stretched(avp.value, chance.one(BOUNDARY_LENGTHS)) })),
@@ -63,34 +63,34 @@ const OF_AVPS: readonly Mutate[] = [
     changeOne(avps, chance, (avp) =>
       chance.in(10) ? { ...avp, value: stretched(avp.value, chance.one(LONGEST)) } : { ...avp, value: number(chance) },
     ),
-  // boundary numbers
+  // One AVP has a number at a limit.
   (avps, chance) => changeOne(avps, chance, (avp) => ({ ...avp, value: number(chance) })),
-  // flags; vendor; code
+  // One AVP has other flags, another vendor or another code.
   (avps, chance) => changeOne(avps, chance, (avp) => ({ ...avp, flags: 1 << chance.below(15) })),
   (avps, chance) =>
     changeOne(avps, chance, (avp) => ({ ...avp, vendorId: chance.one([undefined, 0, VENDOR, 0xffff_ffff]) })),
   (avps, chance) => changeOne(avps, chance, (avp) => ({ ...avp, code: chance.below(chance.in(2) ? 16 : 0x1_0000) })),
-  // order
+  // The AVPs have another order.
   (avps) => avps.toReversed(),
   (avps, chance) =>
     avps
       .map((avp) => ({ avp, at: chance.below(1000) }))
       .sort((a, b) => a.at - b.at)
       .map(({ avp }) => avp),
-  // one more, known or unknown; the maximum number and one more
+  // There is one AVP too many, known or unknown, or as many AVPs as are allowed, or more.
   (avps, chance) => avps.toSpliced(chance.below(avps.length + 1), 0, chance.one(SAMPLES)),
   (avps, chance) => [
     ...avps,
     ...Array.from({ length: chance.one([126, 127, 128, 129]) - avps.length }, () => chance.one(SAMPLES)),
   ],
-  // octets of a value
+  // A value has changed octets.
   (avps, chance) =>
     changeOne(avps, chance, (avp) => {
       const value = avp.value.slice();
       for (let i = 0; i <= chance.below(4); i += 1) value[chance.below(value.length || 1)] = chance.below(256);
       return { ...avp, value };
     }),
-  // the EAP packet
+  // The EAP packet has a fault.
   (avps, chance) =>
     avps.map((avp) => (avp.code === AVPS['EAP-Payload'].code ? { ...avp, value: mutateEap(avp.value, chance) } : avp)),
   (avps, chance) => {

@@ -44,7 +44,7 @@ export class Chance {
     return list[this.below(list.length)] as T;
   }
 
-  /** True once in `parts` times. */
+  /** Returns true with the probability 1 / `parts`. */
   in(parts: number): boolean {
     return this.below(parts) === 0;
   }

@@ -7,7 +7,7 @@ import { authentications, type Fidelity, runSeeds, summary } from '../simulation
 const PLAIN = Number(process.env['SIMULATION_BOOTSTRAPS'] ?? 50_000);
 const TLS = 2_000;
 
-/** Minutes of trouble in each world. */
+/** Minutes with faults in each world. */
 const MINUTES = 20;
 
 /** The first seed of each. */

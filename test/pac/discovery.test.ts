@@ -54,7 +54,7 @@ describe('The hook script of the DHCP client', () => {
     expect(await found()).toEqual(['2001:db8::1', '2001:db8::2']);
   });
 
-  it('ignores values that are no addresses, and other values of reason', async () => {
+  it('ignores values that are not addresses, and reasons that announce no new values', async () => {
     await run({ reason: 'BOUND', new_pana_agent: '192.0.2.1' });
     await run({ reason: 'RENEW', new_pana_agent: '$(reboot)' });
     await run({ reason: 'PREINIT', new_pana_agent: '192.0.2.9' });

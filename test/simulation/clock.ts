@@ -277,7 +277,7 @@ function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Resolves when no promise has anything left to do: Node takes its queue of ticks when that of promises is empty. */
+/** Resolves when no promise is left to run: Node takes its queue of ticks when that of promises is empty. */
 function promisesRun(): Promise<void> {
   return new Promise((resolve) => process.nextTick(resolve));
 }

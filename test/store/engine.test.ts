@@ -131,7 +131,7 @@ describe('StoreEngine', () => {
     ]);
   });
 
-  it('runs calls of one turn in one commit, and rolls a failed call back alone', async () => {
+  it('runs calls of one turn in one commit, and rolls back only a failed call', async () => {
     const many = ['a', 'b', 'a', 'c'].map((name) => user.addSubscriber(`${name}@home.example`));
     const outcomes = await Promise.allSettled(many);
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);

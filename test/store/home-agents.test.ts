@@ -75,7 +75,7 @@ for (const { kind, without, places } of DATABASES) {
         });
       });
 
-      it('is assigned again when an operator sets it up, until any server finds it dead', async () => {
+      it('is assigned again when an operator sets it to up, until any server finds it dead', async () => {
         await user.addSubscriber('mn@home.example');
         await probed('aaa1', false);
         expect(await user.bootstrap('mn@home.example', 'one')).toMatchObject({ reason: 'no-home-agent' });
@@ -97,7 +97,7 @@ for (const { kind, without, places } of DATABASES) {
         }
       });
 
-      it('ignores probes while an operator has it set down, and is alive after being set up', async () => {
+      it('ignores probes while an operator has it set to down, and is alive after it is set to up', async () => {
         await store.run('changeHomeAgent', { name: 'ha1', change: { state: 'down' } });
         expect(await probed('aaa1', false)).toBe(false);
         expect(await failedBy()).toBe(undefined);

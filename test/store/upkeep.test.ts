@@ -125,7 +125,7 @@ for (const { kind, without, places } of DATABASES) {
       expect((await ask(HOUR)).value).not.toBe(second.value);
     });
 
-    it('gives new leases other home addresses after a new secret, and keeps existing leases', async () => {
+    it('gives new leases other home addresses after the secret is rotated, and keeps existing leases', async () => {
       await user.addAgent(1);
       await user.addSubscriber(NAI);
       const { lease } = await user.given(NAI, 'one');

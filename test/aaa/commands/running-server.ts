@@ -6,9 +6,9 @@ import { systemHost } from '../../../src/runtime/system/host.js';
 import { SqliteBackend } from '../../../src/store/database.js';
 import { StoreEngine } from '../../../src/store/engine.js';
 
-/** What commands use of a running server: its control socket, with a store in memory behind it. */
+/** The part of a running server that commands use: its control socket, with a store in memory behind it. */
 export interface RunningServer {
-  /** For files of the test. */
+  /** A folder for files of the test. */
   readonly folder: string;
   readonly store: StoreEngine;
   /** Flags that direct commands to this server. */

@@ -98,7 +98,7 @@ function byHand(): (input: AttachmentInput) => AttachmentOutput[] {
 }
 
 describe('a node without a session', () => {
-  it('starts one with the first PAA, limited in time only if there are other PAAs', () => {
+  it('starts a session with the first PAA, with a time limit only if there are other PAAs', () => {
     expect(new Node().feed({ type: 'start' })).toEqual(['open p1', 'begin p1']);
     const several = new Node();
     several.paas = ['p1', 'p2'];
@@ -281,13 +281,13 @@ describe('a silent PAA', () => {
     expect(feed({ type: 'opened', attempt: 2 })).toEqual([{ type: 'close', attempt: 2 }]);
   });
 
-  it('makes the node try every PAA in turn beside the session', () => {
+  it('makes the node try every PAA in turn while it keeps the session', () => {
     const node = attached();
     node.paas = ['p1', 'p2'];
     node.feed({ type: 'silent', attempt: node.current });
     expect(node.close('no-answer', false, node.standby)).toEqual(['ended', 'close p1', 'wait 2000']);
     expect(node.tick()).toEqual(['open p2 beside limited', 'begin p2']);
-    // Its session ends: the other attempt becomes the current one, and no third one starts.
+    // The first session ends: the second attempt becomes the current one, and no third one starts.
     expect(node.close('no-answer')).toEqual(['ended', 'detached kept', 'close p1']);
     expect(node.opened.get(node.current)).toBe('p2');
     expect([node.machine.standby, node.machine.isSilent, node.machine.deadline]).toEqual([undefined, false, undefined]);
@@ -373,7 +373,7 @@ describe('a node that stops', () => {
     expect(node.now).toBe(52_000);
   });
 
-  it('closes the session beside the first, and ends its waits', () => {
+  it('closes the second session too, and ends its waits', () => {
     const node = attached();
     node.feed({ type: 'silent', attempt: node.current });
     expect(node.feed({ type: 'stop' })).toEqual(['close p1', 'terminate p1']);

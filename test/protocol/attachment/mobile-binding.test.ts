@@ -99,7 +99,7 @@ describe('MobileBinding', () => {
     ['no key', authorized(1, { keys: undefined }), 'none was assigned'],
     ['an unusable assignment', authorized(undefined, { problem: 'home agent: bad' }), 'home agent: bad'],
     ['another root', authorized(1, FROM_EMSK), 'its key comes from the EMSK, but mobility.psk-root is msk'],
-  ])('ends when a session brings %s', (_name, input, reason) => {
+  ])('ends when a session has %s', (_name, input, reason) => {
     const lines = ladder(
       [
         [0, authorized(2)],

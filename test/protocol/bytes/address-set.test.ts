@@ -5,7 +5,7 @@ import { formatAddress } from '../../../src/protocol/bytes/address.js';
 import { AddressSet, isLoopback, withoutScope } from '../../../src/protocol/bytes/address-set.js';
 
 describe('AddressSet', () => {
-  it('contains what the BlockList of Node contains', () => {
+  it("contains the same addresses as Node's BlockList", () => {
     const octets = fc.oneof(
       fc.uint8Array({ minLength: 4, maxLength: 4 }),
       fc.uint8Array({ minLength: 16, maxLength: 16 }),
@@ -15,7 +15,7 @@ describe('AddressSet', () => {
       fc.property(octets, fc.nat(128), fc.nat(128), fc.nat(127), (own, length, flip, bit) => {
         const bits = length % (own.length * 8 + 1);
         const network = formatAddress(own);
-        // Just inside or just outside the network.
+        // An address just inside or just outside the network.
         const near = own.slice();
         const at = (flip % 2 === 0 ? bits : bit) % (own.length * 8);
         near[at >> 3] = (near[at >> 3] ?? 0) ^ (0x80 >> (at & 7));

@@ -37,7 +37,7 @@ describe('BoundedMap', () => {
     expect([...map]).toEqual([[2, 2]]);
   });
 
-  it('holds the last entries of distinct keys, whatever is set', () => {
+  it('holds the entries of the most recent distinct keys, whatever is set', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 5 }), fc.array(fc.nat({ max: 8 })), (limit, keys) => {
         const map = new BoundedMap<number, number>(limit);

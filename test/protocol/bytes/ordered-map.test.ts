@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { OrderedMap } from '../../../src/protocol/bytes/ordered-map.js';
 
 describe('OrderedMap', () => {
-  it('has the entries, order and results of a Map', () => {
+  it('has the same entries, order and results as a Map', () => {
     const operation = fc.record({ what: fc.constantFrom('set', 'delete', 'clear'), key: fc.nat(6), value: fc.nat() });
     fc.assert(
       fc.property(fc.array(operation, { maxLength: 60 }), (list) => {

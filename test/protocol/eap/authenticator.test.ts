@@ -180,7 +180,7 @@ describe('an invalid Response', () => {
     expect(rig.tls(HELLO)).toMatchObject([{ type: 'invalid', reason: 'the conversation is over' }]);
   });
 
-  it('is any Response that arrives while the previous one is processed; it is not counted', () => {
+  it('is also a Response that arrives while the previous one is processed, which is not counted', () => {
     for (const rig of [new Rig().asked(), new Rig().deciding(), new Rig().committing()]) {
       const { token } = rig;
       for (let i = 0; i <= 2 * MAX_INVALID; i += 1) {

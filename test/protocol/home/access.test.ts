@@ -276,7 +276,7 @@ describe('a session', () => {
     expect(rig.answerTo(token)).toMatchObject({ accepted: { lifetime } });
   });
 
-  it('and its lease end with the certificate at the latest, also when the store is asked a second time', () => {
+  it('and its lease end with the certificate at the latest, even if the store is queried a second time', () => {
     const rig = new HomeRig();
     const wish = { bits: 0x1d, local: undefined };
     rig.succeed('s', { wish }, { validFor: 100_000 });

@@ -207,7 +207,7 @@ describe('Upkeep of duties', () => {
     expect(machine.deadline).toBe(EXPIRY_INTERVAL);
   });
 
-  it('asks for duties again after DUTY_RETRY if one of them asks a NAS', () => {
+  it('asks for duties again after DUTY_RETRY if one of them sends a request to a NAS', () => {
     take(machine.handle({ type: 'start' }, now));
     reply(key(DAY));
     reply({ operation: 'duties', result: { lost: [], taken: [duty] } });

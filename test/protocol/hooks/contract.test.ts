@@ -102,7 +102,7 @@ describe('an unsafe value', () => {
     const variables: HookVariables = { ...VARIABLES, ...more };
     expect(() => environment(variables)).toThrow(HookValueError);
     expect(() => hookLine('permit', variables)).toThrow(HookValueError);
-    // Alone, to show that no other value is refused.
+    // Only this value is changed, to show that no other value causes the refusal.
     expect(() => environment(more)).toThrow(HookValueError);
   }
 });

@@ -31,7 +31,7 @@ const UNFIT = [
 describe('hostAddressProblem', () => {
   it.each([
     ...['2001:db8::1', 'fd00::1', 'fec0::1', '192.0.2.1', '10.0.0.1'],
-    // Beside the prefixes that are not those of a host.
+    // Addresses next to ranges that no host can use.
     ...['1.0.0.1', '126.0.0.1', '128.0.0.1', '223.255.255.254', '169.253.1.1', '169.255.1.1', '10.254.1.1'],
   ])('accepts %s', (text) => {
     expect(hostAddressProblem(octets(text))).toBeUndefined();

@@ -93,7 +93,7 @@ describe('a bootstrap', () => {
     for (const { flags, applicationId } of asked) expect([flags, applicationId]).toEqual([0xc0, 5]);
   });
 
-  it('goes to a server of the access network when the identity has no realm', () => {
+  it('uses a server of the access network when the identity has no realm', () => {
     const world = new NasWorld();
     world.node({ identity: 'mn' });
     world.run(1_000);

@@ -69,7 +69,7 @@ describe('a request of a server', () => {
     expect(world.events.at(-1)).toMatchObject({ type: 'otherServer', peer: other.host, wish: 'abort' });
     world.for(100);
     expect(world.sessionOf().state).toBe('OPEN');
-    // Its own server may, whatever the case of its name.
+    // The session's own server may send the request, whatever the case of its name.
     world.ask('ASR', diameterSession, new AaaServer('AAA.home.EXAMPLE'));
     expect(resultOf(world)).toBe(RESULT.SUCCESS);
   });

@@ -206,7 +206,7 @@ describe('A fault of the TLS engine at the EAP server', () => {
   });
 });
 
-describe("An EAP conversation closed while Node's TLS works", () => {
+describe("An EAP conversation that is closed while Node's TLS is working", () => {
   let pki: TestPki;
   let credentials: TlsPeerCredentials;
 

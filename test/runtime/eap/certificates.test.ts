@@ -235,7 +235,7 @@ describe.each(VERSIONS)('A TLS session ticket, %s', (version) => {
     expect((await again()).answer).toMatchObject(refused('expired'));
   });
 
-  it('needs a new authorization, so a changed certificate binding refuses it', async () => {
+  it('needs a new authorization, so it is refused after a change of the certificate binding', async () => {
     await begin();
     const asked: string[] = [];
     reload({

@@ -59,7 +59,7 @@ describe('A control request', () => {
     await server.close();
   });
 
-  it('gets the reason as its answer if its body is too long, however long it takes to send', async () => {
+  it('gets an answer with the reason if its body is too long, even if sending it takes long', async () => {
     const path = join(folder, 'socket');
     let served = 0;
     const server = await ControlServer.onSocket(path, {
@@ -101,7 +101,7 @@ describe('A control request', () => {
     await server.close();
   });
 
-  it('fails when its time is over, with the time in seconds', async () => {
+  it('fails at its time limit, with an error that names the limit in seconds', async () => {
     const path = join(folder, 'socket');
     const server = await ControlServer.onSocket(path, { 'GET /never': () => new Promise(() => undefined) });
     await expect(callDaemon(path, 'GET', '/never', undefined, 50)).rejects.toThrow(/^no answer within 0\.05 s$/);

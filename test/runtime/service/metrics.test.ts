@@ -4,7 +4,7 @@ import { Metrics } from '../../../src/runtime/service/metrics.js';
 const lines = async (metrics: Metrics) => (await metrics.text()).split('\n').filter((line) => line.includes('lab_'));
 
 describe('Metrics', () => {
-  it('start at zero in the text format and appear in counters once they count', async () => {
+  it('start at zero in the text format, and are listed by counters() once they have counted', async () => {
     const metrics = new Metrics('lab', {
       counters: { moves: { help: 'Moves' }, probes: { help: 'Probes', series: [{ result: 'ok' }] } },
     });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Inbox } from '../../../src/runtime/system/inbox.js';
 
 describe('Inbox', () => {
-  it('delivers waiting items in order, then every item at once', () => {
+  it('delivers the waiting items in order, and then each item immediately', () => {
     const inbox = new Inbox<number>();
     const got: number[] = [];
     inbox.put(1);

@@ -47,7 +47,7 @@ const judgeOf = (known: readonly Authority[] = [root], more: Partial<PeerJudgeOp
 const leaf = () => derOf(client.certificatePem);
 
 describe('PeerJudge', () => {
-  it('returns the peer with its path and the first end of validity', () => {
+  it('returns the peer with its path and the earliest end of validity', () => {
     const judgement = judgeOf().judge(ended({ raw: leaf(), brought: [issuing, root] }), NOW);
     const certificate = certificateOf(client.certificatePem);
     expect(judgement).toMatchObject({
@@ -118,7 +118,7 @@ describe('PeerJudge with a resumed session', () => {
     expect(judgeOf().canResume(derOf(other.certificatePem), NOW)).toBe(false);
   });
 
-  it('cannot resume after the first end of validity in the path', () => {
+  it('cannot resume after the earliest end of validity in the path', () => {
     const judge = judgeOf([root, issuing]);
     judge.judge(ended({ raw: leaf() }), NOW);
     const { notAfter } = issuing.certificate;

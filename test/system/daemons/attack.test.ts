@@ -126,7 +126,7 @@ describe('An attacker on the link', () => {
     ]);
   });
 
-  it('does not end the session by forging the PTR of the PAA', async () => {
+  it('cannot end the session by forging the PTR of the PAA', async () => {
     const { made, between, paa, pac } = await scene();
     await pac.line('bootstrap completed');
     const { session } = await paa.line('session authorized');
@@ -180,7 +180,7 @@ describe('An attacker on the link', () => {
     elsewhere.close();
   });
 
-  it('prevents no authentication by diverting PAN[S], guessing Session-Ids or forging offers', async () => {
+  it('cannot prevent an authentication by diverting PAN[S], guessing Session-Ids or forging offers', async () => {
     const stranger = createSocket('udp6');
     let place = { address: '::1', port: 0 };
     let offers = 0;

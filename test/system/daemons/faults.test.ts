@@ -222,7 +222,7 @@ describe('A fault', () => {
     await lineOf('session ended', { reason: 'fault' });
     part.repair();
     expect(await faultsOf('paa', 'diameter')).toBeGreaterThan(before);
-    // This PaC would wait for its PAA for a minute.
+    // If it were not stopped, this PaC would wait a minute before its next attempt.
     await pac?.stop();
     await startPac();
     await expectSession();

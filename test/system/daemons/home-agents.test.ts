@@ -19,7 +19,7 @@ async function scene(): Promise<Scene> {
 }
 
 describe('A home agent', () => {
-  it('set down has its nodes moved to another one, with hooks at both ends', async () => {
+  it('that is set to down loses its nodes to another one, with hooks at both ends', async () => {
     const { made, aaa, pac } = await scene();
     expect(await operate(made, 'home-agent', 'down', 'ha1')).toMatchObject({
       status: 0,
@@ -38,7 +38,7 @@ describe('A home agent', () => {
     expect(await agents(made)).toMatchObject({ ha1: { state: 'up' } });
   });
 
-  it('set draining keeps its nodes and gets no new ones', async () => {
+  it('that is set to draining keeps its nodes and gets no new ones', async () => {
     const { made, pac } = await scene();
     expect((await operate(made, 'home-agent', 'drain', 'ha1')).stdout).toBe('ha1 gets no new nodes.\n');
     await made.addSubscriber('mn2@home.example', 'mn2');

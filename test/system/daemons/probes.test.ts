@@ -117,7 +117,7 @@ describe('A probed home agent', () => {
     expect(performance.now() - started).toBeLessThan(5_000);
   });
 
-  it('set down by an operator is not probed and stays down', async () => {
+  it('that an operator set to down is not probed and stays down', async () => {
     const { made, aaa, pac } = await scene();
     expect(await operate(made, 'home-agent', 'down', 'ha1')).toMatchObject({ status: 0 });
     await pac.line('bootstrap completed', (line) => line['homeAgent'] === OTHER);

@@ -140,7 +140,7 @@ describe('a connection without a CER', () => {
     expect(slow.closed).toBeUndefined();
   });
 
-  it('takes one place from the start of its handshake, and frees it when it closes', () => {
+  it('takes one slot from the start of its handshake, and frees it when it closes', () => {
     const { world, node } = server();
     for (let i = 0; i < MAX_NEW_CONNECTIONS; i += 1) {
       world.feed(node, { type: 'incoming', connection: 1_000 + i, address: `10.${i >> 8}.${i & 0xff}.1` });

@@ -71,7 +71,7 @@ describe('requests of a peer', () => {
     expect(other.send({ ...der(OTHER), endToEnd: 1 })).toEqual([]);
     answer();
     expect(other.result).toBe(2001);
-    // An answered request frees its place.
+    // An answered request frees its slot.
     const [{ token, message } = { token: 0, message: der(CLIENT) }] = node.served;
     client.answers.length = 0;
     const reply = deaTo(message, SERVER);

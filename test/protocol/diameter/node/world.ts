@@ -304,7 +304,7 @@ export class World {
   }
 }
 
-/** The far end of a connection, controlled by the test: sends what the test says and records what arrives. */
+/** The far end of a connection. It sends what the test provides, and records what arrives. */
 export class Stranger {
   readonly answers: DiameterMessage[] = [];
   closed: 'close' | 'reset' | undefined;

@@ -47,7 +47,7 @@ function avp(name: AvpName, data: readonly number[]): Avp {
   return { code: AVPS[name].code, flags: AVP_FLAG.M, vendorId: undefined, data: Uint8Array.from(data) };
 }
 
-/** The message with this AVP in place of the one of its name, or at the end. */
+/** The message with this AVP in place of the AVP of the same name, or appended. */
 function having(message: DiameterMessage, given: Avp): DiameterMessage {
   const rest = message.avps.filter(({ code }) => code !== given.code);
   return { ...message, avps: [...rest, given] };

@@ -409,7 +409,7 @@ describe('the PAA with an open session', () => {
     expect(pac.said.at(-1)).toMatchObject({ event: { type: 'closed', cause: 'no-answer', granted: true } });
   });
 
-  it('counts the silence anew from an answer', () => {
+  it('measures the silence from the last answer', () => {
     const pac = opened({ pingInterval: 20_000 });
     expect(pac.run(20_000).take()).toEqual(['PNR[P]']);
     pac.run(20_500).answer(PNA, FLAG.P);
@@ -434,7 +434,7 @@ describe('the PAA with an open session', () => {
     else expect(pac.eapRequest().take()).toEqual([]);
   });
 
-  it('re-authenticates at the configured part of the lifetime, and then drops messages under the old key', () => {
+  it('re-authenticates at the configured fraction of the lifetime, and then drops messages under the old key', () => {
     const pac = opened({ reauthenticateAt: 0.9 });
     expect(pac.run(3_239_999).take()).toEqual([]);
     expect(pac.run(3_240_000).take()).toEqual(['eapStart']);
@@ -464,7 +464,7 @@ describe('the PAA with an open session', () => {
     expect(pac.run(5_000).take()).toEqual(['eapStart']);
   });
 
-  it('keeps the session without an end when the grant has no lifetime', () => {
+  it('keeps the session without a time limit when the grant has no lifetime', () => {
     const pac = new ForeignPac({ reauthenticateAt: 0.9 }).start().eapRequest().respond(true);
     pac.success(true, pac.msk, { ...HOME, lifetime: undefined }).complete();
     expect(pac.last.values['Session-Lifetime']).toBeUndefined();

@@ -10,7 +10,7 @@ const KEY = Uint8Array.from({ length: 16 }, (_, i) => i);
 const LIMITS = { perAddress: 5, perNetwork: 500, inAll: 4_000 };
 const SECOND = 1_000;
 
-/** PCIs at 50,000 a second from 2^20 addresses, in 16 networks of length 16. */
+/** PCIs at 50,000 a second from 2^20 addresses, in 16 networks with prefixes of 16 bits. */
 function* flood(from: number, until: number): Generator<readonly [string, number]> {
   let state = 1;
   for (let now = from; now < until; now += 1) {
@@ -109,7 +109,7 @@ describe('PciLimiter', () => {
   it.each([
     ['in the same minute', 0],
     ['in the next minute', 60_000],
-  ])('counts the PCIs of the others in the network of a node that completes its start %s', (_when, later) => {
+  ])('counts the PCIs of other addresses in the network of a node that completes its start %s', (_when, later) => {
     const limiter = new PciLimiter(KEY, { perAddress: 100, perNetwork: 100, inAll: 8 });
     for (let n = 0; n < 3; n += 1) limiter.refuse('10.66.0.5', n * 1_000);
     limiter.refuse('10.66.0.6', 4_000);

@@ -14,7 +14,7 @@ function opened(options: ConstructorParameters<typeof ForeignPaa>[0] = {}): Fore
 }
 
 describe('the PaC in INITIAL', () => {
-  it('sends PCI on AUTH_USER and again after 1 s, doubling to 120 s, without an end', () => {
+  it('sends PCI on AUTH_USER and again after 1 s, doubling to 120 s, and never stops', () => {
     const paa = new ForeignPaa().feed({ type: 'start' });
     expect(paa.take()).toEqual(['PCI']);
     const gaps: number[] = [];
@@ -393,7 +393,7 @@ describe('the PaC with an open session', () => {
     expect(paa.run(39_999).take()).toEqual(['PNR[P]']);
   });
 
-  it('counts the silence anew from an answer, and from each request of the PAA', () => {
+  it('measures the silence from the last answer or request of the PAA', () => {
     const paa = opened({ config: { pingInterval: 20_000 } });
     expect(paa.run(20_000).take()).toEqual(['PNR[P]']);
     paa.run(20_500).answer(PNA, FLAG.P);
@@ -418,7 +418,7 @@ describe('the PaC with an open session', () => {
     expect(events).toEqual([...Array(7).fill('silent'), 'closed no-answer']);
   });
 
-  it('reports that the PAA is heard again when PNA[P] arrives after a silence', () => {
+  it('reports that the PAA responds again when PNA[P] arrives after a silence', () => {
     const paa = opened().feed({ type: 'ping' }).run(10_000);
     paa.take();
     paa.answer(PNA, FLAG.P);
@@ -450,7 +450,7 @@ describe('the PaC with an open session', () => {
     expect(paa.take()).toEqual(['PAN', 'PAN[C]', 'eapPacket', 'eapPacket', 'authorized']);
   });
 
-  it('sends PNR[A] when the configured part of the lifetime has passed', () => {
+  it('sends PNR[A] when the configured fraction of the lifetime has passed', () => {
     const paa = opened({ config: { reauthenticateAt: 0.75 } });
     expect(paa.run(2_699_999).take()).toEqual([]);
     expect(paa.run(2_700_000).take()).toEqual(['PNR[A]']);
@@ -584,7 +584,7 @@ describe('the PaC with an open session', () => {
     expect(paa.said.at(-1)).toMatchObject({ type: 'authorized', reconfigure: true });
   });
 
-  it('keeps the session without an end when Session-Lifetime is absent or 0xFFFFFFFF', () => {
+  it('keeps the session without a time limit when Session-Lifetime is absent or 0xFFFFFFFF', () => {
     for (const avps of [[], [makeAvp('Session-Lifetime', 0xffff_ffff)]]) {
       const paa = new ForeignPaa()
         .start()

@@ -195,7 +195,7 @@ describe('the PaC with a third-party PAA', () => {
     for (let low = 0; low < 256; low += 1) {
       const paa = new ForeignPaa({ config }).feed({ type: 'start' });
       for (let nth = 0; nth < 3; nth += 1) {
-        // Sequence numbers that differ in every bit that the PAA of this project gives a meaning.
+        // Sequence numbers that differ in every bit to which the PAA of this project gives a meaning.
         paa.sequence = ((low << 24) | (nth << 16) | (low << 2) | (low >>> 6)) >>> 0;
         paa.offer();
       }

@@ -28,7 +28,7 @@ function ways(trust: Trust, of: Certificate, brought: readonly Certificate[] = [
 }
 
 describe('Trust.paths', () => {
-  it('uses issuers by name, not by key alone', async () => {
+  it('matches issuers by name, not by key alone', async () => {
     const renamed = await root.sub('renamed', { key: issuing.key });
     const trust = new Trust([root.certificate]);
     expect(ways(trust, leaf, [renamed.certificate])).toMatchObject({ reason: 'other-ca' });
@@ -93,7 +93,7 @@ describe('Trust.paths', () => {
     });
   });
 
-  it('finds all of several paths', async () => {
+  it('finds all paths if there are several', async () => {
     const second = await Authority.root('second');
     const crossed = await second.sub('issuing', { key: issuing.key });
     const trust = new Trust([root.certificate, second.certificate, issuing.certificate]);
