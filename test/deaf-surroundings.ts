@@ -17,6 +17,7 @@ export const DEAF = {
     connect: () => new Promise<never>(() => undefined),
     listen: () => Promise.reject<never>(new Error('no listener in this test')),
   },
-  watchAddresses: () => () => undefined,
+  watchNetwork: () => () => undefined,
+  readAddresses: () => Promise.resolve([]),
   openControl: () => Promise.resolve(() => Promise.resolve()),
 };

@@ -249,7 +249,8 @@ export class Lab {
     const base = {
       log: { level: logLevel, format: 'json' },
       control: { socket: this.socket(name) },
-      pana: { paa: [address], port, interface: 'lo' },
+      // In a namespace, the interface of the access link is another one.
+      pana: { paa: [address], port, ...(this.#options.launcher ? {} : { interface: 'lo' }) },
       eap: { identity: `@${REALM}` },
       tls: {
         ca: this.path('pki', 'ca.pem'),

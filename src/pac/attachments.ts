@@ -1,10 +1,13 @@
-import {
-  Attachment,
-  type AttachmentConfig,
-  type AttachmentEvent,
-  type AttachmentInput,
-  type AttachmentOutput,
-} from '../protocol/attachment/attachment.js';
+import type {
+  AttachmentConfig,
+  AttachmentEvent,
+  AttachmentInput,
+  AttachmentOutput,
+  MoveSign,
+} from '../protocol/attachment/alphabet.js';
+import { Attachment } from '../protocol/attachment/attachment.js';
+import { isSameAddress } from '../protocol/attachment/care-of-address.js';
+import type { MoveReason, NetworkChange } from '../protocol/attachment/movement.js';
 import { Drbg } from '../protocol/bytes/drbg.js';
 import type { PacAuthorized } from '../protocol/pana/session/pac-interface.js';
 import type { PeerCredentials } from '../runtime/eap/engine.js';
@@ -19,6 +22,7 @@ import { Attempt, type AttemptEvent } from './attempt.js';
 import type { MobileNode } from './mobile-node.js';
 import type { PacOptions } from './options.js';
 import { sessionConfig } from './session-config.js';
+import { findSource, NoSourceError, type Source } from './source.js';
 import type { PacSurroundings } from './surroundings.js';
 
 export interface AttachmentTools {
@@ -86,8 +90,8 @@ export class Attachments {
     this.#driver.feed({ type: 'configure', config: configOf(options) });
   }
 
-  addressesChanged(): void {
-    this.#driver.feed({ type: 'addressesChanged' });
+  networkChanged({ reasons }: NetworkChange): void {
+    this.#driver.feed({ type: 'networkChanged', sign: signOf(reasons) });
   }
 
   /** Terminates every session with a PTR. Resolves when all have ended. */
@@ -158,6 +162,9 @@ export class Attachments {
       case 'locate':
         this.#inBackground(this.#inTurn(() => this.#locate(output.attempt)));
         break;
+      case 'probe':
+        this.#attemptOf(output.attempt)?.probe();
+        break;
       case 'detached':
         this.#detached(output.attempt, output.kept);
         break;
@@ -185,22 +192,27 @@ export class Attachments {
   }
 
   #paas(): Promise<string[]> {
-    const { paa: configured, 'discovery-file': file, 'default-router': defaultRouter } = this.#options.pana;
-    return this.#tools.surroundings.discoverPaas({ configured, file, defaultRouter });
+    const {
+      paa: configured,
+      'discovery-file': file,
+      'default-router': defaultRouter,
+      interface: access,
+    } = this.#options.pana;
+    return this.#tools.surroundings.discoverPaas({ configured, file, defaultRouter, access });
   }
 
-  async #open({ attempt: id, paa, beside, limited }: Extract<AttachmentOutput, { type: 'open' }>): Promise<void> {
+  async #open({ attempt: id, paa, beside, limit }: Extract<AttachmentOutput, { type: 'open' }>): Promise<void> {
     const { pana, eap } = this.#options;
     const { log, metrics, barrier, surroundings, keyLog, credentials } = this.#tools;
     const options = {
       id,
       paa,
       port: pana.port,
-      localAddress: pana['local-address'],
+      findSource: () => this.#source(paa),
       // The current session occupies the configured port.
       localPort: beside || pana['local-port'] === 0 ? undefined : pana['local-port'],
       initiate: pana.initiate || beside,
-      pana: sessionConfig(this.#options, limited, keyLog !== undefined),
+      pana: sessionConfig(this.#options, limit, keyLog !== undefined),
       eap: () => ({ identity: eap.identity, mtu: eap.mtu, credentials: credentials() }),
     };
     const tools = { log, metrics, keyLog, guard: barrier, surroundings };
@@ -232,24 +244,36 @@ export class Attachments {
     this.#end(id, (attempt) => attempt.retire());
   }
 
-  /**
-   * Checks, after an address change, whether the route to the PAA now has another source address. If so, the node has
-   * moved.
-   */
+  #source(paa: string): Promise<Source | undefined> {
+    const { 'local-address': configured, interface: access, port } = this.#options.pana;
+    const { surroundings, node } = this.#tools;
+    return findSource(paa, { configured, access, port, homeAddresses: node.homeAddresses }, surroundings);
+  }
+
+  /** Continues the session from the care-of address that the node has now, and finds the PAAs of its network. */
   async #locate(id: number): Promise<void> {
     const attempt = this.#attempts.get(id);
-    if (!attempt) return;
+    const [from, paas] = await Promise.all([attempt ? this.#follow(attempt) : ('nowhere' as const), this.#found()]);
+    this.#driver.feed({ type: 'located', attempt: id, paas, from });
+  }
+
+  async #follow(attempt: Attempt): Promise<'same' | 'moved' | 'nowhere'> {
     try {
-      const to = { address: attempt.paa, port: this.#options.pana.port };
-      const probe = await this.#tools.surroundings.udp.connect(to, {}, () => undefined);
-      const { address } = probe.address;
-      await probe.close();
-      if (address !== attempt.careOfAddress && this.current === attempt) await this.#move();
+      const source = await this.#source(attempt.paa);
+      if (source === undefined || isSameAddress(source.address, attempt.careOfAddress)) return 'same';
+      // Of an attempt without a session, the machine opens another one.
+      if (this.current === attempt && attempt.authorized) await this.#move();
+      return 'moved';
     } catch (error) {
-      // While the node changes networks there may be no route. The next address change triggers another check.
+      // While the node changes networks it may have no address. The next change triggers another check.
       this.#tools.log.debug({ address: attempt.paa, reason: reasonOf(error) }, 'PAA unreachable');
+      return 'nowhere';
     }
-    this.#driver.feed({ type: 'located', attempt: id, paas: await this.#paas() });
+  }
+
+  /** The PAAs of the network; none if the discovery fails. */
+  #found(): Promise<string[]> {
+    return this.#paas().catch(() => []);
   }
 
   #happened(id: number, event: AttemptEvent): void {
@@ -333,6 +357,12 @@ function configOf({ stay, retry }: PacOptions): AttachmentConfig {
   return { stay, first: retry.first, longest: retry.longest };
 }
 
+function signOf(reasons: readonly MoveReason[]): MoveSign {
+  if (reasons.includes('link-up') || reasons.includes('wake')) return 'link';
+  return reasons.length > 0 ? 'neighbours' : 'none';
+}
+
 function reasonOf(error: unknown): string {
+  if (error instanceof NoSourceError) return error.message;
   return (error as NodeJS.ErrnoException).code ?? String(error);
 }

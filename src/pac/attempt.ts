@@ -12,6 +12,7 @@ import type { Surroundings } from '../runtime/surroundings/surroundings.js';
 import { Driver } from '../runtime/system/driver.js';
 import { Inbox } from '../runtime/system/inbox.js';
 import type { KeySink } from '../runtime/tls/key-log.js';
+import type { Source } from './source.js';
 
 /** How long an abandoned PAA may take to answer the PTR, in milliseconds. */
 const PTA_LIMIT = 2_000;
@@ -21,8 +22,12 @@ export interface AttemptOptions {
   readonly id: number;
   readonly paa: string;
   readonly port: number;
-  /** Local address and port. Undefined: chosen by the route and by the system. */
-  readonly localAddress: string | undefined;
+  /**
+   * Finds the local address. Undefined: the route chooses it. Rejects if this host has no address from which to reach the
+   * PAA.
+   */
+  readonly findSource: () => Promise<Source | undefined>;
+  /** Undefined: chosen by the system. */
   readonly localPort: number | undefined;
   /** Whether to send PCIs. False: wait for the PAA. */
   readonly initiate: boolean;
@@ -65,13 +70,14 @@ export class Attempt {
   readonly #onEvent: (event: AttemptEvent) => void;
   #audience: Audience = { name: 'owner' };
   #socket: DatagramSocket;
+  #interface: string | undefined;
   #eap: EapPeer | undefined;
   #closed = false;
 
   private constructor(
     options: AttemptOptions,
     tools: AttemptTools,
-    socket: DatagramSocket,
+    { socket, interface: access }: Connected,
     onEvent: (event: AttemptEvent) => void,
   ) {
     const { host } = tools.surroundings;
@@ -81,6 +87,7 @@ export class Attempt {
     this.#options = options;
     this.#tools = tools;
     this.#socket = socket;
+    this.#interface = access;
     this.#onEvent = onEvent;
     this.#session = new PacSession(options.pana, host.random(32));
     this.#driver = new Driver<PacInput, PacOutput>(
@@ -98,8 +105,9 @@ export class Attempt {
     onEvent: (event: AttemptEvent) => void,
   ): Promise<Attempt> {
     const datagrams = new Inbox<Uint8Array>();
-    const socket = await connect(options, tools, (octets) => datagrams.put(octets));
-    const attempt = new Attempt(options, tools, socket, onEvent);
+    const source = await options.findSource();
+    const socket = await connect(options, tools, source, (octets) => datagrams.put(octets));
+    const attempt = new Attempt(options, tools, { socket, interface: source?.interface }, onEvent);
     datagrams.open((octets) => attempt.feed({ type: 'datagram', octets }));
     return attempt;
   }
@@ -122,8 +130,18 @@ export class Attempt {
     return this.#socket.address.address;
   }
 
+  /** The interface of the care-of address, if known. */
+  get interface(): string | undefined {
+    return this.#interface;
+  }
+
   begin(): void {
     if (this.#options.initiate) this.feed({ type: 'start' });
+  }
+
+  /** Asks whether the PAA still has the session, if there is one. `heard` follows. */
+  probe(): void {
+    if (this.#options.initiate || this.sessionId !== undefined) this.feed({ type: 'probe' });
   }
 
   feed(input: PacInput): void {
@@ -137,9 +155,12 @@ export class Attempt {
   async move(): Promise<string> {
     const before = this.#socket;
     const isPortFixed = this.#options.localPort !== undefined;
+    const source = await this.#options.findSource();
     // A configured port is free only when the old socket is closed.
     if (isPortFixed) await before.close();
-    this.#socket = await connect(this.#options, this.#tools, (octets) => this.feed({ type: 'datagram', octets }));
+    const take = (octets: Uint8Array) => this.feed({ type: 'datagram', octets });
+    this.#socket = await connect(this.#options, this.#tools, source, take);
+    this.#interface = source?.interface;
     if (!isPortFixed) await before.close();
     this.feed({ type: 'moved' });
     return before.place;
@@ -269,14 +290,20 @@ export class Attempt {
   }
 }
 
-/** Opens a socket to a PAA, from the address that the route has now. */
+interface Connected {
+  readonly socket: DatagramSocket;
+  readonly interface: string | undefined;
+}
+
+/** Opens a socket to a PAA. */
 function connect(
-  { paa, port, localAddress, localPort }: AttemptOptions,
+  { paa, port, localPort }: AttemptOptions,
   { log, metrics, guard, surroundings }: AttemptTools,
+  source: Source | undefined,
   take: (octets: Uint8Array) => void,
 ): Promise<DatagramSocket> {
   const from = {
-    ...(localAddress === undefined ? {} : { address: localAddress }),
+    ...(source === undefined ? {} : { address: source.address }),
     ...(localPort === undefined ? {} : { port: localPort }),
   };
   const onDatagram = (octets: Uint8Array) => {

@@ -1,6 +1,7 @@
 import { makeHookRunner, prepareHookFolder } from '../runtime/hooks/reporter.js';
 import type { Logger } from '../runtime/log/events.js';
 import { sessionText } from '../runtime/log/pana-fields.js';
+import type { NetworkListener } from '../runtime/net/network-watch.js';
 import { Barrier } from '../runtime/service/barrier.js';
 import { ControlError } from '../runtime/service/control.js';
 import { Metrics } from '../runtime/service/metrics.js';
@@ -106,7 +107,7 @@ export class PacDaemon implements Service<PacOptions> {
       host,
     );
     if (options.pana['local-address'] === undefined) {
-      daemon.#unwatch = surroundings.watchAddresses(() => daemon.#attachments.addressesChanged(), host);
+      daemon.#unwatch = surroundings.watchNetwork(options.pana.interface, daemon.#networkListener(log), host);
     }
     daemon.#watchCredentials.start();
     log.info({ address: options.pana.paa.join(', '), port: options.pana.port }, 'ready');
@@ -130,6 +131,19 @@ export class PacDaemon implements Service<PacOptions> {
     this.#credentials = await this.#files.watch(credentialFiles({ tls: options.tls }), read);
   }
 
+  #networkListener(log: Logger): NetworkListener {
+    return {
+      changed: (change) =>
+        this.barrier.run('timer', () => {
+          for (const reason of change.reasons) this.#metrics.count('network_changes', { reason });
+          log.debug({ reason: change.reasons.join(', ') }, 'network changed');
+          this.#attachments.networkChanged(change);
+        }),
+      counted: (kind) => this.#metrics.count('network_events', { kind }),
+      monitorMissing: (program) => log.warn({ reason: `cannot run ${program}` }, 'network monitor missing'),
+    };
+  }
+
   summary(): string {
     const { current, isSilent } = this.#attachments;
     if (!current) return 'no session';
@@ -141,9 +155,9 @@ export class PacDaemon implements Service<PacOptions> {
     this.#stopping = true;
     this.#unwatch();
     this.#watchCredentials.stop();
-    const { careOfAddress, sessionId } = this.#attachments.current ?? {};
+    const { careOfAddress, sessionId, interface: access } = this.#attachments.current ?? {};
     await this.#attachments.stop();
-    await this.#node.stop(careOfAddress === undefined ? undefined : { careOfAddress, sessionId });
+    await this.#node.stop(careOfAddress === undefined ? undefined : { careOfAddress, sessionId, interface: access });
     await this.#keyLog?.close();
     await this.#closeControl();
   }

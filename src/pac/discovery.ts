@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { promisify } from 'node:util';
+import { isTunnelName } from '../protocol/attachment/care-of-address.js';
 
 /** Maximum number of addresses read from a file; further ones are ignored. */
 const MAX_ADDRESSES = 32;
@@ -13,6 +14,8 @@ export interface DiscoverySources {
   readonly file: string | undefined;
   /** Whether to try the default router if there is no other PAA. */
   readonly defaultRouter: boolean;
+  /** The interface of the access link, where default routers count. Undefined: any but tunnels. */
+  readonly access: string | undefined;
 }
 
 /** Finds PAAs and returns them in the order in which to try them. */
@@ -22,10 +25,10 @@ export type DiscoverPaas = (sources: DiscoverySources) => Promise<string[]>;
  * Returns the PAAs in the order in which to try them: the configured ones, those that the DHCP client's hook wrote from
  * DHCPv6 option 40 or DHCPv4 option 136 (RFC 5192), and as a last resort the default router.
  */
-export async function discoverPaas({ configured, file, defaultRouter }: DiscoverySources): Promise<string[]> {
+export async function discoverPaas({ configured, file, defaultRouter, access }: DiscoverySources): Promise<string[]> {
   const found = [...configured];
   if (file !== undefined) found.push(...addressesIn(await readFile(file, 'utf8').catch(() => '')));
-  if (found.length === 0 && defaultRouter) found.push(...(await defaultRouters()));
+  if (found.length === 0 && defaultRouter) found.push(...(await defaultRouters(access)));
   return [...new Set(found)];
 }
 
@@ -42,21 +45,33 @@ export function addressesIn(text: string): string[] {
 
 const run = promisify(execFile);
 
-/** The default routers, IPv6 first; a link-local one with its interface. */
-async function defaultRouters(): Promise<string[]> {
-  const routers: string[] = [];
-  for (const family of ['6', '4']) {
-    const text =
-      process.platform === 'freebsd'
-        ? await output('route', ['-n', `-${family}`, 'get', 'default'])
-        : await output('ip', [`-${family}`, 'route', 'show', 'default']);
-    const router = /(?:via|gateway:) (\S+)/.exec(text)?.[1];
-    const link = /(?:dev|interface:) (\S+)/.exec(text)?.[1];
-    if (router === undefined || isIP(router.split('%', 1)[0] ?? '') === 0) continue;
-    const scoped = router.toLowerCase().startsWith('fe80:') && !router.includes('%') && link !== undefined;
-    routers.push(scoped ? `${router}%${link}` : router);
-  }
-  return routers;
+/** The default routers of the access link, IPv6 first. */
+async function defaultRouters(access: string | undefined): Promise<string[]> {
+  const isFreeBsd = process.platform === 'freebsd';
+  const texts = await Promise.all(
+    ['-6', '-4'].map((family) =>
+      isFreeBsd
+        ? output('route', ['-n', family, 'get', 'default'])
+        : output('ip', ['-oneline', family, 'route', 'show', 'default']),
+    ),
+  );
+  return texts.flatMap((text) => routersIn(text, access));
+}
+
+/** A router and its interface, in a route of `ip` or in the lines of `route get` on FreeBSD. */
+const ROUTER = /(?:via(?: inet6?)?|gateway:) (\S+)\s+(?:fib: \d+\s+)?(?:dev|interface:) (\S+)/g;
+
+/**
+ * The routers in the output of `ip route show default` or `route get default`, at most MAX_ADDRESSES; link-local ones
+ * with their interface. A default route into a tunnel leads to no router of the link.
+ */
+export function routersIn(text: string, access: string | undefined): string[] {
+  const routers = [...text.matchAll(ROUTER)].flatMap(([, router = '', link = '']) => {
+    const [address = ''] = router.split('%', 1);
+    if (isIP(address) === 0 || (access === undefined ? isTunnelName(link) : link !== access)) return [];
+    return [/^fe[89ab]/i.test(address) ? `${address}%${link}` : address];
+  });
+  return routers.slice(0, MAX_ADDRESSES);
 }
 
 /** The output of a program. Empty if the program or the route does not exist. */

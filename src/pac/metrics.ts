@@ -44,6 +44,14 @@ export const PAC_METRICS: MetricDescriptions = {
       help: 'Sessions by outcome: authorized, reauthenticated, replaced by a session with another PAA, or the cause of their end',
       series: each('result', ['authorized', 'reauthenticated', 'replaced', 'moved', ...CLOSED]),
     },
+    network_events: {
+      help: 'Events that the kernel reported about links, addresses and routes; unreadable: lines of the monitor that are none',
+      series: each('kind', ['link', 'address', 'router', 'prefix', 'route', 'unreadable']),
+    },
+    network_changes: {
+      help: 'Signs that this node may be on another link; its PAA is then asked for the session',
+      series: each('reason', ['link-up', 'router', 'prefix', 'wake']),
+    },
     moves: { help: 'Moves of the session to another address of this node' },
     hook_runs: {
       help: 'Runs of the hook of the mobile node, by event and result; failed hooks are retried',

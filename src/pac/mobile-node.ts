@@ -21,6 +21,12 @@ import type { PacOptions } from './options.js';
 /** Subject of the node's hooks: this host is the only mobile node. */
 const NODE = 'mn';
 
+/** MIP6_INTERFACE if the PAA is on this host and `pana.interface` is not set. */
+const DEFAULT_INTERFACE = 'eth0';
+
+/** Maximum number of home addresses that are remembered. */
+const MAX_HOME_ADDRESSES = 16;
+
 /** Time limit of hooks when the daemon stops, in milliseconds. */
 const HOOKS_AT_END = 5_000;
 
@@ -31,6 +37,7 @@ export class MobileNode {
   readonly #hooks: HookRunner;
   readonly #machine: MobileBinding;
   readonly #driver: Driver<BindingInput, BindingOutput>;
+  readonly #homeAddresses = new Set<string>();
 
   constructor(options: PacOptions, log: Logger, hooks: HookRunner, guard: Guard, host: Host) {
     this.#options = options;
@@ -44,6 +51,11 @@ export class MobileNode {
       host,
       (error, input) => guard.fault(input.type === 'tick' ? 'timer' : 'datagram', error),
     );
+  }
+
+  /** The home address of the binding and those of earlier ones, which a hook may still be about to remove. */
+  get homeAddresses(): ReadonlySet<string> {
+    return this.#homeAddresses;
   }
 
   status(): { readonly binding: object | undefined; readonly hooks: object } {
@@ -84,6 +96,7 @@ export class MobileNode {
   #perform(output: BindingOutput): void {
     switch (output.type) {
       case 'completed':
+        this.#remember(output.binding);
         this.#log.info(fieldsOf(output.binding), 'bootstrap completed');
         break;
       case 'refreshed':
@@ -101,6 +114,15 @@ export class MobileNode {
     }
   }
 
+  #remember({ assignment: { homeAddress } }: Binding): void {
+    if (!homeAddress) return;
+    const text = formatAddress(homeAddress);
+    this.#homeAddresses.delete(text);
+    this.#homeAddresses.add(text);
+    const [oldest = ''] = this.#homeAddresses;
+    if (this.#homeAddresses.size > MAX_HOME_ADDRESSES) this.#homeAddresses.delete(oldest);
+  }
+
   #hook({ event, place, binding, psk }: BindingHook): void {
     const { hooks, pana } = this.#options;
     if (hooks.mn === undefined) return;
@@ -115,7 +137,7 @@ export class MobileNode {
         ...(binding ? hookVariables(binding.assignment) : {}),
         session: place.sessionId === undefined ? undefined : sessionText(place.sessionId),
         careOfAddress: local && formatAddress(local) + (scope === undefined ? '' : `%${scope}`),
-        interface: pana.interface,
+        interface: pana.interface ?? place.interface ?? DEFAULT_INTERFACE,
       },
       psk,
     });
@@ -123,8 +145,8 @@ export class MobileNode {
 }
 
 /** Copies the place of an attempt, because it changes when the attempt moves. */
-function placeOf({ sessionId, careOfAddress }: Place): Place {
-  return { sessionId, careOfAddress };
+function placeOf({ sessionId, careOfAddress, interface: access }: Place): Place {
+  return { sessionId, careOfAddress, interface: access };
 }
 
 /** The hook variables of an assignment. */

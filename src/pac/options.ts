@@ -18,7 +18,11 @@ export const pacSchema = z.strictObject({
     port: section.port().min(1).default(PANA_PORT).describe('UDP port of the PAA'),
     'local-address': section.address().optional().describe('local address [default: chosen by the route to the PAA]'),
     'local-port': section.port().default(0).describe('local UDP port; 0: any free one'),
-    interface: z.string().min(1).default('eth0').describe('interface of the access link (MIP6_INTERFACE)'),
+    interface: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('interface of the access link, whose addresses are used [default: any but tunnels]'),
     'vendor-id': section.vendorId(),
     ...section.algorithms,
     initiate: z.boolean().default(true).describe('send PCI; false: wait on the local port for the PAA'),

@@ -3,13 +3,18 @@ import type { PacConfig } from '../protocol/pana/session/pac-interface.js';
 import { PCI_DEFAULTS, REQUEST_DEFAULTS } from '../protocol/pana/session/retransmission.js';
 import type { PacOptions } from './options.js';
 
-/** Default time limit for one PAA of several, in milliseconds. */
-const PCI_LIMIT_OF_SEVERAL = 10_000;
-
 /**
- * Returns the configuration of a session machine. `limited`: there is another PAA to try, so PCIs have a time limit.
+ * Default time limits for PCIs to one PAA, in milliseconds. `usual`: there is another PAA to try. `short`: after a move;
+ * time for two PCIs.
  */
-export function sessionConfig({ pana, mobility }: PacOptions, limited: boolean, exportKeys: boolean): PacConfig {
+const PCI_LIMITS = { none: 0, usual: 10_000, short: 1_500 };
+
+/** Returns the configuration of a session machine. */
+export function sessionConfig(
+  { pana, mobility }: PacOptions,
+  limit: keyof typeof PCI_LIMITS,
+  exportKeys: boolean,
+): PacConfig {
   return {
     vendorId: pana['vendor-id'],
     prf: pana.prf,
@@ -18,7 +23,7 @@ export function sessionConfig({ pana, mobility }: PacOptions, limited: boolean, 
     piggyback: pana['piggyback-responses'],
     eapReplyTimeout: pana['eap-reply-timeout'],
     failedSessionTimeout: pana['progress-timeout'],
-    pci: { ...PCI_DEFAULTS, mrd: pana['pci-limit'] || (limited ? PCI_LIMIT_OF_SEVERAL : 0) },
+    pci: { ...PCI_DEFAULTS, mrd: pana['pci-limit'] || PCI_LIMITS[limit] },
     request: REQUEST_DEFAULTS,
     pingInterval: pana['ping-interval'],
     reauthenticateAt: pana['reauthenticate-at'],

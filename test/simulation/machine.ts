@@ -143,12 +143,18 @@ export abstract class Machine<D extends { stop(): Promise<void> }> implements At
       udp: links.udpOf(this, life),
       transport: connections.transportOf(this.address ?? '', life),
       hookProcesses: programs.processesOf(this.name, life),
-      watchAddresses: (onChange, host) => {
-        this.#addressChanged = () => host.after(20, onChange);
+      watchNetwork: (_access, { changed }, host) => {
+        this.#addressChanged = () => host.after(20, () => changed({ type: 'changed', reasons: ['link-up'] }));
         return () => {
           this.#addressChanged = () => undefined;
         };
       },
+      readAddresses: () =>
+        Promise.resolve(
+          this.address === undefined
+            ? []
+            : [{ address: this.address, interface: 'eth0', kind: 'link', unusable: undefined }],
+        ),
       lookAtFiles: (paths) => Promise.resolve(new Map(paths.map((path) => [path, String(versions.get(path) ?? 0)]))),
       openControl: (_door, routes, metrics) => {
         if (this.#running?.life === life) Object.assign(this.#running, { routes, metrics });

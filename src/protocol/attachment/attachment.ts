@@ -1,8 +1,15 @@
 import { earliest } from '../bytes/deadline-queue.js';
 import type { Drbg } from '../bytes/drbg.js';
+import type { AttachmentConfig, AttachmentEvent, AttachmentInput, AttachmentOutput, MoveSign } from './alphabet.js';
 
 /** Fraction by which a wait is randomly shortened or extended, so that nodes do not all return at the same time. */
 const RETRY_JITTER = 0.1;
+
+/**
+ * How long a PAA may take to prove, after the node may have moved, that it still has the session, in milliseconds. Then
+ * the node also starts a session with a PAA of the link. That costs a PAA one stateless answer if the proof is only late.
+ */
+export const PROBE_WAIT = 200;
 
 /** How long the node waits for PTA when it stops, in milliseconds. */
 export const PTA_AT_END = 2_000;
@@ -15,81 +22,6 @@ const UNNOTICED: readonly string[] = ['no-answer', 'no-progress', 'moved'];
 
 /** Causes of a failed attempt that are attributed to packet loss if the PAA was heard during the attempt. */
 const LOST: readonly string[] = ['no-answer', 'no-progress'];
-
-/** All times in milliseconds. */
-export interface AttachmentConfig {
-  /** Whether the node starts a new session when one ends. If false, it finishes. */
-  readonly stay: boolean;
-  /** Wait before the first retry. It doubles with each failure up to the maximum. */
-  readonly first: number;
-  readonly longest: number;
-}
-
-export type AttachmentInput =
-  | { readonly type: 'start' }
-  /** Applies from the next wait on. The next attempt uses the first PAA. */
-  | { readonly type: 'configure'; readonly config: AttachmentConfig }
-  /** Answers `discover` with the PAAs in the order in which to try them, or with the failure of the discovery. */
-  | { readonly type: 'found'; readonly token: number; readonly paas: readonly string[] }
-  | { readonly type: 'notFound'; readonly token: number; readonly reason: string }
-  /** Answers to `open`. */
-  | { readonly type: 'opened'; readonly attempt: number }
-  | { readonly type: 'unreachable'; readonly attempt: number; readonly reason: string }
-  /** Reports from an attempt. `heard`: the session accepted at least one message of its PAA. */
-  | { readonly type: 'authorized'; readonly attempt: number }
-  | { readonly type: 'closed'; readonly attempt: number; readonly cause: string; readonly heard: boolean }
-  | { readonly type: 'silent' | 'answered'; readonly attempt: number }
-  | { readonly type: 'addressesChanged' }
-  /** Answers `locate` with the PAAs of the current network. */
-  | { readonly type: 'located'; readonly attempt: number; readonly paas: readonly string[] }
-  | { readonly type: 'stop' }
-  | { readonly type: 'tick' };
-
-export type AttachmentOutput =
-  | { readonly type: 'discover'; readonly token: number }
-  /**
-   * Open a socket for a session with this PAA. `beside`: the current session continues and keeps the configured port.
-   * `limited`: give the PAA up after a time limit.
-   */
-  | {
-      readonly type: 'open';
-      readonly attempt: number;
-      readonly paa: string;
-      readonly beside: boolean;
-      readonly limited: boolean;
-    }
-  /** Start the session of this attempt. */
-  | { readonly type: 'begin'; readonly attempt: number }
-  /** Terminate the session with PTR. */
-  | { readonly type: 'terminate'; readonly attempt: number }
-  /** Free all resources of the attempt and send nothing. */
-  | { readonly type: 'close'; readonly attempt: number }
-  /** Another session replaces this one: send PTR and free all resources when PTA arrives. */
-  | { readonly type: 'retire'; readonly attempt: number; readonly by: number }
-  /**
-   * Continue from another local address if the route to the PAA now has one, and report the PAAs of the current
-   * network.
-   */
-  | { readonly type: 'locate'; readonly attempt: number }
-  /** The node no longer has a session. `kept`: home agent and home address remain until the end of their lifetime. */
-  | { readonly type: 'detached'; readonly attempt: number; readonly cause: string; readonly kept: boolean }
-  | { readonly type: 'event'; readonly event: AttachmentEvent }
-  /** The session has ended and the node does not start again. `authorized`: the session had been authorized. */
-  | { readonly type: 'finished'; readonly authorized: boolean }
-  | { readonly type: 'stopped' };
-
-export type AttachmentEvent =
-  | { readonly type: 'no-paa' }
-  | { readonly type: 'no-way'; readonly paa: string | undefined; readonly reason: string }
-  | { readonly type: 'waiting'; readonly milliseconds: number }
-  | { readonly type: 'silent' | 'answers-again'; readonly paa: string }
-  | {
-      readonly type: 'ended';
-      readonly attempt: number;
-      readonly paa: string;
-      readonly cause: string;
-      readonly authorized: boolean;
-    };
 
 interface Attempt {
   readonly id: number;
@@ -104,6 +36,17 @@ type PendingQuestion =
   | { readonly name: 'socket'; readonly attempt: Attempt };
 
 const NOTHING: PendingQuestion = { name: 'nothing' };
+
+/** Whether the PAA of the current session still has the session after a sign that the node has moved. */
+type Doubt =
+  | { readonly name: 'none' }
+  /** The PAA is asked as soon as there is an address. */
+  | { readonly name: 'arisen' }
+  | { readonly name: 'asked'; readonly until: number }
+  /** The PAA has not answered in time. */
+  | { readonly name: 'confirmed' };
+
+const NO_DOUBT: Doubt = { name: 'none' };
 
 /**
  * Attachment of a mobile node: it decides which PAA to try, when to retry, and when to start a second session in
@@ -121,6 +64,11 @@ export class Attachment {
   #silent = false;
   /** The PAAs of the current network do not include the PAA of the session. */
   #elsewhere = false;
+  #doubt: Doubt = NO_DOUBT;
+  /** `again`: the network changed after the location was requested. */
+  #locating: 'no' | 'once' | 'again' = 'no';
+  /** After a move, each of several PAAs is tried for a short time, without waits. The number of PAAs still to try. */
+  #quickTries: 'off' | 'all' | number = 'off';
   #nextPaa = 0;
   #lastId = 0;
   /** Number of consecutive failed attempts. */
@@ -149,7 +97,8 @@ export class Attachment {
   }
 
   get deadline(): number | undefined {
-    return earliest([this.#retryAt, this.#stopAt]);
+    const asked = this.#doubt.name === 'asked' ? this.#doubt.until : undefined;
+    return earliest([this.#retryAt, this.#stopAt, asked]);
   }
 
   handle(input: AttachmentInput, now: number): AttachmentOutput[] {
@@ -176,10 +125,10 @@ export class Attachment {
         return this.#unanswered(input.attempt);
       case 'answered':
         return this.#answered(input.attempt);
-      case 'addressesChanged':
-        return this.#addressesChanged();
+      case 'networkChanged':
+        return this.#networkChanged(input.sign);
       case 'located':
-        return this.#located(input.attempt, input.paas);
+        return this.#located(input, now);
       case 'stop':
         return this.#stop(now);
       case 'tick':
@@ -192,6 +141,10 @@ export class Attachment {
       this.#stopAt = undefined;
       return this.#current ? this.#closed(this.#current.id, 'no-answer', false, now) : [];
     }
+    if (this.#doubt.name === 'asked' && now >= this.#doubt.until) {
+      this.#doubt = { name: 'confirmed' };
+      return this.#config.stay ? this.#tryAll() : [];
+    }
     if (this.#retryAt === undefined || now < this.#retryAt) return [];
     this.#retryAt = undefined;
     // The current PAA may have been heard meanwhile.
@@ -200,7 +153,7 @@ export class Attachment {
 
   /** Whether there is no session, or one that the node cannot use in its current network. */
   #wantsAnother(): boolean {
-    return this.#current === undefined || this.#silent || this.#elsewhere;
+    return this.#current === undefined || this.#silent || this.#elsewhere || this.#doubt.name === 'confirmed';
   }
 
   // ------------------------------------------------------------------------------------------------------ attempts
@@ -216,11 +169,20 @@ export class Attachment {
     if (this.#asked.name !== 'discovery' || this.#asked.token !== token) return [];
     this.#asked = NOTHING;
     if (this.#stopping) return [];
-    const paa = paas[this.#nextPaa % paas.length];
+    const paa = this.#inOrder(paas)[this.#nextPaa % paas.length];
     if (paa === undefined) return [event({ type: 'no-paa' }), ...this.#again(false, now)];
     const beside = this.#current !== undefined;
+    if (this.#quickTries === 'all') this.#quickTries = paas.length;
+    const isLast = this.#quickTries === 'off' || this.#quickTries <= 1;
+    const limit = !isLast ? 'short' : beside || paas.length > 1 ? 'usual' : 'none';
     this.#asked = { name: 'socket', attempt: { id: token, paa, authorized: false } };
-    return [{ type: 'open', attempt: token, paa, beside, limited: beside || paas.length > 1 }];
+    return [{ type: 'open', attempt: token, paa, beside, limit }];
+  }
+
+  /** A PAA that did not answer after a move comes last: routers of the link before may still be known. */
+  #inOrder(paas: readonly string[]): readonly string[] {
+    const doubted = this.#doubt.name === 'confirmed' ? this.#current?.paa : undefined;
+    return [...paas.filter((paa) => paa !== doubted), ...paas.filter((paa) => paa === doubted)];
   }
 
   #notFound(token: number, reason: string, now: number): AttachmentOutput[] {
@@ -269,6 +231,7 @@ export class Attachment {
     if (id === this.#current?.id) {
       // If the node cannot use the session in its current network, re-authentication does not cancel the next attempt.
       if (!this.#wantsAnother()) this.#succeeded();
+      if (this.#doubt.name !== 'arisen') this.#doubt = NO_DOUBT;
       this.#current = { ...this.#current, authorized: true };
       return [];
     }
@@ -279,10 +242,12 @@ export class Attachment {
     this.#standby = undefined;
     this.#silent = false;
     this.#elsewhere = false;
+    this.#doubt = NO_DOUBT;
     return old ? [{ type: 'retire', attempt: old.id, by: id }] : [];
   }
 
   #succeeded(): void {
+    this.#quickTries = 'off';
     this.#failures = 0;
     this.#retryAt = undefined;
   }
@@ -296,6 +261,7 @@ export class Attachment {
     if (!isStandby) {
       this.#current = this.#standby;
       this.#silent = false;
+      this.#doubt = NO_DOUBT;
       // The standby attempt uses a PAA of the current network.
       if (this.#standby) this.#elsewhere = false;
       const kept = UNNOTICED.includes(cause) && this.#config.stay && !this.#stopping;
@@ -307,6 +273,13 @@ export class Attachment {
     if (!this.#wantsAnother()) return out;
     // If the PAA was heard, it exists and packets were lost. Only refusals and silence extend the next wait.
     if (heard && LOST.includes(cause)) this.#failures = 0;
+    const isQuick = isStandby && cause === 'no-answer';
+    if (isQuick && typeof this.#quickTries === 'number' && this.#quickTries > 1) {
+      this.#quickTries -= 1;
+      this.#nextPaa += 1;
+      return [...out, ...this.#begin()];
+    }
+    this.#quickTries = 'off';
     return [...out, ...this.#again(authorized, now)];
   }
 
@@ -322,26 +295,73 @@ export class Attachment {
 
   #answered(id: number): AttachmentOutput[] {
     if (id !== this.#current?.id) return [];
+    const out: AttachmentOutput[] = this.#silent ? [event({ type: 'answers-again', paa: this.#current.paa })] : [];
     this.#silent = false;
-    const out: AttachmentOutput[] = [event({ type: 'answers-again', paa: this.#current.paa })];
-    if (this.#elsewhere || !this.#standby) return out;
-    out.push({ type: 'close', attempt: this.#standby.id });
+    // After another sign of movement, an answer to an earlier request proves nothing.
+    if (this.#doubt.name !== 'arisen') this.#doubt = NO_DOUBT;
+    return this.#elsewhere ? out : [...out, ...this.#dismissStandby()];
+  }
+
+  #dismissStandby(): AttachmentOutput[] {
+    const { id } = this.#standby ?? {};
     this.#standby = undefined;
-    return out;
+    return id === undefined ? [] : [{ type: 'close', attempt: id }];
   }
 
-  #addressesChanged(): AttachmentOutput[] {
+  #networkChanged(sign: MoveSign): AttachmentOutput[] {
     if (this.#stopping) return [];
-    if (this.#current) return [{ type: 'locate', attempt: this.#current.id }];
-    return this.#retryAt === undefined ? [] : this.#begin();
+    const out: AttachmentOutput[] = sign === 'link' ? this.#dismissStandby() : [];
+    if (sign !== 'none') {
+      // The PAAs of another link have not failed.
+      this.#failures = 0;
+      if (!this.#standby) this.#nextPaa = 0;
+      if (this.#current) this.#doubt = { name: 'arisen' };
+    }
+    if (!this.#current) return this.#retryAt === undefined ? out : [...out, ...this.#begin()];
+    const isAsked = this.#locating !== 'no';
+    this.#locating = isAsked ? 'again' : 'once';
+    return isAsked ? out : [...out, { type: 'locate', attempt: this.#current.id }];
   }
 
-  #located(id: number, paas: readonly string[]): AttachmentOutput[] {
-    if (id !== this.#current?.id || paas.length === 0) return [];
-    this.#elsewhere = !paas.includes(this.#current.paa) && this.#config.stay;
-    if (!this.#elsewhere) return [];
-    this.#nextPaa = 0;
+  #located({ attempt, paas, from }: Extract<AttachmentInput, { type: 'located' }>, now: number): AttachmentOutput[] {
+    const isOutdated = this.#locating === 'again';
+    this.#locating = 'no';
+    if (!this.#current || this.#stopping) return [];
+    if (isOutdated) {
+      this.#locating = 'once';
+      return [{ type: 'locate', attempt: this.#current.id }];
+    }
+    if (attempt !== this.#current.id) return [];
+    if (paas.length > 0) this.#elsewhere = !paas.includes(this.#current.paa) && this.#config.stay;
+    const out = this.#askAgain(this.#current, from, now);
+    return this.#elsewhere ? [...out, ...this.#tryAll()] : out;
+  }
+
+  /** Makes the PAA prove that it has the session, if there is doubt. */
+  #askAgain({ id, authorized }: Attempt, from: 'same' | 'moved' | 'nowhere', now: number): AttachmentOutput[] {
+    if (from === 'nowhere' || (from === 'same' && this.#doubt.name !== 'arisen')) return [];
+    if (!authorized) {
+      this.#doubt = NO_DOUBT;
+      return from === 'same' ? [{ type: 'probe', attempt: id }] : this.#startOver(id);
+    }
+    this.#doubt = { name: 'asked', until: now + PROBE_WAIT };
+    return from === 'same' ? [{ type: 'probe', attempt: id }] : [];
+  }
+
+  #tryAll(): AttachmentOutput[] {
+    if (!this.#standby) {
+      this.#nextPaa = 0;
+      this.#quickTries = 'all';
+    }
     return this.#begin();
+  }
+
+  /** An attempt without a key cannot move. */
+  #startOver(attempt: number): AttachmentOutput[] {
+    this.#current = this.#standby;
+    this.#standby = undefined;
+    this.#elsewhere = false;
+    return [{ type: 'close', attempt }, ...(this.#current ? [] : this.#begin())];
   }
 
   // ----------------------------------------------------------------------------------------------------------- end

@@ -13,6 +13,8 @@ export interface BindingConfig {
 export interface Place {
   readonly sessionId: number | undefined;
   readonly careOfAddress: string;
+  /** The interface of the care-of address; undefined: unknown. */
+  readonly interface?: string | undefined;
 }
 
 export type BindingInput =

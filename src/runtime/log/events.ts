@@ -66,6 +66,8 @@ export type LogEvent =
   | 'PAA not responding'
   | 'PAA responding again'
   | 'session starting'
+  | 'network changed'
+  | 'network monitor missing'
   | 'session retry scheduled'
   | 'EAP keys derived'
   | 'EAP failed'

@@ -1,6 +1,7 @@
 import { type Transport, tcpTransport } from '../diameter/transport.js';
 import { type HookProcessRunner, HostProcesses } from '../hooks/process.js';
-import { type WatchAddresses, watchAddresses } from '../net/address-watch.js';
+import { type ReadAddresses, readAddresses } from '../net/host-addresses.js';
+import { type WatchNetwork, watchNetwork } from '../net/network-watch.js';
 import { systemUdp, type Udp } from '../net/udp.js';
 import { type OpenControl, openControl } from '../service/control-endpoints.js';
 import { fingerprints, type LookAtFiles } from '../system/file-watch.js';
@@ -20,8 +21,10 @@ export interface Surroundings {
   readonly transport: Transport;
   /** Runs the programs of hooks. */
   readonly hookProcesses: HookProcessRunner;
-  /** Reports changes of this host's addresses. */
-  readonly watchAddresses: WatchAddresses;
+  /** Reports changes of this host's links, addresses and routes. */
+  readonly watchNetwork: WatchNetwork;
+  /** Reads this host's addresses. */
+  readonly readAddresses: ReadAddresses;
   /** Detects changes of watched files. */
   readonly lookAtFiles: LookAtFiles;
   /** Opens the control socket and metrics port. */
@@ -36,7 +39,8 @@ export const systemSurroundings: Surroundings = {
   udp: systemUdp,
   transport: tcpTransport,
   hookProcesses: new HostProcesses(systemHost),
-  watchAddresses,
+  watchNetwork,
+  readAddresses,
   lookAtFiles: fingerprints,
   openControl,
   openKeyLog: KeyLog.open,

@@ -2,13 +2,8 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  Attachment,
-  type AttachmentConfig,
-  type AttachmentInput,
-  type AttachmentOutput,
-  PTA_AT_END,
-} from '../../../src/protocol/attachment/attachment.js';
+import type { AttachmentConfig, AttachmentInput, AttachmentOutput } from '../../../src/protocol/attachment/alphabet.js';
+import { Attachment, PTA_AT_END } from '../../../src/protocol/attachment/attachment.js';
 
 const CONFIG: AttachmentConfig = { stay: true, first: 2_000, longest: 300_000 };
 
@@ -36,12 +31,15 @@ class Node {
       case 'discover':
         return this.feed({ type: 'found', token: output.token, paas: this.paas });
       case 'open': {
-        const { attempt, paa, beside, limited } = output;
+        const { attempt, paa, beside, limit } = output;
         this.opened.set(attempt, paa);
         const answer: AttachmentInput = this.reachable
           ? { type: 'opened', attempt }
           : { type: 'unreachable', attempt, reason: 'ENETUNREACH' };
-        return [`open ${paa}${beside ? ' beside' : ''}${limited ? ' limited' : ''}`, ...this.feed(answer)];
+        return [
+          `open ${paa}${beside ? ' beside' : ''}${limit === 'none' ? '' : limit === 'short' ? ' shortly' : ' limited'}`,
+          ...this.feed(answer),
+        ];
       }
       case 'event':
         return output.event.type === 'waiting' ? [`wait ${output.event.milliseconds}`] : [output.event.type];
@@ -175,11 +173,11 @@ describe('a node without a session', () => {
 
   it('tries at once when an address appears, but not before it is started', () => {
     const node = new Node();
-    expect(node.feed({ type: 'addressesChanged' })).toEqual([]);
+    expect(node.feed({ type: 'networkChanged', sign: 'none' })).toEqual([]);
     node.reachable = false;
     node.feed({ type: 'start' });
     node.reachable = true;
-    expect(node.feed({ type: 'addressesChanged' })).toEqual(['open p1', 'begin p1']);
+    expect(node.feed({ type: 'networkChanged', sign: 'none' })).toEqual(['open p1', 'begin p1']);
     // The wait ends without an action.
     expect(node.tick()).toEqual([]);
     expect(node.machine.deadline).toBeUndefined();
@@ -233,7 +231,7 @@ describe('the end of a session', () => {
     expect(node.authorize(attempt)).toEqual([]);
     expect(node.feed({ type: 'silent', attempt })).toEqual([]);
     expect(node.feed({ type: 'answered', attempt })).toEqual([]);
-    expect(node.feed({ type: 'located', attempt, paas: ['p9'] })).toEqual([]);
+    expect(node.feed({ type: 'located', attempt, paas: ['p9'], from: 'same' })).toEqual([]);
   });
 
   it('resets the wait to the shortest one if the session had been authorized', () => {
@@ -310,18 +308,18 @@ describe('a silent PAA', () => {
 describe('a node that moves', () => {
   it('finds the PAAs of its network, and stays with its PAA if it is among them or there are none', () => {
     const node = attached();
-    expect(node.feed({ type: 'addressesChanged' })).toEqual(['locate p1']);
-    expect(node.feed({ type: 'located', attempt: node.current, paas: ['p2', 'p1'] })).toEqual([]);
-    expect(node.feed({ type: 'located', attempt: node.current, paas: [] })).toEqual([]);
+    expect(node.feed({ type: 'networkChanged', sign: 'none' })).toEqual(['locate p1']);
+    expect(node.feed({ type: 'located', attempt: node.current, paas: ['p2', 'p1'], from: 'same' })).toEqual([]);
+    expect(node.feed({ type: 'located', attempt: node.current, paas: [], from: 'same' })).toEqual([]);
   });
 
   it('starts a session with the first PAA of the new network, which then replaces the old one', () => {
     const node = attached();
     node.paas = ['p2', 'p3'];
-    const begun = ['open p2 beside limited', 'begin p2'];
-    expect(node.feed({ type: 'located', attempt: node.current, paas: node.paas })).toEqual(begun);
+    const begun = ['open p2 beside shortly', 'begin p2'];
+    expect(node.feed({ type: 'located', attempt: node.current, paas: node.paas, from: 'same' })).toEqual(begun);
     // The old PAA answers, but the node is in another network.
-    expect(node.feed({ type: 'answered', attempt: node.current })).toEqual(['answers-again']);
+    expect(node.feed({ type: 'answered', attempt: node.current })).toEqual([]);
     expect(node.authorize(node.standby)).toEqual(['retire p1']);
     node.feed({ type: 'silent', attempt: node.current });
     expect(node.feed({ type: 'answered', attempt: node.current })).toEqual(['answers-again', 'close p2']);
@@ -330,7 +328,7 @@ describe('a node that moves', () => {
   it('tries the new network again after a refusal, even if its old session is authenticated again meanwhile', () => {
     const node = attached();
     node.paas = ['p2'];
-    node.feed({ type: 'located', attempt: node.current, paas: node.paas });
+    node.feed({ type: 'located', attempt: node.current, paas: node.paas, from: 'same' });
     expect(node.close('authentication-rejected', false, node.standby)).toEqual(['ended', 'close p2', 'wait 2000']);
     expect(node.authorize()).toEqual([]);
     expect(node.tick()).toEqual(['open p2 beside limited', 'begin p2']);
@@ -339,7 +337,7 @@ describe('a node that moves', () => {
   it('starts no third session when the old one ends before the new one is authorized', () => {
     const node = attached();
     node.paas = ['p2'];
-    node.feed({ type: 'located', attempt: node.current, paas: node.paas });
+    node.feed({ type: 'located', attempt: node.current, paas: node.paas, from: 'same' });
     expect(node.close('no-answer')).toEqual(['ended', 'detached kept', 'close p1']);
     expect(node.machine.deadline).toBeUndefined();
     node.authorize();
@@ -348,7 +346,7 @@ describe('a node that moves', () => {
 
   it('keeps its session if stay is false', () => {
     const node = attached({ stay: false });
-    expect(node.feed({ type: 'located', attempt: node.current, paas: ['p2'] })).toEqual([]);
+    expect(node.feed({ type: 'located', attempt: node.current, paas: ['p2'], from: 'same' })).toEqual([]);
   });
 });
 
@@ -357,7 +355,7 @@ describe('a node that stops', () => {
     const node = attached();
     expect(node.feed({ type: 'stop' })).toEqual(['terminate p1']);
     expect(node.feed({ type: 'stop' })).toEqual([]);
-    expect(node.feed({ type: 'addressesChanged' })).toEqual([]);
+    expect(node.feed({ type: 'networkChanged', sign: 'none' })).toEqual([]);
     expect(node.feed({ type: 'start' })).toEqual([]);
     expect(node.close('no-answer')).toEqual(['ended', 'detached withdrawn', 'close p1', 'stopped']);
     expect(node.machine.deadline).toBeUndefined();
@@ -423,14 +421,17 @@ describe('Attachment.deadline', () => {
 describe('Attachment with any input', () => {
   const attempt = fc.integer({ min: 0, max: 6 });
   const paas = fc.subarray(['p1', 'p2', 'p3']);
+  const from = fc.constantFrom('same' as const, 'moved' as const, 'nowhere' as const);
+  const sign = fc.constantFrom('none' as const, 'neighbours' as const, 'link' as const);
   const input: fc.Arbitrary<AttachmentInput> = fc.oneof(
-    fc.constantFrom<AttachmentInput>({ type: 'start' }, { type: 'addressesChanged' }, { type: 'tick' }),
+    fc.constantFrom<AttachmentInput>({ type: 'start' }, { type: 'tick' }),
     fc.record({ type: fc.constant('found' as const), token: attempt, paas }),
     fc.record({ type: fc.constant('notFound' as const), token: attempt, reason: fc.constant('EIO') }),
     fc.record({ type: fc.constantFrom('opened' as const, 'authorized' as const), attempt }),
     fc.record({ type: fc.constantFrom('silent' as const, 'answered' as const), attempt }),
     fc.record({ type: fc.constant('unreachable' as const), attempt, reason: fc.constant('EIO') }),
-    fc.record({ type: fc.constant('located' as const), attempt, paas }),
+    fc.record({ type: fc.constant('located' as const), attempt, paas, from }),
+    fc.record({ type: fc.constant('networkChanged' as const), sign }),
     fc.record({
       type: fc.constant('closed' as const),
       attempt,
@@ -442,8 +443,9 @@ describe('Attachment with any input', () => {
   // An input that the state expects. Without such inputs, few runs would have a session.
   const forward = fc.record({
     type: fc.constant('forward' as const),
-    choice: fc.constantFrom('authorized', 'authorized', 'silent', 'located', 'closed'),
+    choice: fc.constantFrom('authorized', 'authorized', 'silent', 'networkChanged', 'located', 'closed'),
     paas: fc.subarray(['p1', 'p2', 'p3'], { minLength: 1 }),
+    ...{ from, sign },
   });
   const step = fc.oneof({ arbitrary: forward, weight: 3 }, { arbitrary: input, weight: 2 });
 
@@ -461,7 +463,8 @@ describe('Attachment with any input', () => {
           const { current } = machine;
           if (current === undefined) return { type: 'tick' };
           if (one.choice === 'silent') return { type: 'silent', attempt: current };
-          if (one.choice === 'located') return { type: 'located', attempt: current, paas: one.paas };
+          if (one.choice === 'located') return { type: 'located', attempt: current, paas: one.paas, from: one.from };
+          if (one.choice === 'networkChanged') return { type: 'networkChanged', sign: one.sign };
           if (one.choice === 'authorized') return { type: 'authorized', attempt: machine.standby ?? current };
           return { type: 'closed', attempt: machine.standby ?? current, cause: 'no-answer', heard: false };
         };

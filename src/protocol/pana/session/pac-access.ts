@@ -2,6 +2,7 @@ import { FLAG, MESSAGE_TYPE } from '../wire/codec.js';
 import { makeAvp, PANA_TERMINATION_CAUSE } from '../wire/dictionary.js';
 import { Run } from './key-agreement.js';
 import type { PacOutput } from './pac-interface.js';
+import { startAnew } from './pac-start.js';
 import {
   type Begun,
   close,
@@ -78,8 +79,9 @@ export function answer(context: PacContext, state: Begun, { message, octets }: R
   if (channel.protection && !channel.verify(octets)) return stay(state, [dropped('auth')]);
   context.liveness.heard(now);
   const out: PacOutput[] = sends(channel.answered(now));
-  if (session.silent) out.push({ type: 'heard' });
+  if (session.silent || session.awaited) out.push({ type: 'heard' });
   session.silent = false;
+  session.awaited = false;
   // SESS_TERM  PTA                             | DISC                | CLOSED
   if (message.type === MESSAGE_TYPE.TERMINATION) return after(out, close(state, 'terminated'));
   // WAIT_PNA_PING  PNA[P]                      | RTX-                | OPEN
@@ -111,11 +113,20 @@ export function moved(context: PacContext, state: PacState, now: number): PacSte
   if (!('session' in state)) return stay(state);
   const { channel } = state.session;
   if (!channel.protection) return stay(state);
+  state.session.awaited = true;
   if (state.name === 'OPEN' && !channel.busy) return ping(context, state, now);
   const again = sends(channel.resend());
   const isAsked = channel.queues(MESSAGE_TYPE.NOTIFICATION, FLAG.P);
   if (state.name === 'SESS_TERM' || isAsked) return stay(state, again);
   return stay(state, [...again, ...sends(channel.request(pingDraft(), now))]);
+}
+
+/** Asks whether the PAA still has the session, although the address is the same: RFC 5191 4.2. */
+export function probe(context: PacContext, state: PacState, now: number): PacStep {
+  if (state.name === 'INITIAL') return startAnew(context, state, now);
+  if (!('session' in state) || state.session.channel.protection) return moved(context, state, now);
+  state.session.awaited = true;
+  return ping(context, state, now);
 }
 
 // OPEN       re-auth trigger                   | Tx PNR[A]; RTX+     | WAIT_PNA_REAUTH

@@ -59,6 +59,11 @@ export type PacInput =
   | { readonly type: 'ping' }
   /** The local address or port has changed; the next datagram is sent from the new one. */
   | { readonly type: 'moved' }
+  /**
+   * The node may be on another link: the next message that proves that the PAA has the session leads to `heard`. Before
+   * there is a session, PCI is sent again.
+   */
+  | { readonly type: 'probe' }
   | { readonly type: 'reauthenticate' }
   | { readonly type: 'terminate' };
 
@@ -99,6 +104,9 @@ export type PacOutput =
   | { readonly type: 'eapPacket'; readonly packet: Uint8Array }
   | PacAuthorized
   | SessionKey
-  /** The PAA of an open session does not answer a request. Repeated at each retransmission until `heard`. */
+  /**
+   * `silent`: the PAA of an open session does not answer a request. Repeated at each retransmission until `heard`, which
+   * also follows `probe` and `moved`.
+   */
   | { readonly type: 'silent' | 'heard' }
   | { readonly type: 'closed'; readonly cause: PacClosed; readonly sessionId: number | undefined };

@@ -35,6 +35,14 @@ export function start(context: PacContext, state: PacState, now: number): PacSte
   return { state: { ...state, pci: PciTimer.start(config.pci, now, drbg) }, out: [pci(context)] };
 }
 
+/**
+ * Not RFC: RFC 5191 9 lets the interval of PCI grow to PCI_MRT. If the node may be on another link, PCI is sent at once
+ * and starts anew.
+ */
+export function startAnew(context: PacContext, state: Initial, now: number): PacStep {
+  return state.pci ? start(context, { ...state, pci: undefined }, now) : stay(state);
+}
+
 function pci({ offers }: PacContext): Send {
   offers.asked();
   const octets = encodePana({ type: MESSAGE_TYPE.PCI, flags: 0, sessionId: 0, sequence: 0, avps: [] });
@@ -152,6 +160,16 @@ function answerStart(
   const sent = channel.answer(authentication(FLAG.S, avps));
   const [iPan = new Uint8Array(0)] = sent === 'too-long' ? [] : sent;
   const run = new Run(true, algorithms, drbg);
-  const session = { channel, iPar: par.octets, iPan, algorithms, run, keys: undefined, begun: false, silent: false };
+  const session = {
+    channel,
+    iPar: par.octets,
+    iPan,
+    algorithms,
+    run,
+    keys: undefined,
+    begun: false,
+    silent: false,
+    awaited: false,
+  };
   return { session, out: sends(sent) };
 }

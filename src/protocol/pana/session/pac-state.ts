@@ -38,6 +38,8 @@ export interface Session extends Agreement {
   begun: boolean;
   /** The PAA does not answer a request, and this was reported. */
   silent: boolean;
+  /** The answer to the outstanding request is to be reported: the PaC asks whether the PAA still has the session. */
+  awaited: boolean;
 }
 
 /** End of the session, and when to reauthenticate; undefined: never. */

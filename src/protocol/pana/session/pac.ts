@@ -2,7 +2,18 @@ import { earliest } from '../../bytes/deadline-queue.js';
 import { Drbg } from '../../bytes/drbg.js';
 import { FLAG, MESSAGE_TYPE } from '../wire/codec.js';
 import { Liveness } from './liveness.js';
-import { answer, moved, ping, pnr, ptr, reauthenticate, terminate, tickOpen, tickRequest } from './pac-access.js';
+import {
+  answer,
+  moved,
+  ping,
+  pnr,
+  probe,
+  ptr,
+  reauthenticate,
+  terminate,
+  tickOpen,
+  tickRequest,
+} from './pac-access.js';
 import { eapDiscarded, eapKeys, eapResponse, par, tickEap } from './pac-authentication.js';
 import { eapResult, parComplete } from './pac-complete.js';
 import type { PacConfig, PacInput, PacOutput } from './pac-interface.js';
@@ -108,6 +119,8 @@ export class PacSession {
         return context.liveness.mayPing(now) ? ping(context, state, now) : stay(state, [dropped('pings')]);
       case 'moved':
         return moved(context, state, now);
+      case 'probe':
+        return probe(context, state, now);
       case 'reauthenticate':
         return reauthenticate(state, now);
       case 'terminate':

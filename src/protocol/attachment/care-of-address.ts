@@ -1,0 +1,94 @@
+import { formatAddress, parseAddress } from '../bytes/address.js';
+
+/** An address of this host. */
+export interface HostAddress {
+  /** Without scope. */
+  readonly address: string;
+  readonly interface: string;
+  /** `tunnel`: packets to it come from elsewhere, such as ip6tnl, tun, IPsec and WireGuard interfaces. */
+  readonly kind: 'link' | 'loopback' | 'tunnel';
+  /**
+   * Why new communication must not use it, if so. `home`: it is a home address of Mobile IPv6 (IFA_F_HOMEADDRESS);
+   * `tentative` and `duplicate`: Duplicate Address Detection has not ended or has failed; `deprecated`: RFC 4862 5.5.4.
+   */
+  readonly unusable: 'home' | 'tentative' | 'duplicate' | 'deprecated' | undefined;
+}
+
+/** Names of interfaces whose packets travel in those of another interface. */
+const TUNNEL = /^(ip6tnl|ip6_vti|ip_vti|vti|tunl|tun|sit|ip6gre|gre|erspan|gif|stf|ipsec|xfrm|wg)\d*$/;
+
+/** Whether an interface of this name is a tunnel. */
+export function isTunnelName(name: string): boolean {
+  return TUNNEL.test(name);
+}
+
+/** An address to bind to: a link-local one with its scope. */
+export interface CareOfAddress {
+  readonly address: string;
+  readonly interface: string;
+}
+
+export interface AccessLink {
+  /** The interface of the access link. Undefined: any that is neither a tunnel nor the loopback interface. */
+  readonly interface: string | undefined;
+  /** Home addresses of this node, which its hooks may have given to an interface. */
+  readonly homeAddresses: ReadonlySet<string>;
+}
+
+/**
+ * The addresses of this host that can be its care-of address for a PAA, best first. An address in the /64 of the PAA is best; otherwise the order of `addresses` counts. `any`: the PAA is on this host,
+ * so that the route decides.
+ *
+ * A node that used its home address, or one of a tunnel, would reach its PAA only by way of its home agent, and the
+ * enforcement point of its link would permit the wrong address.
+ */
+export function careOfAddresses(
+  paa: string,
+  addresses: readonly HostAddress[],
+  { interface: access, homeAddresses }: AccessLink,
+): readonly CareOfAddress[] | 'any' {
+  const [host = '', scope] = paa.split('%', 2);
+  const target = canonical(host);
+  if (target === undefined || isLoopback(target)) return 'any';
+  if (addresses.some(({ address }) => canonical(address) === target) && scope === undefined) return 'any';
+  const isLocal = isLinkLocal(target);
+  const home = new Set([...homeAddresses].map(canonical));
+  const found = addresses.flatMap((own) => {
+    const address = canonical(own.address);
+    if (address === undefined || own.unusable !== undefined || home.has(address)) return [];
+    if (address.includes(':') !== target.includes(':') || isLinkLocal(address) !== isLocal) return [];
+    if (isLoopback(address)) return [];
+    if (scope !== undefined && own.interface !== scope) return [];
+    if (access === undefined ? own.kind !== 'link' : own.interface !== access) return [];
+    return [{ address: isLocal ? `${address}%${own.interface}` : address, interface: own.interface }];
+  });
+  const isNear = ({ address }: CareOfAddress) => !isLocal && prefixOf(address) === prefixOf(target);
+  return [...found.filter(isNear), ...found.filter((own) => !isNear(own))];
+}
+
+/** Whether two texts are the same address, with the same scope. */
+export function isSameAddress(one: string, other: string): boolean {
+  const [oneHost = '', oneScope] = one.split('%', 2);
+  const [otherHost = '', otherScope] = other.split('%', 2);
+  return canonical(oneHost) === canonical(otherHost) && oneScope === otherScope;
+}
+
+function canonical(text: string): string | undefined {
+  const octets = parseAddress(text);
+  return octets && formatAddress(octets);
+}
+
+/** Whether an IPv6 address is in fe80::/10. */
+function isLinkLocal(address: string): boolean {
+  return /^fe[89ab]/.test(address);
+}
+
+function isLoopback(address: string): boolean {
+  return address === '::1' || address.startsWith('127.');
+}
+
+/** The /64 or /24 of an address. */
+function prefixOf(address: string): string {
+  const octets = parseAddress(address) ?? new Uint8Array();
+  return octets.subarray(0, octets.length === 16 ? 8 : 3).join('.');
+}

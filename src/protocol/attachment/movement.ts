@@ -1,0 +1,165 @@
+import { isTunnelName } from './care-of-address.js';
+import type { KernelEvent } from './kernel-events.js';
+
+/** Changes within this time count as one, in milliseconds. */
+const BURST = 20;
+
+/** While changes go on, the interval between two reports doubles from BURST to this, in milliseconds. */
+const LONGEST_INTERVAL = 1_000;
+
+/** After this time without a change the interval is BURST again, in milliseconds. */
+const CALM = 1_000;
+
+/** How often the clocks are to be compared (input `clocks`), in milliseconds. */
+export const CLOCKS_INTERVAL = 1_000;
+
+/** A difference of this much between two looks at the clocks means that the host slept, in milliseconds. */
+const SLEPT = 3_000;
+
+/** Maximum number of addresses, prefixes and routers that are remembered. At the limit all are forgotten. */
+const MAX_KNOWN = 1_024;
+
+/** Why the node may be on another link. */
+export type MoveReason = 'link-up' | 'router' | 'prefix' | 'wake';
+
+export type MovementInput =
+  | { readonly type: 'event'; readonly event: KernelEvent }
+  /** Something about addresses or routes has changed, for example while no monitor ran. */
+  | { readonly type: 'changed' }
+  /** The wall clock, in milliseconds since 1970. To be fed every CLOCKS_INTERVAL. */
+  | { readonly type: 'clocks'; readonly wall: number }
+  | { readonly type: 'tick' };
+
+/**
+ * Addresses or routes have changed. `reasons`: why the node may also be on another link, so that its PAA must prove that
+ * it still has the session; empty: no sign of that.
+ */
+export interface NetworkChange {
+  readonly type: 'changed';
+  readonly reasons: readonly MoveReason[];
+}
+
+/**
+ * Tells from the kernel's events and the clocks when the node has moved. It reports changes in bounded number: a storm of
+ * events leads to one report a second. Repetitions are no changes: a router advertisement sets lifetimes anew, and
+ * arrives up to 30 times a second (RFC 6275 7.5).
+ */
+export class Movement {
+  readonly #access: string | undefined;
+  /** Whether each interface is up. */
+  readonly #up = new Map<string, boolean>();
+  /** Flags of each address of an interface. */
+  readonly #addresses = new Map<string, string>();
+  /** Interface of each prefix and router. */
+  readonly #neighbourhood = new Map<string, string>();
+  #reasons = new Set<MoveReason>();
+  #due: number | undefined;
+  #interval = BURST;
+  #reportedAt = Number.NEGATIVE_INFINITY;
+  #changedAt = Number.NEGATIVE_INFINITY;
+  #clocks: { readonly wall: number; readonly at: number } | undefined;
+
+  /** `access`: the interface of the access link. Undefined: any but tunnels and loopback. */
+  constructor(access: string | undefined) {
+    this.#access = access;
+  }
+
+  get deadline(): number | undefined {
+    return this.#due;
+  }
+
+  handle(input: MovementInput, now: number): NetworkChange[] {
+    switch (input.type) {
+      case 'event':
+        this.#event(input.event, now);
+        return [];
+      case 'changed':
+        this.#changed(now);
+        return [];
+      case 'clocks':
+        this.#compare(input.wall, now);
+        return [];
+      case 'tick':
+        return this.#report(now);
+    }
+  }
+
+  #event(event: KernelEvent, now: number): void {
+    switch (event.type) {
+      case 'link':
+        this.#link(event.interface, event.up, now);
+        break;
+      case 'address': {
+        const key = `${event.interface}|${event.address}`;
+        const flags = event.deleted ? undefined : event.flags;
+        if (this.#addresses.get(key) === flags && flags !== undefined) break;
+        this.#addresses.delete(key);
+        if (flags !== undefined) remember(this.#addresses, key, flags);
+        this.#changed(now);
+        break;
+      }
+      case 'router': {
+        const key = `${event.interface}|via ${event.router}`;
+        const isKnown = this.#neighbourhood.delete(key);
+        if (!event.deleted) remember(this.#neighbourhood, key, event.interface);
+        this.#changed(now, isKnown || event.deleted ? undefined : 'router', event.interface);
+        break;
+      }
+      case 'prefix': {
+        const key = `${event.interface}|${event.prefix}`;
+        if (this.#neighbourhood.has(key)) break;
+        remember(this.#neighbourhood, key, event.interface);
+        this.#changed(now, 'prefix', event.interface);
+        break;
+      }
+      case 'route':
+        this.#changed(now);
+    }
+  }
+
+  #link(name: string, isUp: boolean, now: number): void {
+    const before = this.#up.get(name);
+    this.#up.delete(name);
+    remember(this.#up, name, isUp);
+    // Before its first event, an interface is taken to be up: most events are other changes of one that is.
+    if ((before ?? true) === isUp) return;
+    // The routers and prefixes of the next link may be others, or other routers with the same addresses.
+    for (const [key, owner] of this.#neighbourhood) if (owner === name) this.#neighbourhood.delete(key);
+    this.#changed(now, isUp ? 'link-up' : undefined, name);
+  }
+
+  /** While the host sleeps, the wall clock goes on and the monotonic one does not. A stopped process sees both jump. */
+  #compare(wall: number, now: number): void {
+    const before = this.#clocks;
+    this.#clocks = { wall, at: now };
+    if (!before) return;
+    const passed = Math.max(wall - before.wall, now - before.at);
+    if (passed >= CLOCKS_INTERVAL + SLEPT) this.#changed(now, 'wake');
+  }
+
+  #changed(now: number, reason?: MoveReason, where?: string): void {
+    if (reason !== undefined && (where === undefined || this.#isAccess(where))) this.#reasons.add(reason);
+    if (now - this.#changedAt >= CALM) this.#interval = BURST;
+    this.#changedAt = now;
+    this.#due ??= Math.max(now + BURST, this.#reportedAt + this.#interval);
+  }
+
+  #isAccess(name: string): boolean {
+    return this.#access === undefined ? name !== 'lo' && !isTunnelName(name) : name === this.#access;
+  }
+
+  #report(now: number): NetworkChange[] {
+    if (this.#due === undefined || now < this.#due) return [];
+    const reasons = [...this.#reasons];
+    this.#reasons = new Set();
+    this.#due = undefined;
+    this.#reportedAt = now;
+    this.#interval = Math.min(2 * this.#interval, LONGEST_INTERVAL);
+    return [{ type: 'changed', reasons }];
+  }
+}
+
+function remember<V>(map: Map<string, V>, key: string, value: V): void {
+  if (map.size >= MAX_KNOWN) map.clear();
+  map.set(key, value);
+}

@@ -1,0 +1,185 @@
+import { describe, expect, it } from 'vitest';
+import type { AttachmentInput, AttachmentOutput, MoveSign } from '../../../src/protocol/attachment/alphabet.js';
+import { Attachment, PROBE_WAIT } from '../../../src/protocol/attachment/attachment.js';
+
+/** A node whose discovery and sockets answer at once; the test answers for PAAs and for the location. */
+class Node {
+  readonly machine = new Attachment({ stay: true, first: 2_000, longest: 300_000 }, { unit: () => 0.5 });
+  now = 1_000;
+  paas: readonly string[] = ['p1'];
+  readonly opened = new Map<number, string>();
+
+  feed(input: AttachmentInput): string[] {
+    return this.machine.handle(input, this.now).flatMap((output) => this.#perform(output));
+  }
+
+  #perform(output: AttachmentOutput): string[] {
+    switch (output.type) {
+      case 'discover':
+        return this.feed({ type: 'found', token: output.token, paas: this.paas });
+      case 'open':
+        this.opened.set(output.attempt, output.paa);
+        return [`open ${output.paa} ${output.limit}`, ...this.feed({ type: 'opened', attempt: output.attempt })];
+      case 'event':
+        return [output.event.type];
+      case 'finished':
+      case 'stopped':
+        return [output.type];
+      default:
+        return [`${output.type} ${this.opened.get(output.attempt)}`];
+    }
+  }
+
+  get current(): number {
+    return this.machine.current ?? 0;
+  }
+
+  get standby(): number {
+    return this.machine.standby ?? 0;
+  }
+
+  /** The network changes, and the node finds itself there. */
+  move(sign: MoveSign, from: 'same' | 'moved' | 'nowhere' = 'same'): string[] {
+    const asked = this.feed({ type: 'networkChanged', sign });
+    return [...asked.filter((output) => !output.startsWith('locate')), ...this.located(from)];
+  }
+
+  located(from: 'same' | 'moved' | 'nowhere'): string[] {
+    return this.feed({ type: 'located', attempt: this.current, paas: this.paas, from });
+  }
+
+  tickAt(time: number): string[] {
+    this.now = time;
+    return this.feed({ type: 'tick' });
+  }
+}
+
+function attached(paas: readonly string[] = ['p1']): Node {
+  const node = new Node();
+  node.paas = paas;
+  node.feed({ type: 'start' });
+  node.feed({ type: 'authorized', attempt: node.current });
+  return node;
+}
+
+const BEGUN = ['open p1 usual', 'begin p1'];
+
+describe('A sign that the node is on another link', () => {
+  it.each(['link', 'neighbours'] as const)(
+    'makes it ask its PAA at once, although its address is the same: %s',
+    (sign) => {
+      const node = attached();
+      expect(node.move(sign)).toEqual(['probe p1']);
+      expect(node.machine.deadline).toBe(1_000 + PROBE_WAIT);
+      expect(node.feed({ type: 'answered', attempt: node.current })).toEqual([]);
+      expect(node.machine.deadline).toBeUndefined();
+    },
+  );
+
+  it('leads to a second session, after exactly PROBE_WAIT without an answer', () => {
+    const node = attached();
+    node.move('link');
+    expect(node.tickAt(1_000 + PROBE_WAIT - 1)).toEqual([]);
+    expect(node.tickAt(1_000 + PROBE_WAIT)).toEqual(BEGUN);
+    expect(node.machine.isSilent).toBe(false);
+    expect(node.feed({ type: 'authorized', attempt: node.standby })).toEqual(['retire p1']);
+    expect(node.machine.deadline).toBeUndefined();
+  });
+
+  it('is forgotten when the PAA answers late, and the second session is closed', () => {
+    const node = attached();
+    node.move('link');
+    node.tickAt(1_000 + PROBE_WAIT);
+    expect(node.feed({ type: 'answered', attempt: node.current })).toEqual(['close p1']);
+    expect(node.tickAt(100_000)).toEqual([]);
+  });
+
+  it('is not one of a change of addresses without such a sign', () => {
+    expect(attached().move('none')).toEqual([]);
+  });
+
+  it('waits until there is an address from which to ask', () => {
+    const node = attached();
+    expect(node.move('link', 'nowhere')).toEqual([]);
+    expect(node.machine.deadline).toBeUndefined();
+    expect(node.move('none')).toEqual(['probe p1']);
+  });
+
+  it('does not ask twice after a move, which has sent a request itself', () => {
+    const node = attached();
+    expect(node.move('link', 'moved')).toEqual([]);
+    expect(node.tickAt(1_000 + PROBE_WAIT)).toEqual(BEGUN);
+  });
+
+  it('is not disproved by an answer from before', () => {
+    const node = attached();
+    node.move('link');
+    node.feed({ type: 'networkChanged', sign: 'link' });
+    node.feed({ type: 'answered', attempt: node.current });
+    expect(node.located('same')).toEqual(['probe p1']);
+  });
+
+  it('is disproved by a re-authentication', () => {
+    const node = attached();
+    node.move('link');
+    node.feed({ type: 'authorized', attempt: node.current });
+    expect(node.machine.deadline).toBeUndefined();
+  });
+
+  it('makes the node try each of several PAAs for a short time without waits, that of its session last', () => {
+    const node = attached(['p1', 'p2', 'p3']);
+    node.move('link');
+    expect(node.tickAt(1_000 + PROBE_WAIT)).toEqual(['open p2 short', 'begin p2']);
+    const fail = () => node.feed({ type: 'closed', attempt: node.standby, cause: 'no-answer', heard: false });
+    expect(fail()).toEqual(['ended', 'close p2', 'open p3 short', 'begin p3']);
+    expect(fail()).toEqual(['ended', 'close p3', 'open p1 usual', 'begin p1']);
+    expect(fail()).toEqual(['ended', 'close p1', 'waiting']);
+    expect(node.tickAt(node.machine.deadline ?? 0)).toEqual(['open p2 usual', 'begin p2']);
+  });
+
+  it('starts with the PAAs of the new link at once if they do not include that of the session', () => {
+    const node = attached();
+    node.paas = ['p2'];
+    expect(node.move('neighbours')).toEqual(['probe p1', 'open p2 usual', 'begin p2']);
+  });
+
+  it('starts an attempt over that has no session yet: with PCI at once, or from the new address', () => {
+    const node = new Node();
+    node.feed({ type: 'start' });
+    expect(node.move('link')).toEqual(['probe p1']);
+    expect(node.machine.deadline).toBeUndefined();
+    expect(node.move('none', 'moved')).toEqual(['close p1', 'open p1 none', 'begin p1']);
+  });
+
+  it('ends an attempt beside the session if the link came up, and not if a second router appears', () => {
+    const node = attached();
+    node.move('link');
+    node.tickAt(1_000 + PROBE_WAIT);
+    expect(node.move('neighbours')).toEqual(['probe p1']);
+    expect(node.move('link')).toEqual(['close p1', 'probe p1']);
+    expect(node.machine.standby).toBeUndefined();
+  });
+
+  it('ends a wait, and waits are short again', () => {
+    const node = new Node();
+    node.feed({ type: 'start' });
+    for (let i = 0; i < 5; i += 1) {
+      node.feed({ type: 'closed', attempt: node.current, cause: 'no-answer', heard: false });
+      node.tickAt(node.machine.deadline ?? 0);
+    }
+    node.feed({ type: 'closed', attempt: node.current, cause: 'no-answer', heard: false });
+    expect(node.feed({ type: 'networkChanged', sign: 'link' })).toEqual(['open p1 none', 'begin p1']);
+    node.feed({ type: 'closed', attempt: node.current, cause: 'no-answer', heard: false });
+    expect(node.machine.deadline).toBe(node.now + 2_000);
+  });
+});
+
+describe('Changes of the network while the node finds its location', () => {
+  it('cause one more look, however many they are', () => {
+    const node = attached();
+    expect(node.feed({ type: 'networkChanged', sign: 'none' })).toEqual(['locate p1']);
+    for (let i = 0; i < 1_000; i += 1) expect(node.feed({ type: 'networkChanged', sign: 'none' })).toEqual([]);
+    expect(node.located('same')).toEqual(['locate p1']);
+    expect(node.located('same')).toEqual([]);
+  });
+});

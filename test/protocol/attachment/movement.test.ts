@@ -1,0 +1,147 @@
+import { describe, expect, it } from 'vitest';
+import type { KernelEvent } from '../../../src/protocol/attachment/kernel-events.js';
+import { CLOCKS_INTERVAL, Movement } from '../../../src/protocol/attachment/movement.js';
+
+/** Feeds events at exact times, and collects reports as `time: reasons`. */
+class Watch {
+  readonly machine: Movement;
+  readonly reports: string[] = [];
+  now = 0;
+
+  constructor(access?: string) {
+    this.machine = new Movement(access);
+  }
+
+  at(time: number, ...events: readonly KernelEvent[]): this {
+    this.until(time);
+    for (const event of events) this.machine.handle({ type: 'event', event }, time);
+    return this;
+  }
+
+  until(time: number): this {
+    for (let due = this.machine.deadline; due !== undefined && due <= time; due = this.machine.deadline) {
+      for (const { reasons } of this.machine.handle({ type: 'tick' }, due))
+        this.reports.push(`${due}: ${reasons.join(' ')}`);
+    }
+    this.now = time;
+    return this;
+  }
+}
+
+const link = (up: boolean, name = 'eth0'): KernelEvent => ({ type: 'link', interface: name, up });
+const router = (address: string, deleted = false, name = 'eth0'): KernelEvent => ({
+  type: 'router',
+  interface: name,
+  router: address,
+  deleted,
+});
+const prefix = (text: string, name = 'eth0'): KernelEvent => ({ type: 'prefix', interface: name, prefix: text });
+const address = (text: string, flags = 'scope global', deleted = false): KernelEvent => ({
+  type: 'address',
+  interface: 'eth0',
+  address: text,
+  flags,
+  deleted,
+});
+
+describe('Movement', () => {
+  it('reports a link that came up, but neither its loss nor events of a link that stays up, as a reason to ask the PAA', () => {
+    const watch = new Watch('eth0').at(0, link(true)).at(5_000, link(false)).at(9_000, link(true), link(true));
+    expect(watch.until(20_000).reports).toEqual(['5020: ', '9020: link-up']);
+  });
+
+  it('reports a new router and a new prefix, also if the next link has the same ones', () => {
+    const watch = new Watch('eth0').at(0, router('fe80::1'), prefix('2001:db8:a::/64'));
+    watch.at(5_000, router('fe80::1'), prefix('2001:db8:a::/64'));
+    watch.at(10_000, link(false)).at(15_000, link(true));
+    watch.at(20_000, router('fe80::1'), prefix('2001:db8:a::/64'));
+    watch.at(25_000, router('fe80::1', true)).at(30_000, router('fe80::1'));
+    expect(watch.until(60_000).reports).toEqual([
+      '20: router prefix',
+      '5020: ',
+      '10020: ',
+      '15020: link-up',
+      '20020: router prefix',
+      '25020: ',
+      '30020: router',
+    ]);
+  });
+
+  it('does nothing on router advertisements that repeat what is known, at 20 a second', () => {
+    const watch = new Watch('eth0').at(0, prefix('2001:db8:a::/64'), address('2001:db8:a::1'));
+    for (let time = 50; time < 10_000; time += 50) {
+      watch.at(time, address('2001:db8:a::1'), prefix('2001:db8:a::/64'));
+    }
+    expect(watch.until(20_000).reports).toEqual(['20: prefix']);
+  });
+
+  it('reports an address whose flags change, and one that is deleted', () => {
+    const watch = new Watch().at(0, address('2001:db8::1', 'scope global tentative'));
+    watch.at(2_000, address('2001:db8::1')).at(4_000, address('2001:db8::1', 'scope global deprecated'));
+    watch.at(6_000, address('2001:db8::1', 'scope global deprecated', true));
+    expect(watch.until(9_000).reports).toEqual(['20: ', '2020: ', '4020: ', '6020: ']);
+  });
+
+  it('counts signs of the access interface only; without a configured one, those of all but tunnels and loopback', () => {
+    const all = ['eth0', 'wlan0', 'ip6tnl1', 'tun0', 'lo', 'ipsec0'];
+    const watch = new Watch('wlan0');
+    const any = new Watch();
+    for (const [i, name] of all.entries()) {
+      watch.at(i * 5_000, router('fe80::1', false, name));
+      any.at(i * 5_000, router('fe80::1', false, name));
+    }
+    expect(watch.until(60_000).reports.filter((text) => text.includes('router'))).toEqual(['5020: router']);
+    expect(any.until(60_000).reports.filter((text) => text.includes('router'))).toEqual(['20: router', '5020: router']);
+  });
+
+  it('reports a storm of 1,000 changes a second with intervals that double up to one second, and the link in it', () => {
+    const watch = new Watch();
+    for (let time = 0; time < 10_000; time += 1) watch.at(time, address(`2001:db8::${time.toString(16)}`));
+    watch.at(10_000, link(false), link(true)).until(20_000);
+    const times = watch.reports.map((text) => Number.parseInt(text, 10));
+    expect(times.slice(0, 8)).toEqual([20, 60, 140, 300, 620, 1_260, 2_260, 3_260]);
+    expect(times).toHaveLength(15);
+    expect(watch.reports.at(-1)).toBe('10260: link-up');
+    // After a second of calm, a change is reported quickly again.
+    expect(watch.at(30_000, link(false)).until(31_000).reports.at(-1)).toBe('30020: ');
+  });
+
+  it('forgets what it knows when it would have to remember more than 1,024 addresses', () => {
+    const watch = new Watch();
+    watch.at(0, address('2001:db8::1'));
+    for (let i = 0; i < 1_024; i += 1) watch.at(5_000, address(`2001:db8:1::${i.toString(16)}`));
+    watch.until(10_000).at(20_000, address('2001:db8::1')).until(30_000);
+    expect(watch.reports).toEqual(['20: ', '5020: ', '20020: ']);
+  });
+
+  it('takes a jump of the wall clock ahead of the monotonic one for sleep, and a stopped process too', () => {
+    const looks: readonly (readonly [monotonic: number, wall: number])[] = [
+      [0, 1_000_000],
+      [1_000, 1_001_000],
+      // A late timer, and a small step of the clock.
+      [3_500, 1_003_500],
+      [4_500, 1_006_000],
+      // The clock is set back.
+      [5_500, 0],
+      [6_500, 1_000],
+      // An hour of sleep.
+      [7_500, 3_602_000],
+      // A process that was stopped for a minute.
+      [67_500, 3_662_000],
+    ];
+    const watch = new Watch();
+    for (const [time, wall] of looks) {
+      watch.until(time);
+      watch.machine.handle({ type: 'clocks', wall }, time);
+    }
+    expect(CLOCKS_INTERVAL).toBe(1_000);
+    expect(watch.until(100_000).reports).toEqual(['7520: wake', '67520: wake']);
+  });
+
+  it('reports changes from elsewhere without a sign of movement', () => {
+    const watch = new Watch();
+    watch.machine.handle({ type: 'changed' }, 0);
+    expect(watch.until(1_000).reports).toEqual(['20: ']);
+    expect(watch.machine.deadline).toBeUndefined();
+  });
+});
