@@ -29,6 +29,9 @@ export function nasConfig(options: PaaOptions): NasConfig {
     enforcement: hooks.ep === undefined ? undefined : { wait: hooks.wait },
     local,
     routes: diameter.routes,
+    // Without an identity, the realm of its user is unknown.
+    emptyStart:
+      pana['identity-request'] === 'server' ? { realm: diameter.routes[0]?.realm ?? diameter.realm } : undefined,
   };
 }
 
@@ -55,7 +58,7 @@ function paaConfig({ pana, mobility, 'local-home-agent': local, 'key-log': keyLo
     reauthenticateAt: pana['reauthenticate-at'],
     lifetimeGrace: pana['lifetime-grace'],
     mobility: mobility.offer ? offer : undefined,
-    firstRequest: pana['optimised-start'] ? identityRequest(0) : undefined,
+    firstRequest: pana['optimised-start'] && pana['identity-request'] === 'paa' ? identityRequest(0) : undefined,
     reconfigure: pana['ip-reconfiguration'],
     exportKeys: keyLog !== undefined,
     limits: {

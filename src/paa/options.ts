@@ -26,6 +26,14 @@ export const paaSchema = z.strictObject({
     'optimised-start': reloadable(
       z.boolean().default(false).describe('request the EAP identity in PAR[S], which saves one round trip'),
     ),
+    'identity-request': reloadable(
+      z
+        .enum(['paa', 'server'])
+        .default('paa')
+        .describe(
+          'who requests the EAP identity; server: begin with an empty EAP-Payload, sent to the first realm of diameter.routes',
+        ),
+    ),
     'ip-reconfiguration': reloadable(
       z.boolean().default(false).describe('tell authorized clients to get another IP address (I bit)'),
     ),

@@ -317,6 +317,20 @@ describe('PaC and PAA', () => {
     },
   );
 
+  it('leave the request for the identity to the AAA server with pana.identity-request, in one DER more', async () => {
+    const dersSent = async (more: Record<string, object>) => {
+      const { lab: made, paa } = await network({ hooks: false, paa: more });
+      await made.addSubscriber(MN, 'mn1');
+      const pac = await made.startPac('mn1');
+      await pac.line('bootstrap completed');
+      await made.close();
+      return paa.lines.filter(({ msg, message }) => msg === 'message sent' && message === 'DER').length;
+    };
+    const routes = [{ realm: 'home.example', peers: ['aaa.home.example'] }];
+    const asked = await dersSent({ pana: { 'identity-request': 'server' }, diameter: { routes } });
+    expect(asked).toBe((await dersSent({})) + 1);
+  });
+
   it('limit EAP packets to Framed-MTU and eap.mtu', async () => {
     const { lab: made } = await network({ hooks: false, paa: { nas: { 'framed-mtu': 300 } } });
     await made.addSubscriber(MN, 'mn1');

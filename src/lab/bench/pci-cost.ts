@@ -49,6 +49,7 @@ const CONFIG: NasConfig = {
   enforcement: undefined,
   local: undefined,
   routes: [],
+  emptyStart: undefined,
 };
 
 /**

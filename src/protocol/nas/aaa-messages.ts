@@ -94,7 +94,8 @@ export class AaaMessages {
       'Auth-Application-Id': APPLICATION.EAP,
       'Origin-Host': host,
       'Origin-Realm': realm,
-      'Destination-Realm': this.realmOf(request.identity),
+      'Destination-Realm':
+        request.identity === undefined && request.realm !== undefined ? request.realm : this.realmOf(request.identity),
       'Destination-Host': request.server,
       'Auth-Request-Type': AUTHORIZE_AUTHENTICATE,
       'User-Name': request.identity,

@@ -20,6 +20,9 @@ const MAX_ECHOED = 16_384;
 /** Minimum length of an MSK in octets, RFC 3748 7.10. A shorter key is ignored. */
 const MIN_MSK = 64;
 
+/** RFC 4072 3.1, EAP-Start: the first DER has an empty EAP-Payload, so that the AAA server starts with its own request. */
+const EMPTY_START = new Uint8Array();
+
 /** Maximum number of EAP rounds in an authentication. */
 export const MAX_ROUNDS = 64;
 
@@ -31,7 +34,10 @@ export type DeaValues = Pick<Message<typeof DEA>, 'Result-Code' | 'Origin-Host'>
 
 /** Content of a DER, without session and origin. */
 export interface DerRequest {
-  readonly identity: string;
+  /** Undefined: the client has not named it yet, because the AAA server is to request it. */
+  readonly identity: string | undefined;
+  /** Destination-Realm without an identity. */
+  readonly realm: string | undefined;
   /** Undefined before the first answer: any server of the realm may serve the conversation. */
   readonly server: string | undefined;
   readonly payload: Uint8Array;
@@ -39,9 +45,18 @@ export interface DerRequest {
   readonly mobility: DiameterMobility;
 }
 
+/**
+ * The NAS leaves the request for the identity to the AAA server: the first DER has no identity and an empty EAP-Payload
+ * (RFC 4072 3.1), and goes to this realm.
+ */
+export interface EmptyStart {
+  readonly realm: string;
+}
+
 export interface AccessConfig {
   /** Milliseconds; the lifetime that PANA announces if the AAA server sets no limit. */
   readonly sessionLifetime: number;
+  readonly emptyStart?: EmptyStart | undefined;
 }
 
 export type AccessInput =
@@ -93,8 +108,8 @@ type State =
 
 /**
  * The pass-through authenticator of one PANA session (RFC 3748 2.3) with its Diameter EAP client (RFC 4072). It
- * requests the identity itself, because the identity's realm routes the DERs. Then it relays EAP between the client and
- * the AAA server. The server's Result-Code decides.
+ * requests the identity itself, which saves a Diameter round trip, because the identity's realm routes the DERs. Then it
+ * relays EAP between the client and the AAA server. The server's Result-Code decides.
  */
 export class Access {
   readonly #config: AccessConfig;
@@ -159,6 +174,7 @@ export class Access {
     this.#binding.begin();
     this.#rounds = 0;
     this.#aaaState = undefined;
+    if (this.#config.emptyStart && !asked) return this.#firstResponse(EMPTY_START);
     this.#identifier = asked?.[1] ?? (this.#identifier + 1) & 0xff;
     this.#state = { name: 'IDENTITY', identifier: this.#identifier };
     return asked ? [] : [{ type: 'pana', input: { type: 'eapRequest', packet: identityRequest(this.#identifier) } }];
@@ -177,6 +193,8 @@ export class Access {
     }
     if (state.name !== 'CLIENT') return [{ type: 'dropped', code: 'unexpected' }];
     if (packet[1] !== state.request[1]) return [{ type: 'dropped', code: 'eap-identifier' }];
+    // After an empty start the server requests the identity. Its realm routes the DERs from now on.
+    this.#identity = identityIn(packet) ?? this.#identity;
     return this.#ask(packet, {});
   }
 
@@ -190,8 +208,12 @@ export class Access {
       ];
     }
     this.#identity = identity;
-    if (!proposesLocal(this.#wish)) return this.#ask(packet, requestMobility(this.#wish, undefined));
-    this.#state = { name: 'PROPOSAL', response: packet };
+    return this.#firstResponse(packet);
+  }
+
+  #firstResponse(response: Uint8Array): AccessOutput[] {
+    if (!proposesLocal(this.#wish)) return this.#ask(response, requestMobility(this.#wish, undefined));
+    this.#state = { name: 'PROPOSAL', response };
     return [{ type: 'propose', wish: this.#wish }];
   }
 
@@ -205,7 +227,8 @@ export class Access {
     this.#rounds += 1;
     if (this.#rounds > MAX_ROUNDS) return this.#fail(undefined, undefined);
     const { destination: server } = this.#binding;
-    const request = { identity: this.#identity ?? '', server, payload: response, state: this.#aaaState, mobility };
+    const realm = this.#config.emptyStart?.realm;
+    const request = { identity: this.#identity, realm, server, payload: response, state: this.#aaaState, mobility };
     this.#state = { name: 'AAA', response, request };
     return [{ type: 'request', request }];
   }

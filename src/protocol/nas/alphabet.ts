@@ -6,7 +6,7 @@ import type { Grant, PaaClosed } from '../pana/session/paa-interface.js';
 import type { DropCode, SessionKey } from '../pana/session/session.js';
 import type { PacEndpoint } from '../pana/session/start.js';
 import type { ServerWish } from './aaa-messages.js';
-import type { AccessOutput } from './access.js';
+import type { AccessOutput, EmptyStart } from './access.js';
 import type { LocalHomeAgentConfig, LocalHomeAgentOutput } from './local-home-agent.js';
 
 /** Settings that can change while the NAS runs. Times in milliseconds. */
@@ -24,6 +24,8 @@ export interface NasConfig {
   readonly local: LocalHomeAgentConfig | undefined;
   /** Peers by realm. If empty, every peer serves every realm. */
   readonly routes: readonly Route[];
+  /** Undefined: the NAS requests the identity. */
+  readonly emptyStart: EmptyStart | undefined;
 }
 
 /** Commands for one session, from an operator or from the caller. `abandon`: an internal error of the caller. */

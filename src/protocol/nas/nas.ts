@@ -260,10 +260,10 @@ export class Nas {
   }
 
   #begin(context: StepContext, panaSession: number, peer: PacEndpoint): Client {
-    const { sessionLifetime } = context.config;
+    const { sessionLifetime, emptyStart } = context.config;
     const [identifier = 0] = this.#drbg.bytes(1);
     const sessionId = this.#sessionIds.next(toHex(this.#drbg.bytes(4)));
-    return this.#clients.add(panaSession, sessionId, peer, { sessionLifetime }, identifier, context.now);
+    return this.#clients.add(panaSession, sessionId, peer, { sessionLifetime, emptyStart }, identifier, context.now);
   }
 
   #authorized(context: StepContext, client: Client, reauthentication: boolean): void {

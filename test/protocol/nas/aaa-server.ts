@@ -92,6 +92,7 @@ export class AaaServer {
     this.ders.push(der);
     const sessionId = der['Session-Id'];
     const payload = der['EAP-Payload'];
+    if (payload.length === 0) return this.#requestIdentity(request, sessionId);
     if (payload[4] === EAP_TYPE.IDENTITY) {
       this.#runs = (this.#runs + 1) & 0xff;
       this.#rounds.set(sessionId, { round: 0, run: this.#runs });
@@ -125,6 +126,20 @@ export class AaaServer {
     const content: Message<typeof DEA> = { ...base, ...specific, ...change };
     const isGranted = content['Result-Code'] === RESULT.SUCCESS || content['Result-Code'] === RESULT.LIMITED_SUCCESS;
     if (isGranted && content['Auth-Session-State'] !== 1) this.sessions.add(sessionId);
+    return answerTo(request, grammarian.write(DEA, content));
+  }
+
+  /** RFC 4072 3.1: after an empty EAP-Payload the server requests the identity. */
+  #requestIdentity(request: DiameterMessage, sessionId: string): DiameterMessage {
+    const content: Message<typeof DEA> = {
+      'Session-Id': sessionId,
+      'Auth-Application-Id': APPLICATION.EAP,
+      'Auth-Request-Type': 3,
+      'Origin-Host': this.host,
+      'Origin-Realm': this.realm,
+      'Result-Code': RESULT.MULTI_ROUND_AUTH,
+      'EAP-Payload': Uint8Array.of(EAP_CODE.REQUEST, 100, 0, 5, EAP_TYPE.IDENTITY),
+    };
     return answerTo(request, grammarian.write(DEA, content));
   }
 

@@ -29,6 +29,7 @@ export const NAS_CONFIG: NasConfig = {
   enforcement: { wait: 0 },
   local: undefined,
   routes: [],
+  emptyStart: undefined,
 };
 
 export const LOCAL: NonNullable<NasConfig['local']> = {
