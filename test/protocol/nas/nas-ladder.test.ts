@@ -100,44 +100,6 @@ describe('a bootstrap', () => {
     expect(world.server.ders[0]).toMatchObject({ 'Destination-Realm': 'access.example', 'User-Name': 'mn' });
   });
 
-  it('takes one Diameter round trip more if the server is to request the identity', () => {
-    const world = new NasWorld({ config: { emptyStart: { realm: 'home.example' } } });
-    world.node();
-    const ladder = world.run(1_000).take();
-    expect(ladder).toEqual([
-      ...BOOTSTRAP.slice(0, 3),
-      '3 --> DER',
-      '7 <-- DEA 1001',
-      '7 mn1 <- PAR',
-      '8 mn1 -> PAN',
-      ...BOOTSTRAP.slice(5).map((line) => line.replace(/^\d+/, (time) => String(Number(time) + 4))),
-    ]);
-    const [first, second] = world.server.ders;
-    expect(first).toMatchObject({ 'EAP-Payload': new Uint8Array(), 'Destination-Realm': 'home.example' });
-    expect(first?.['User-Name']).toBeUndefined();
-    expect(second).toMatchObject({ 'User-Name': '@home.example', 'Destination-Realm': 'home.example' });
-    expect(world.sessionOf()).toMatchObject({ state: 'OPEN', nai: 'mn@home.example' });
-  });
-
-  it.each([
-    ['by the PAA', {}, {}, 6, 3],
-    ['by the PAA in PAR[S]', {}, { firstRequest: Uint8Array.of(1, 0, 0, 5, 1) }, 5, 3],
-    ['by the server', { emptyStart: { realm: 'home.example' } }, {}, 6, 4],
-  ])('takes these messages from PCI to PAN[C], the identity requested %s', (_who, config, paa, pana, diameter) => {
-    const world = new NasWorld({ config, paa });
-    world.node();
-    const lines = world.run(1_000).takeTexts();
-    const count = (what: RegExp) => lines.filter((text) => what.test(text)).length;
-    // The simulated EAP method has two rounds, as many as EAP-TLS 1.3 with flights that fit into one packet each.
-    expect([count(/ -> /), count(/ <- /), count(/^--> /), count(/^<-- /)]).toEqual([
-      pana,
-      pana - 1,
-      diameter,
-      diameter,
-    ]);
-    expect(lines.filter((text) => text !== 'admit').at(-1)).toBe('mn1 -> PAN[C]');
-  });
-
   it('saves a round trip if PAR[S] has the identity request', () => {
     const world = new NasWorld({ paa: { firstRequest: Uint8Array.of(1, 0, 0, 5, 1) } });
     world.node();

@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest';
+import { NasWorld } from './nas-world.js';
+
+describe('the request for the EAP identity', () => {
+  it('takes one Diameter round trip more if the server is to request the identity', () => {
+    const world = new NasWorld({ config: { emptyStart: { realm: 'home.example' } } });
+    world.node();
+    const ladder = world.run(1_000).take();
+    expect(ladder).toEqual([
+      '0 mn1 -> PCI',
+      '1 mn1 <- PAR[S]',
+      '2 mn1 -> PAN[S]',
+      '3 --> DER',
+      '7 <-- DEA 1001',
+      '7 mn1 <- PAR',
+      '8 mn1 -> PAN',
+      '9 --> DER',
+      '13 <-- DEA 1001',
+      '13 mn1 <- PAR',
+      '14 mn1 -> PAN',
+      '15 --> DER',
+      '19 <-- DEA 1001',
+      '19 mn1 <- PAR',
+      '20 mn1 -> PAN',
+      '21 --> DER',
+      '25 <-- DEA 2001',
+      '25 mn1 <- PAR[C]',
+      '26 mn1 -> PAN[C]',
+      '27 admit',
+    ]);
+    const [first, second] = world.server.ders;
+    expect(first).toMatchObject({ 'EAP-Payload': new Uint8Array(), 'Destination-Realm': 'home.example' });
+    expect(first?.['User-Name']).toBeUndefined();
+    expect(second).toMatchObject({ 'User-Name': '@home.example', 'Destination-Realm': 'home.example' });
+    expect(world.sessionOf()).toMatchObject({ state: 'OPEN', nai: 'mn@home.example' });
+  });
+
+  it.each([
+    ['by the PAA', {}, {}, 6, 3],
+    ['by the PAA in PAR[S]', {}, { firstRequest: Uint8Array.of(1, 0, 0, 5, 1) }, 5, 3],
+    ['by the server', { emptyStart: { realm: 'home.example' } }, {}, 6, 4],
+  ])('takes these messages from PCI to PAN[C], the identity requested %s', (_who, config, paa, pana, diameter) => {
+    const world = new NasWorld({ config, paa });
+    world.node();
+    const lines = world.run(1_000).takeTexts();
+    const count = (what: RegExp) => lines.filter((text) => what.test(text)).length;
+    // The simulated EAP method has two rounds, as many as EAP-TLS 1.3 with flights that fit into one packet each.
+    expect([count(/ -> /), count(/ <- /), count(/^--> /), count(/^<-- /)]).toEqual([
+      pana,
+      pana - 1,
+      diameter,
+      diameter,
+    ]);
+    expect(lines.filter((text) => text !== 'admit').at(-1)).toBe('mn1 -> PAN[C]');
+  });
+});
