@@ -4,6 +4,7 @@ import { Attachments, type AttachmentTools } from '../../src/pac/attachments.js'
 import type { AttemptEvent, AttemptOptions } from '../../src/pac/attempt.js';
 import { pacSchema } from '../../src/pac/options.js';
 import { systemPacSurroundings } from '../../src/pac/surroundings.js';
+import type { HostAddress } from '../../src/protocol/attachment/care-of-address.js';
 import type { PacAuthorized } from '../../src/protocol/pana/session/pac-interface.js';
 import { unguarded } from '../../src/runtime/service/barrier.js';
 import { Metrics } from '../../src/runtime/service/metrics.js';
@@ -23,7 +24,7 @@ interface Played {
 
 const computer = vi.hoisted(() => ({
   attempts: [] as unknown[],
-  /** The local address that the route to a PAA has; undefined: no route. */
+  /** The address of this host; undefined: it has none. */
   route: '192.0.2.1' as string | undefined,
   /** Completes the pending moves and retirements. */
   waiting: [] as (() => void)[],
@@ -43,6 +44,7 @@ vi.mock('../../src/pac/attempt.js', () => ({
         ...{ id: options.id, paa: options.paa, options, did, tell, startedAt: 0, authorized: undefined },
         ...{ careOfAddress: computer.route, protected: true, sessionId: 1 },
         begin: () => did.push('begin'),
+        probe: () => did.push('probe'),
         feed: ({ type }: { readonly type: string }) => did.push(type),
         close: () => Promise.resolve(void did.push('close')),
         retire: () => pause('retire'),
@@ -69,6 +71,8 @@ beforeEach(() => {
 const authorization = (more: Partial<PacAuthorized> = {}): PacAuthorized =>
   ({ type: 'authorized', sessionId: 1, reauthentication: false, lifetime: 60_000, ...more }) as PacAuthorized;
 
+const onLink = (address: string): HostAddress => ({ address, interface: 'eth0', kind: 'link', unusable: undefined });
+
 const closed = (cause: string): AttemptEvent => ({ type: 'closed', cause, heard: true });
 
 /** The attachments of a node with these PAAs; `told` collects what they report to the mobile node. */
@@ -78,11 +82,6 @@ async function attached(pana: object = {}, paas = ['192.0.2.71', '192.0.2.72']) 
   const tell = (name: string) => (value: unknown) => {
     told.push(typeof value === 'number' ? [name, value] : [name]);
   };
-  const probe = () => {
-    if (computer.route === undefined) return Promise.reject(Object.assign(new Error(), { code: 'ENETUNREACH' }));
-    return Promise.resolve({ ...socket, address: { address: computer.route, port: 1 } });
-  };
-  const socket = await DEAF.udp.connect();
   const options = pacSchema.parse({
     pana: { 'local-port': 5_000, ...pana },
     eap: { identity: '@home.example' },
@@ -93,13 +92,15 @@ async function attached(pana: object = {}, paas = ['192.0.2.71', '192.0.2.72']) 
     metrics: new Metrics('pana_pac'),
     barrier: unguarded,
     surroundings: {
-      ...{ ...systemPacSurroundings, ...DEAF, host, udp: { ...DEAF.udp, connect: probe } },
+      ...{ ...systemPacSurroundings, ...DEAF, host },
+      readAddresses: () => Promise.resolve(computer.route === undefined ? [] : [onLink(computer.route)]),
       discoverPaas: () => Promise.resolve(paas),
     },
     keyLog: undefined,
     node: {
       ...{ authorized: tell('authorized'), moved: tell('moved') },
       ...{ keepUntil: tell('keepUntil'), withdraw: tell('withdraw') },
+      homeAddresses: new Set<string>(),
     },
     credentials: () => undefined,
     onFinished: () => undefined,
@@ -159,19 +160,19 @@ describe('the binding after a lost session', () => {
 });
 
 describe('a change of addresses', () => {
-  it('moves the session if the route to its PAA has another source address, and only then', async () => {
+  it('moves the session if the care-of address is another one, and only then', async () => {
     const { attachments, told, authorize } = await attached();
     authorize(attempts[0]);
-    attachments.addressesChanged();
+    attachments.networkChanged({ type: 'changed', reasons: [] });
     await quiet();
     expect(attempts[0]?.did).toEqual(['begin']);
     computer.route = '198.51.100.1';
-    attachments.addressesChanged();
+    attachments.networkChanged({ type: 'changed', reasons: [] });
     await quiet();
     await finish();
     expect(attempts[0]?.did).toEqual(['begin', 'move', 'moved']);
     expect(told).toEqual([['authorized'], ['moved']]);
-    attachments.addressesChanged();
+    attachments.networkChanged({ type: 'changed', reasons: [] });
     await quiet();
     expect(attempts[0]?.did).toEqual(['begin', 'move', 'moved']);
   });
@@ -181,7 +182,7 @@ describe('a change of addresses', () => {
     authorize(attempts[0]);
     for (const attempt of attempts) attempt.protected = false;
     computer.route = '198.51.100.1';
-    attachments.addressesChanged();
+    attachments.networkChanged({ type: 'changed', reasons: [] });
     await quiet();
     expect(attempts[0]?.did).toEqual(['begin', 'close']);
     expect(told).toEqual([['authorized'], ['keepUntil', 60_000]]);
@@ -190,15 +191,15 @@ describe('a change of addresses', () => {
     expect(attempts.map(({ did }) => did)).toEqual([['begin', 'close'], ['begin']]);
   });
 
-  it('is handled at the next change if there is no route yet', async () => {
+  it('is handled at the next change if there is no address yet', async () => {
     const { attachments, authorize } = await attached();
     authorize(attempts[0]);
     computer.route = undefined;
-    attachments.addressesChanged();
+    attachments.networkChanged({ type: 'changed', reasons: [] });
     await quiet();
     expect(attempts[0]?.did).toEqual(['begin']);
     computer.route = '198.51.100.1';
-    attachments.addressesChanged();
+    attachments.networkChanged({ type: 'changed', reasons: [] });
     await quiet();
     await finish();
     expect(attempts[0]?.did).toEqual(['begin', 'move', 'moved']);
@@ -209,7 +210,7 @@ describe('a change of addresses', () => {
     const { attachments, authorize } = await attached({ initiate: false }, paas);
     authorize(attempts[0]);
     paas[0] = '192.0.2.72';
-    attachments.addressesChanged();
+    attachments.networkChanged({ type: 'changed', reasons: [] });
     await quiet();
     expect(attempts.map(({ options: { paa, localPort, initiate } }) => [paa, localPort, initiate])).toEqual([
       ['192.0.2.71', 5_000, false],

@@ -20,20 +20,21 @@ it.each([
   [{ ike: ['ikev2'] }, ['HOME_HA', 'HOA_ASSIGN', 'IKEV2_PSK', 'MIP6']],
   [{ 'psk-root': 'emsk' }, ['HOME_HA', 'HOA_ASSIGN', 'IKEV1_PSK', 'IKEV2_PSK', 'PSK_FROM_EMSK', 'MIP6']],
 ])('A node with the mobility settings %j asks for %j', (mobility, names) => {
-  const { mobility: asked } = sessionConfig(optionsOf({ mobility }), false, false);
+  const { mobility: asked } = sessionConfig(optionsOf({ mobility }), 'none', false);
   expect(capabilityNames(asked?.wish ?? 0).sort()).toEqual([...names].sort());
 });
 
 it('A node asks for no home agent if mobility is off, and says whether it needs one', () => {
-  const asked = (mode: string) => sessionConfig(optionsOf({ mobility: { mode } }), false, false).mobility?.mode;
+  const asked = (mode: string) => sessionConfig(optionsOf({ mobility: { mode } }), 'none', false).mobility?.mode;
   expect(['off', 'wanted', 'required'].map(asked)).toEqual([undefined, 'wanted', 'required']);
 });
 
 it.each([
-  [0, false, 0],
-  [0, true, 10_000],
-  ['3s', false, 3_000],
-  ['3s', true, 3_000],
-])('With pci-limit %s and another PAA available: %s, the node tries a PAA for %i ms', (limit, limited, duration) => {
-  expect(sessionConfig(optionsOf({ pana: { 'pci-limit': limit } }), limited, false).pci.mrd).toBe(duration);
+  [0, 'none', 0],
+  [0, 'usual', 10_000],
+  [0, 'short', 1_500],
+  ['3s', 'none', 3_000],
+  ['3s', 'usual', 3_000],
+] as const)('With pci-limit %s and the time limit %s, the node tries a PAA for %i ms', (setting, limit, duration) => {
+  expect(sessionConfig(optionsOf({ pana: { 'pci-limit': setting } }), limit, false).pci.mrd).toBe(duration);
 });
