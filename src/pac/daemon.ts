@@ -140,7 +140,7 @@ export class PacDaemon implements Service<PacOptions> {
           this.#attachments.networkChanged(change);
         }),
       counted: (kind) => this.#metrics.count('network_events', { kind }),
-      monitorMissing: (program) => log.warn({ reason: `cannot run ${program}` }, 'network monitor missing'),
+      monitorMissing: (reason) => log.warn({ reason }, 'network monitor missing'),
     };
   }
 

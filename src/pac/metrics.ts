@@ -45,12 +45,12 @@ export const PAC_METRICS: MetricDescriptions = {
       series: each('result', ['authorized', 'reauthenticated', 'replaced', 'moved', ...CLOSED]),
     },
     network_events: {
-      help: 'Events that the kernel reported about links, addresses and routes; unreadable: lines of the monitor that are none',
-      series: each('kind', ['link', 'address', 'router', 'prefix', 'route', 'unreadable']),
+      help: 'Events that the kernel reported about links, addresses and routes; unreadable: lines of the monitor that are none; lost: it died, or reported more than 1,000 a second',
+      series: each('kind', ['link', 'address', 'router', 'prefix', 'route', 'unreadable', 'lost']),
     },
     network_changes: {
       help: 'Signs that this node may be on another link; its PAA is then asked for the session',
-      series: each('reason', ['link-up', 'router', 'prefix', 'wake']),
+      series: each('reason', ['link-up', 'router', 'prefix', 'wake', 'events-lost']),
     },
     moves: { help: 'Moves of the session to another address of this node' },
     hook_runs: {

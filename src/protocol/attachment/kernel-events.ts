@@ -1,6 +1,6 @@
 /** What the kernel reports about its interfaces, addresses and routes. */
 export type KernelEvent =
-  /** `up`: the interface is enabled and has a carrier. */
+  /** `up`: the interface is enabled and has a carrier. `interface`: `#` and its index if the name is unknown. */
   | { readonly type: 'link'; readonly interface: string; readonly up: boolean }
   /** An address was added or deleted, or its flags or lifetimes were set. `flags`: as text, without lifetimes. */
   | {
@@ -52,4 +52,24 @@ export function kernelEventOf(line: string): KernelEvent | undefined {
   const prefix = PREFIX.exec(text);
   if (prefix) return { type: 'prefix', interface: prefix[2] ?? '', prefix: prefix[1] ?? '' };
   return ROUTE.test(text) ? { type: 'route' } : undefined;
+}
+
+/** A line of FreeBSD 14 and later: `12:00:00.000 add iface iface#3 em0 admin UP oper UP mtu 1500`. */
+const IFACE = /\biface#\d+ (\S{1,64}) admin (UP|DOWN)(?: oper ([A-Z]+))?/;
+/** A line of earlier versions: `RTM_IFINFO: iface status change: len 168, if# 3, link: up, flags:<UP,…>`. */
+const IFINFO = /\bif# (\d{1,10}), link: (up|down|unknown)/;
+
+/**
+ * Reads a line of `route -n monitor` (FreeBSD): a change of a link's state, otherwise some change. Undefined: the line is
+ * empty or too long. Not tried on FreeBSD; the texts are those of its route(8).
+ */
+export function routeEventOf(line: string): KernelEvent | undefined {
+  if (line.length > MAX_EVENT_LINE || line.trim() === '') return undefined;
+  const link = IFACE.exec(line);
+  if (link) {
+    const [, name = '', admin, oper = 'UP'] = link;
+    return { type: 'link', interface: name, up: admin === 'UP' && (oper === 'UP' || oper === 'UNKNOWN') };
+  }
+  const old = IFINFO.exec(line);
+  return old ? { type: 'link', interface: `#${old[1]}`, up: old[2] !== 'down' } : { type: 'route' };
 }

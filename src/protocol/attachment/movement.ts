@@ -20,12 +20,14 @@ const SLEPT = 3_000;
 const MAX_KNOWN = 1_024;
 
 /** Why the node may be on another link. */
-export type MoveReason = 'link-up' | 'router' | 'prefix' | 'wake';
+export type MoveReason = 'link-up' | 'router' | 'prefix' | 'wake' | 'events-lost';
 
 export type MovementInput =
   | { readonly type: 'event'; readonly event: KernelEvent }
-  /** Something about addresses or routes has changed, for example while no monitor ran. */
+  /** Addresses have changed. */
   | { readonly type: 'changed' }
+  /** The kernel's events are incomplete. */
+  | { readonly type: 'lost' }
   /** The wall clock, in milliseconds since 1970. To be fed every CLOCKS_INTERVAL. */
   | { readonly type: 'clocks'; readonly wall: number }
   | { readonly type: 'tick' };
@@ -75,6 +77,9 @@ export class Movement {
         return [];
       case 'changed':
         this.#changed(now);
+        return [];
+      case 'lost':
+        this.#changed(now, 'events-lost');
         return [];
       case 'clocks':
         this.#compare(input.wall, now);
@@ -145,6 +150,7 @@ export class Movement {
   }
 
   #isAccess(name: string): boolean {
+    if (name.startsWith('#')) return true;
     return this.#access === undefined ? name !== 'lo' && !isTunnelName(name) : name === this.#access;
   }
 

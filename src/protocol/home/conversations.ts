@@ -13,6 +13,8 @@ export interface Conversation {
   readonly wish: MobilityWish | undefined;
   readonly startedAt: number;
   seat: Seat;
+  /** Identifier of the Request for the identity that the client is to answer; undefined: the last Request is another. */
+  identityRequest: number | undefined;
   /** When the conversation times out; milliseconds, monotonic. */
   until: number;
 }
@@ -68,7 +70,7 @@ export class Conversations {
    * evicted, possibly the new one itself.
    */
   add(
-    given: Omit<Conversation, 'until' | 'startedAt'>,
+    given: Omit<Conversation, 'until' | 'startedAt' | 'identityRequest'>,
     now: number,
   ): {
     readonly conversation: Conversation;
@@ -77,7 +79,7 @@ export class Conversations {
   } {
     const ended = this.#open.get(given.sessionId);
     if (ended) this.end(ended);
-    const conversation = { ...given, startedAt: now, until: now + this.#silence };
+    const conversation = { ...given, identityRequest: undefined, startedAt: now, until: now + this.#silence };
     this.#open.set(given.sessionId, conversation);
     this.#ids.set(given.id, conversation);
     this.#order.add(conversation);

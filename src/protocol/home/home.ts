@@ -1,3 +1,4 @@
+import { EAP_TYPE } from '../eap/codec.js';
 import { Admission, RANK } from './admission.js';
 import type {
   AccessAnswer,
@@ -239,6 +240,7 @@ export class Home {
         this.#deny(token, 'too-busy');
         break;
       case 'request':
+        conversation.identityRequest = verdict.packet[4] === EAP_TYPE.IDENTITY ? verdict.packet[1] : undefined;
         this.#answer(token, this.#challenge(verdict.packet, false));
         break;
       case 'invalid': {

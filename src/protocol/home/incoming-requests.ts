@@ -78,14 +78,16 @@ export class IncomingRequests {
   }
 
   /**
-   * RFC 4072 3.1: an empty payload or an Identity starts a conversation. A session may have several, one after another.
+   * RFC 4072 3.1: an empty payload or an Identity starts a conversation, unless it is the Identity that this server
+   * requested after an empty payload. A session may have several conversations, one after another.
    */
   #begin(exchange: Exchange): IncomingResult {
     const { conversations, admission, engine } = this.#parts;
     const { request } = exchange;
     const { sessionId, packet } = request;
-    const begins = packet.length === 0 || packet[4] === EAP_TYPE.IDENTITY;
     const open = conversations.get(sessionId);
+    const isRequested = open?.identityRequest !== undefined && open.identityRequest === packet[1];
+    const begins = packet.length === 0 || (packet[4] === EAP_TYPE.IDENTITY && !isRequested);
     if (isOfOther(open, request) || !(open || begins)) return 'unknown-session';
     if (open && !begins) {
       conversations.touch(open, this.#context.now);

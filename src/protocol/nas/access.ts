@@ -3,7 +3,7 @@ import { answerMobility, type DiameterMobility, requestMobility } from '../diame
 import type { DEA } from '../diameter/wire/commands.js';
 import type { Message } from '../diameter/wire/grammar.js';
 import { isSuccess, RESULT } from '../diameter/wire/result-codes.js';
-import { EAP_CODE } from '../eap/codec.js';
+import { EAP_CODE, EAP_TYPE } from '../eap/codec.js';
 import { type HomeAgentOffer, proposesLocal } from '../mip6/home-agent-offer.js';
 import type { Grant, PaaSessionInput } from '../pana/session/paa-interface.js';
 import { eapLength, eapResult, identityIn, identityRequest, MAX_IDENTITY, wholeEap } from './eap.js';
@@ -193,9 +193,11 @@ export class Access {
     }
     if (state.name !== 'CLIENT') return [{ type: 'dropped', code: 'unexpected' }];
     if (packet[1] !== state.request[1]) return [{ type: 'dropped', code: 'eap-identifier' }];
-    // After an empty start the server requests the identity. Its realm routes the DERs from now on.
+    if (state.request[4] !== EAP_TYPE.IDENTITY) return this.#ask(packet, {});
+    // After an empty start the server requests the identity. Its realm routes the DERs from now on. A server may begin
+    // anew with the identity and forget what the first DER asked for.
     this.#identity = identityIn(packet) ?? this.#identity;
-    return this.#ask(packet, {});
+    return this.#ask(packet, requestMobility(this.#wish, proposesLocal(this.#wish) ? this.#local : undefined));
   }
 
   #identityResponse(packet: Uint8Array): AccessOutput[] {

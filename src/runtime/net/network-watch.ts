@@ -1,6 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { networkInterfaces } from 'node:os';
-import { type KernelEvent, kernelEventOf, MAX_EVENT_LINE } from '../../protocol/attachment/kernel-events.js';
+import {
+  type KernelEvent,
+  kernelEventOf,
+  MAX_EVENT_LINE,
+  routeEventOf,
+} from '../../protocol/attachment/kernel-events.js';
 import {
   CLOCKS_INTERVAL,
   Movement,
@@ -9,12 +13,13 @@ import {
 } from '../../protocol/attachment/movement.js';
 import { Driver } from '../system/driver.js';
 import { type CancelTimer, every, type Host } from '../system/host.js';
+import { type NetworkSnapshot, networkSnapshot } from './network-snapshot.js';
 
-/** A program that reports changes of addresses and routes as they happen. */
+/** A program that reports changes of addresses and routes as they happen, one a line. */
 export interface Monitor {
   readonly command: readonly [string, ...string[]];
-  /** Reads a line of its output. Undefined: every output means that something has changed. */
-  readonly read: ((line: string) => KernelEvent | undefined) | undefined;
+  /** Reads a line of its output. Undefined: it is no event. */
+  readonly read: (line: string) => KernelEvent | undefined;
 }
 
 const MONITORS: Readonly<Partial<Record<NodeJS.Platform, Monitor>>> = {
@@ -22,22 +27,29 @@ const MONITORS: Readonly<Partial<Record<NodeJS.Platform, Monitor>>> = {
     command: ['ip', '-oneline', 'monitor', 'link', 'address', 'prefix', 'route'],
     read: kernelEventOf,
   },
-  freebsd: { command: ['route', '-n', 'monitor'], read: undefined },
+  freebsd: { command: ['route', '-n', 'monitor'], read: routeEventOf },
 };
 
-/** Polling interval where no monitor runs, in milliseconds. */
+/** Polling interval while no monitor runs, in milliseconds. */
 const POLL_INTERVAL = 1_000;
+
+/** A monitor that has run for this long works, in milliseconds. */
+const PROVEN = 1_000;
 
 /** Delays before a monitor that exited is started again: it doubles with each exit, in milliseconds. */
 const FIRST_RESTART = 1_000;
 const LONGEST_RESTART = 60_000;
 
+/** Maximum number of lines of the monitor that are read in LINES_INTERVAL (milliseconds). */
+const MAX_LINES = 1_000;
+const LINES_INTERVAL = 1_000;
+
 export interface NetworkListener {
   changed(change: NetworkChange): void;
-  /** The monitor reported an event, or a line that cannot be read. */
-  counted(kind: KernelEvent['type'] | 'unreadable'): void;
-  /** The monitor program is not installed: addresses are polled. Called at most once. */
-  monitorMissing(program: string): void;
+  /** The monitor reported an event, or a line that is none. `lost`: it died, or reported more than is read. */
+  counted(kind: KernelEvent['type'] | 'unreadable' | 'lost'): void;
+  /** The monitor program does not work here: the network is polled. Called at most once. */
+  monitorMissing(reason: string): void;
 }
 
 /** Reports changes of this host's links, addresses and routes until the returned function is called. */
@@ -45,30 +57,45 @@ export type WatchNetwork = (access: string | undefined, listener: NetworkListene
 
 /** Watches the network of this computer. */
 export const watchNetwork: WatchNetwork = (access, listener, host) => {
-  const watch = new NetworkWatch(access, listener, host);
+  const watch = new NetworkWatch(access, listener, host, MONITORS[process.platform], networkSnapshot);
   return () => watch.stop();
 };
 
-/** Feeds a Movement machine with the events of the platform's monitor, polled addresses, and the clocks. */
+/** The present run of the monitor. */
+interface Run {
+  readonly child: ChildProcess;
+  readonly startedAt: number;
+  /** Cancels the end of a pause, in which its output is not read. */
+  cancelPause: CancelTimer | undefined;
+}
+
+/** Feeds a Movement machine with the events of the platform's monitor, with what polling finds, and with the clocks. */
 export class NetworkWatch {
   readonly #listener: NetworkListener;
   readonly #host: Host;
+  readonly #monitor: Monitor | undefined;
+  readonly #snapshot: () => NetworkSnapshot;
   readonly #driver: Driver<MovementInput, NetworkChange>;
   readonly #cancelClocks: CancelTimer;
-  #child: ChildProcess | undefined;
-  #poll: CancelTimer | undefined;
-  #again: CancelTimer | undefined;
+  #run: Run | undefined;
+  #seen: NetworkSnapshot;
+  #cancelPoll: CancelTimer | undefined;
+  #cancelRestart: CancelTimer | undefined;
   #restartAfter = FIRST_RESTART;
+  #isReportedMissing = false;
   #stopped = false;
 
   constructor(
     access: string | undefined,
     listener: NetworkListener,
     host: Host,
-    monitor: Monitor | undefined = MONITORS[process.platform],
+    monitor: Monitor | undefined,
+    snapshot: () => NetworkSnapshot,
   ) {
     this.#listener = listener;
     this.#host = host;
+    this.#monitor = monitor;
+    this.#snapshot = snapshot;
     this.#driver = new Driver<MovementInput, NetworkChange>(
       new Movement(access),
       (change) => listener.changed(change),
@@ -77,8 +104,9 @@ export class NetworkWatch {
     const compareClocks = () => this.#driver.feed({ type: 'clocks', wall: host.wall() });
     compareClocks();
     this.#cancelClocks = every(host, CLOCKS_INTERVAL, compareClocks, false);
-    if (monitor) this.#monitor(monitor);
-    else this.#pollAddresses();
+    this.#seen = snapshot();
+    this.#poll();
+    this.#start();
   }
 
   /** Stops reporting. */
@@ -86,80 +114,132 @@ export class NetworkWatch {
     this.#stopped = true;
     this.#cancelClocks();
     this.#driver.stop();
-    this.#again?.();
-    this.#poll?.();
-    this.#child?.kill();
+    this.#cancelRestart?.();
+    this.#cancelPoll?.();
+    this.#run?.cancelPause?.();
+    this.#run?.child.kill();
+    this.#run?.child.stdout?.destroy();
   }
 
-  #monitor(monitor: Monitor): void {
-    const [program, ...parameters] = monitor.command;
-    const startedAt = this.#host.monotonic();
-    const child = spawn(program, parameters, { stdio: ['ignore', 'pipe', 'ignore'] });
-    this.#child = child;
-    child.once('spawn', () => {
-      this.#poll?.();
-      this.#poll = undefined;
-    });
-    const read = linesOf((line) => this.#line(line, monitor));
+  // ------------------------------------------------------------------------------------------------------- monitor
+
+  #start(): void {
+    if (!this.#monitor) return;
+    const [program, ...parameters] = this.#monitor.command;
+    let child: ChildProcess;
+    try {
+      child = spawn(program, parameters, { stdio: ['ignore', 'pipe', 'ignore'] });
+    } catch (error) {
+      // Node throws a few of the system's errors, such as ENOMEM.
+      this.#failed(program, error);
+      return;
+    }
+    const run: Run = { child, startedAt: this.#host.monotonic(), cancelPause: undefined };
+    this.#run = run;
     // If file descriptors run out, Node returns a child without streams.
-    (child.stdout as typeof child.stdout | undefined)?.setEncoding('latin1').on('data', read);
-    child.once('error', (error: NodeJS.ErrnoException) => {
-      this.#pollAddresses();
-      if (error.code === 'ENOENT') this.#listener.monitorMissing(program);
-      else this.#restart(monitor, startedAt);
-    });
-    child.once('exit', () => {
-      this.#pollAddresses();
-      this.#restart(monitor, startedAt);
-    });
+    child.stdout?.setEncoding('latin1').on('data', this.#reader(run, this.#monitor));
+    child.once('error', (error) => this.#failed(program, error, run));
+    child.once('exit', (status, signal) => this.#exited(program, status ?? signal, run));
   }
 
-  #restart(monitor: Monitor, startedAt: number): void {
-    if (this.#stopped || this.#again) return;
-    if (this.#host.monotonic() - startedAt >= LONGEST_RESTART) this.#restartAfter = FIRST_RESTART;
-    this.#again = this.#host.after(this.#restartAfter, () => {
-      this.#again = undefined;
-      this.#monitor(monitor);
-      // What happened meanwhile is not reported.
-      this.#driver.feed({ type: 'changed' });
-    });
+  #failed(program: string, error: unknown, run?: Run): void {
+    if (this.#stopped || run !== this.#run) return;
+    this.#run = undefined;
+    const { code } = error as NodeJS.ErrnoException;
+    this.#missing(`cannot run ${program}: ${code ?? String(error)}`);
+    // A program that does not exist is not looked for again.
+    if (code !== 'ENOENT') this.#restartLater();
+  }
+
+  #exited(program: string, status: number | NodeJS.Signals | null, run: Run): void {
+    if (this.#stopped || run !== this.#run) return;
+    run.cancelPause?.();
+    this.#run = undefined;
+    const lived = this.#host.monotonic() - run.startedAt;
+    if (lived >= LONGEST_RESTART) this.#restartAfter = FIRST_RESTART;
+    if (lived < PROVEN) {
+      this.#missing(`${program} exits at once: ${status}`);
+    } else {
+      // Its last events may be missing.
+      this.#lost();
+      this.#seen = this.#snapshot();
+      this.#poll();
+    }
+    this.#restartLater();
+  }
+
+  #missing(reason: string): void {
+    if (!this.#isReportedMissing) this.#listener.monitorMissing(reason);
+    this.#isReportedMissing = true;
+  }
+
+  #restartLater(): void {
+    this.#cancelRestart = this.#host.after(this.#restartAfter, () => this.#start());
     this.#restartAfter = Math.min(2 * this.#restartAfter, LONGEST_RESTART);
   }
 
-  #line(line: string, { read }: Monitor): void {
+  // --------------------------------------------------------------------------------------------------------- lines
+
+  /** Splits what arrives in pieces into lines. After MAX_LINES it pauses, so that the monitor waits as well. */
+  #reader(run: Run, { read }: Monitor): (piece: string) => void {
+    let rest = '';
+    let count = 0;
+    let since = Number.NEGATIVE_INFINITY;
+    return (piece) => {
+      const lines = (rest + piece).split('\n');
+      // Bounds what a line without an end occupies. Enough is kept to recognise it as too long.
+      rest = (lines.pop() ?? '').slice(0, MAX_EVENT_LINE + 1);
+      const now = this.#host.monotonic();
+      if (now - since >= LINES_INTERVAL) [count, since] = [0, now];
+      for (const line of lines.slice(0, Math.max(0, MAX_LINES - count))) this.#line(read(line));
+      count += lines.length;
+      if (count > MAX_LINES) this.#pause(run, since + LINES_INTERVAL - now);
+    };
+  }
+
+  #line(event: KernelEvent | undefined): void {
     if (this.#stopped) return;
-    if (!read) {
-      this.#driver.feed({ type: 'changed' });
-      return;
-    }
-    const event = read(line);
     this.#listener.counted(event?.type ?? 'unreadable');
     if (event) this.#driver.feed({ type: 'event', event });
   }
 
-  #pollAddresses(): void {
-    if (this.#stopped || this.#poll) return;
-    const read = () =>
-      JSON.stringify(
-        Object.entries(networkInterfaces()).map(([name, list]) => [name, list?.map(({ address }) => address)]),
-      );
-    let seen = read();
-    this.#poll = every(this.#host, POLL_INTERVAL, () => {
-      const now = read();
-      if (now === seen) return;
-      seen = now;
-      this.#driver.feed({ type: 'changed' });
+  #pause(run: Run, duration: number): void {
+    run.child.stdout?.pause();
+    run.cancelPause ??= this.#host.after(duration, () => {
+      run.cancelPause = undefined;
+      this.#lost();
+      run.child.stdout?.resume();
     });
   }
-}
 
-/** Splits text that arrives in pieces into lines. Of a line that is too long to be an event, one piece is passed on. */
-function linesOf(take: (line: string) => void): (piece: string) => void {
-  let rest = '';
-  return (piece) => {
-    const lines = (rest + piece).split('\n');
-    // Bounds what a line without an end occupies. Enough is kept to recognise it as too long.
-    rest = (lines.pop() ?? '').slice(0, MAX_EVENT_LINE + 1);
-    for (const line of lines) take(line);
-  };
+  #lost(): void {
+    this.#listener.counted('lost');
+    this.#driver.feed({ type: 'lost' });
+  }
+
+  // ------------------------------------------------------------------------------------------------------- polling
+
+  /** Polls until a monitor has proven that it works. */
+  #poll(): void {
+    this.#cancelPoll ??= every(this.#host, POLL_INTERVAL, () => {
+      this.#compare();
+      const isProven = this.#run !== undefined && this.#host.monotonic() - this.#run.startedAt >= PROVEN;
+      if (!isProven) return;
+      this.#cancelPoll?.();
+      this.#cancelPoll = undefined;
+    });
+  }
+
+  #compare(): void {
+    const [before, now] = [this.#seen, this.#snapshot()];
+    this.#seen = now;
+    for (const name of new Set([...before.links.keys(), ...now.links.keys()])) {
+      const [old, link] = [before.links.get(name), now.links.get(name)];
+      if (old?.generation === link?.generation && old?.up === link?.up) continue;
+      // It may have been down in between.
+      this.#driver.feed({ type: 'event', event: { type: 'link', interface: name, up: false } });
+      if (link?.up) this.#driver.feed({ type: 'event', event: { type: 'link', interface: name, up: true } });
+    }
+    if (now.addresses !== before.addresses) this.#driver.feed({ type: 'changed' });
+  }
 }

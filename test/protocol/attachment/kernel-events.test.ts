@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { kernelEventOf, MAX_EVENT_LINE } from '../../../src/protocol/attachment/kernel-events.js';
+import { kernelEventOf, MAX_EVENT_LINE, routeEventOf } from '../../../src/protocol/attachment/kernel-events.js';
 
 /** Lines of `ip -oneline monitor link address prefix route` of iproute2 6.1. */
 const LINES: readonly (readonly [line: string, event: object])[] = [
@@ -108,5 +108,23 @@ describe('kernelEventOf', () => {
       }),
       { numRuns: 200 },
     );
+  });
+});
+
+describe('routeEventOf', () => {
+  it.each([
+    ['20:19:41.333 add iface iface#3 vtnet0 admin UP oper UP mtu 1500 table inet.0', 'vtnet0', true],
+    ['20:19:41.333 add iface iface#3 vtnet0 admin UP oper DOWN mtu 1500 table inet.0', 'vtnet0', false],
+    ['20:19:41.333 add iface iface#3 vtnet0 admin DOWN mtu 1500 table inet.0', 'vtnet0', false],
+    ['20:19:41.333 add iface iface#1 lo0 admin UP oper UNKNOWN mtu 16384', 'lo0', true],
+    ['RTM_IFINFO: iface status change: len 168, if# 3, link: up, flags:<UP,BROADCAST,RUNNING>', '#3', true],
+    ['RTM_IFINFO: iface status change: len 168, if# 3, link: down, flags:<UP,BROADCAST>', '#3', false],
+  ])('reads the state of a link: %s', (line, name, up) => {
+    expect(routeEventOf(line)).toEqual({ type: 'link', interface: name, up });
+  });
+
+  it('takes any other text for a change, and nothing from empty and too long lines', () => {
+    expect(routeEventOf('got message of size 240 on Thu Nov 26 12:00:00 2026')).toEqual({ type: 'route' });
+    expect(['', '  ', 'x'.repeat(MAX_EVENT_LINE + 1)].map(routeEventOf)).toEqual([undefined, undefined, undefined]);
   });
 });

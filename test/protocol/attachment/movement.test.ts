@@ -144,4 +144,10 @@ describe('Movement', () => {
     expect(watch.until(1_000).reports).toEqual(['20: ']);
     expect(watch.machine.deadline).toBeUndefined();
   });
+
+  it('takes lost events, and a link known only by its index, for a sign of movement', () => {
+    const watch = new Watch('eth0').at(0, link(false, '#3')).at(5_000, link(true, '#3'));
+    watch.until(10_000).machine.handle({ type: 'lost' }, 10_000);
+    expect(watch.until(20_000).reports).toEqual(['20: ', '5020: link-up', '10020: events-lost']);
+  });
 });

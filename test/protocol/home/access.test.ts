@@ -161,6 +161,22 @@ describe('a conversation', () => {
     expect(rig.machine.conversations).toBe(2);
   });
 
+  it('continues with the identity that the server requested, and begins anew with any other', () => {
+    const rig = new HomeRig();
+    const request = { type: 'request', packet: Uint8Array.of(1, IDENTITY[1] ?? 0, 0, 5, 1) } as const;
+    rig.verdict(rig.ask('s', new Uint8Array(0), { wish: HOME_WISH }), request);
+    const token = rig.ask('s', IDENTITY);
+    expect(rig.of('eap').at(-1)).toMatchObject({ token, conversation: 1, packet: IDENTITY });
+    rig.verdict(token, rig.success());
+    expect(rig.asked('bootstrap')).toMatchObject([{ wish: 'home' }]);
+
+    rig.verdict(rig.ask('t', new Uint8Array(0)), request);
+    rig.ask('t', Uint8Array.of(2, 77, 0, 6, 1, 64));
+    rig.verdict(rig.ask('u', IDENTITY), { type: 'request', packet: REQUEST });
+    rig.ask('u', IDENTITY);
+    expect(rig.of('open').map(({ sessionId }) => sessionId)).toEqual(['s', 't', 't', 'u', 'u']);
+  });
+
   it('is replaced when its session begins again, and is counted once', () => {
     const rig = new HomeRig({ conversations: 3 });
     for (let i = 0; i < 5; i += 1) rig.begin('s');

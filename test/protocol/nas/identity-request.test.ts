@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { NasWorld } from './nas-world.js';
+import { CAPABILITY } from '../../../src/protocol/mip6/assignment.js';
+import { Access, type DeaValues } from '../../../src/protocol/nas/access.js';
+import { eap, identityResponse } from './aaa-server.js';
+import { LOCAL, NasWorld } from './nas-world.js';
+
+const ANSWER: DeaValues = {
+  ...{ 'Result-Code': 1001, 'Origin-Host': 'aaa.home.example', 'Origin-Realm': 'home.example' },
+};
 
 describe('the request for the EAP identity', () => {
   it('takes one Diameter round trip more if the server is to request the identity', () => {
@@ -33,6 +40,27 @@ describe('the request for the EAP identity', () => {
     expect(first?.['User-Name']).toBeUndefined();
     expect(second).toMatchObject({ 'User-Name': '@home.example', 'Destination-Realm': 'home.example' });
     expect(world.sessionOf()).toMatchObject({ state: 'OPEN', nai: 'mn@home.example' });
+  });
+
+  it('asks for mobility again with the identity, because the server may begin anew with it', () => {
+    const world = new NasWorld({ config: { emptyStart: { realm: 'home.example' }, local: LOCAL } });
+    const wish = CAPABILITY.MIP6 | CAPABILITY.LOCAL_HA | CAPABILITY.HOA_ASSIGN | CAPABILITY.IKEV2_PSK;
+    world.node({ pac: { mobility: { mode: 'wanted', wish } } });
+    world.run(1_000);
+    const asked = world.server.ders.map((der) => [der['MIP6-Feature-Vector'], der['MIP-Mobile-Node-Address']]);
+    expect(asked[0]).toEqual([3n, [expect.any(Uint8Array)]]);
+    expect(asked.slice(1)).toEqual([asked[0], [undefined, undefined], [undefined, undefined]]);
+  });
+
+  it('leaves the identity as it is if the server has not asked for it', () => {
+    const access = new Access({ sessionLifetime: 60_000 }, 40);
+    access.handle({ type: 'start', wish: undefined });
+    access.handle({ type: 'packet', packet: identityResponse(41, '@home.example') });
+    const answer = { ...ANSWER, 'EAP-Payload': eap('REQUEST', 42, false, 1) };
+    access.handle({ type: 'answer', answer });
+    expect(access.handle({ type: 'packet', packet: identityResponse(42, '@other.example') })).toMatchObject([
+      { type: 'request', request: { identity: '@home.example' } },
+    ]);
   });
 
   it.each([

@@ -1,24 +1,54 @@
+import { EventEmitter } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { type NetworkInterfaceInfo, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { kernelEventOf } from '../../../src/protocol/attachment/kernel-events.js';
+import type { LinkSnapshot } from '../../../src/runtime/net/network-snapshot.js';
 import { type Monitor, NetworkWatch } from '../../../src/runtime/net/network-watch.js';
 import { eventually } from '../../eventually.js';
 import { VirtualHost } from '../../virtual-host.js';
 
-const computer = vi.hoisted(() => ({ addresses: [] as string[] }));
+const computer = vi.hoisted(() => ({ played: [] as unknown[], refuses: undefined as Error | undefined }));
+const played = computer.played as PlayedMonitor[];
 
-vi.mock('node:os', async (original) => ({
-  ...(await original<typeof import('node:os')>()),
-  networkInterfaces: () => ({ lo: computer.addresses.map((address) => ({ address }) as NetworkInterfaceInfo) }),
-}));
+/** A monitor program that the test plays. */
+class PlayedMonitor extends EventEmitter {
+  readonly did: string[] = [];
+  readonly stdout = Object.assign(new EventEmitter(), {
+    setEncoding: () => this.stdout,
+    pause: () => this.did.push('pause'),
+    resume: () => this.did.push('resume'),
+    destroy: () => this.did.push('destroy'),
+  });
+
+  kill(): void {
+    this.did.push('kill');
+  }
+
+  say(...lines: readonly string[]): void {
+    this.stdout.emit('data', `${lines.join('\n')}\n`);
+  }
+}
+
+vi.mock('node:child_process', async (original) => {
+  const real = await original<typeof import('node:child_process')>();
+  const spawn = (program: string, ...more: never[]) => {
+    if (program !== 'played') return (real.spawn as (...all: unknown[]) => unknown)(program, ...more);
+    if (computer.refuses) throw computer.refuses;
+    const monitor = new PlayedMonitor();
+    computer.played.push(monitor);
+    return monitor;
+  };
+  return { ...real, spawn };
+});
 
 let folder: string;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'pana-network-watch-'));
-  computer.addresses = ['::1'];
+  computer.played.length = 0;
+  computer.refuses = undefined;
 });
 
 afterEach(() => rm(folder, { recursive: true, force: true }));
@@ -28,14 +58,16 @@ function watching(monitor: Monitor | undefined) {
   const changes: string[] = [];
   const counted: string[] = [];
   const missing: string[] = [];
+  const network = { addresses: '::1', links: new Map<string, LinkSnapshot>() };
   const listener = {
     changed: ({ reasons }: { readonly reasons: readonly string[] }) => changes.push(reasons.join(' ')),
     counted: (kind: string) => counted.push(kind),
-    monitorMissing: (program: string) => missing.push(program),
+    monitorMissing: (reason: string) => missing.push(reason),
   };
-  const watch = new NetworkWatch('eth0', listener, host, monitor);
+  const snapshot = () => ({ addresses: network.addresses, links: new Map(network.links) });
+  const watch = new NetworkWatch('eth0', listener, host, monitor, snapshot);
   onTestFinished(() => watch.stop());
-  return { host, watch, changes, counted, missing };
+  return { host, watch, network, changes, counted, missing };
 }
 
 /** A monitor that runs a shell script and counts its starts in a file. */
@@ -43,64 +75,175 @@ function script(text: string): Monitor {
   return { command: ['sh', '-c', `echo started >> ${join(folder, 'starts')}\n${text}`], read: kernelEventOf };
 }
 
+const PLAYED: Monitor = { command: ['played'], read: kernelEventOf };
+const UP = '2: eth0: <BROADCAST,UP,LOWER_UP> mtu 1500 state UP group default \\    link/ether';
+const DOWN = '2: eth0: <BROADCAST,UP> mtu 1500 state DOWN group default \\    link/ether';
+const ROUTE = '2001:db8::/64 dev eth0 proto kernel metric 256 pref medium';
+
 const starts = async () => (await readFile(join(folder, 'starts'), 'utf8').catch(() => '')).split('\n').length - 1;
 
-describe('NetworkWatch', () => {
-  it('without a monitor program says so once, and reports each change once, within about a second', async () => {
-    const { host, watch, changes, missing } = watching({ command: ['/nowhere/monitor'], read: kernelEventOf });
-    await eventually(() => expect(missing).toEqual(['/nowhere/monitor']));
+describe('NetworkWatch without a monitor program', () => {
+  it('says so once, and reports each change once, within about a second', async () => {
+    const { host, watch, network, changes, missing } = watching({ command: ['/nowhere/ip'], read: kernelEventOf });
+    await eventually(() => expect(missing).toEqual(['cannot run /nowhere/ip: ENOENT']));
     host.advance(10_000);
     expect(changes).toEqual([]);
-    for (const addresses of [['::1', '2001:db8::1'], ['::1'], ['2001:db8::2']]) {
-      computer.addresses = addresses;
+    for (const addresses of ['::1 2001:db8::1', '::1', '2001:db8::2']) {
+      network.addresses = addresses;
       host.advance(2_000);
     }
     expect(changes).toEqual(['', '', '']);
     host.advance(600_000);
     expect([changes.length, missing.length]).toEqual([3, 1]);
-    computer.addresses = [];
+    network.addresses = '';
     watch.stop();
     host.advance(10_000);
     expect([changes.length, host.timers]).toEqual([3, 0]);
   });
 
+  it('does not look for it again, even if its exit is reported as well', () => {
+    const { host, missing } = watching(PLAYED);
+    played[0]?.emit('error', Object.assign(new Error(), { code: 'ENOENT' }));
+    played[0]?.emit('exit', -2, null);
+    host.advance(600_000);
+    expect([played.length, missing]).toEqual([1, ['cannot run played: ENOENT']]);
+  });
+
+  it.each([
+    ['lost its carrier for less than a second', { up: true, generation: '2 4' }, ['link-up']],
+    ['is another one of the same name', { up: true, generation: '7 2' }, ['link-up']],
+    ['is down', { up: false, generation: '2 3' }, ['']],
+    ['is gone', undefined, ['']],
+  ])('notices that an interface %s', (_what, link, expected) => {
+    const { host, network, changes } = watching(undefined);
+    network.links.set('eth0', { up: true, generation: '2 2' });
+    host.advance(2_000);
+    changes.length = 0;
+    if (link) network.links.set('eth0', link);
+    else network.links.delete('eth0');
+    host.advance(2_000);
+    expect(changes).toEqual(expected);
+  });
+
+  it('tries one that could not be started for another reason again, and polls meanwhile', () => {
+    computer.refuses = Object.assign(new Error(), { code: 'ENOMEM' });
+    const { host, network, changes, missing } = watching(PLAYED);
+    network.addresses = '2001:db8::1';
+    host.advance(1_020);
+    computer.refuses = undefined;
+    host.advance(2_000);
+    expect([played.length, changes, missing]).toEqual([1, [''], ['cannot run played: ENOMEM']]);
+  });
+});
+
+describe('NetworkWatch with a monitor program', () => {
   it('reads the events of the monitor, and counts and ignores lines that are none', async () => {
-    const lines = [
-      '2: eth0: <BROADCAST,UP,LOWER_UP> mtu 1500 state UP group default \\\\    link/ether',
-      'nonsense',
-      '2: eth0: <BROADCAST,UP> mtu 1500 state DOWN group default \\\\    link/ether',
-      '2: eth0: <BROADCAST,UP,LOWER_UP> mtu 1500 state UP group default \\\\    link/ether',
-    ];
+    const lines = [UP, 'nonsense', DOWN, UP];
     const { host, changes, counted } = watching(script(`printf '%s\\n' '${lines.join("' '")}'; exec sleep 1000`));
     await eventually(() => expect(counted).toEqual(['link', 'unreadable', 'link', 'link']));
     host.advance(20);
     expect(changes).toEqual(['link-up']);
   });
 
-  it('starts a monitor that died again, later each time, polls meanwhile, and then looks at the network anew', async () => {
-    const { host, changes } = watching(script('exit 1'));
+  it('reports a burst of changes once', () => {
+    const { host, changes } = watching(PLAYED);
+    for (let n = 0; n < 3; n += 1) played[0]?.say(ROUTE);
+    host.advance(19);
+    expect(changes).toEqual([]);
+    host.advance(1);
+    expect(changes).toEqual(['']);
+    host.advance(2_000);
+    played[0]?.say(ROUTE);
+    host.advance(20);
+    expect(changes).toEqual(['', '']);
+  });
+
+  it('polls until the monitor has run for a second, because it misses what happens before', () => {
+    const { host, network, changes } = watching(PLAYED);
+    network.addresses = '2001:db8::1';
+    host.advance(1_020);
+    expect(changes).toEqual(['']);
+    network.addresses = '2001:db8::2';
+    host.advance(60_000);
+    expect(changes).toEqual(['']);
+  });
+
+  it('says once that a monitor exits at once, starts it again, later each time, and polls meanwhile', async () => {
+    const { host, network, changes, missing } = watching(script('exit 1'));
     for (const [i, wait] of [1_000, 2_000, 4_000].entries()) {
       await eventually(async () => expect(await starts()).toBe(i + 1));
-      // Of the clocks, polling and the next start; after the first one also of the report that a start causes.
-      await eventually(() => expect(host.timers).toBe(i === 0 ? 3 : 4));
-      computer.addresses = [`2001:db8::${i}`];
+      // Of the clocks, polling and the next start.
+      await eventually(() => expect(host.timers).toBe(3));
+      network.addresses = `2001:db8::${i}`;
       host.advance(wait - 1);
       expect(await starts()).toBe(i + 1);
       host.advance(1);
+      host.advance(20);
     }
-    host.advance(1_000);
-    expect(changes.length).toBeGreaterThanOrEqual(3);
+    // Not one of them is a sign that the node has moved.
+    expect([changes, missing]).toEqual([['', '', ''], ['sh exits at once: 1']]);
   });
 
-  it('ends its monitor when it stops', async () => {
-    const { watch, host } = watching(
-      script(`trap 'echo ended >> ${join(folder, 'ends')}; exit' TERM; while :; do sleep 0.05; done`),
-    );
-    await eventually(async () => expect(await starts()).toBe(1));
-    watch.stop();
-    await eventually(async () => expect(await readFile(join(folder, 'ends'), 'utf8')).toBe('ended\n'));
-    host.advance(100_000);
-    expect(await starts()).toBe(1);
+  it('takes the death of a monitor that worked for a sign of movement, and polls until the next one works', () => {
+    const { host, network, changes, missing, counted } = watching(PLAYED);
+    host.advance(5_000);
+    played[0]?.emit('exit', null, 'SIGKILL');
+    host.advance(20);
+    expect(changes).toEqual(['events-lost']);
+    host.advance(979);
+    expect(played).toHaveLength(1);
+    host.advance(1);
+    expect(played).toHaveLength(2);
+    network.addresses = '2001:db8::1';
+    host.advance(2_000);
+    played[1]?.say(ROUTE);
+    host.advance(20);
+    expect([changes, missing, counted]).toEqual([['events-lost', '', ''], [], ['lost', 'route']]);
+  });
+
+  it('starts a monitor that ran for a minute again after a second', () => {
+    const { host } = watching(PLAYED);
+    for (const [lives, wait] of [
+      [500, 1_000],
+      [500, 2_000],
+      [60_000, 1_000],
+    ] as const) {
+      const run = played.length;
+      host.advance(lives);
+      played[run - 1]?.emit('exit', 0, null);
+      host.advance(wait - 1);
+      expect(played).toHaveLength(run);
+      host.advance(1);
+      expect(played).toHaveLength(run + 1);
+    }
+  });
+
+  it('reads at most 1,000 lines a second; the rest is a sign of movement', () => {
+    const { host, changes, counted } = watching(PLAYED);
+    host.advance(5_000);
+    const [monitor] = played;
+    for (let piece = 0; piece < 10; piece += 1) monitor?.say(...Array.from({ length: 150 }, () => ROUTE));
+    expect([counted.length, monitor?.did.includes('pause')]).toEqual([1_000, true]);
+    host.advance(999);
+    expect(monitor?.did).not.toContain('resume');
+    host.advance(1);
+    expect(monitor?.did.at(-1)).toBe('resume');
+    host.advance(1_000);
+    expect([counted.length, counted.at(-1), changes.at(-1)]).toEqual([1_001, 'lost', 'events-lost']);
+    monitor?.say(ROUTE);
+    expect(counted.at(-1)).toBe('route');
+  });
+
+  it('reports at most one change a second, however long a flood lasts', () => {
+    const { host, changes } = watching(PLAYED);
+    for (let n = 0; n < 60_000; n += 10) {
+      played[0]?.say(
+        `prefix 2001:db8:${n.toString(16)}::/64 dev eth0 onlink`,
+        `default via fe80::${n.toString(16)} dev eth0 `,
+      );
+      host.advance(10);
+    }
+    expect(changes.length).toBeLessThan(70);
   });
 
   it('keeps no more of a line without an end than of the longest event', async () => {
@@ -111,21 +254,50 @@ describe('NetworkWatch', () => {
     await eventually(() => expect(counted).toEqual(['unreadable', 'router']));
   });
 
-  it('takes every output of a monitor without a reader for a change', async () => {
-    const { host, changes, counted } = watching({
-      command: ['sh', '-c', 'echo got message; exec sleep 1000'],
-      read: undefined,
-    });
-    await eventually(() => expect(host.timers).toBe(2));
-    host.advance(20);
-    expect([changes, counted]).toEqual([[''], []]);
-  });
-
   it('reports the end of a sleep', () => {
     const { host, changes } = watching(undefined);
     host.advance(5_000);
     host.wallOffset += 3_600_000;
     host.advance(1_020);
     expect(changes).toEqual(['wake']);
+  });
+});
+
+describe('NetworkWatch that stops', () => {
+  it('ends its monitor', async () => {
+    const { watch, host } = watching(
+      script(`trap 'echo ended >> ${join(folder, 'ends')}; exit' TERM; while :; do sleep 0.05; done`),
+    );
+    await eventually(async () => expect(await starts()).toBe(1));
+    watch.stop();
+    await eventually(async () => expect(await readFile(join(folder, 'ends'), 'utf8')).toBe('ended\n'));
+    host.advance(100_000);
+    expect(await starts()).toBe(1);
+  });
+
+  it('neither starts another monitor nor reports, reads or polls any more', () => {
+    const { host, changes, counted, missing, network, watch } = watching(PLAYED);
+    const [monitor] = played;
+    host.advance(5_000);
+    monitor?.say(...Array.from({ length: 1_001 }, () => ROUTE));
+    watch.stop();
+    expect(monitor?.did).toEqual(['pause', 'kill', 'destroy']);
+    counted.length = 0;
+    monitor?.say(ROUTE);
+    monitor?.emit('exit', null, 'SIGTERM');
+    monitor?.emit('error', new Error());
+    network.addresses = '2001:db8::1';
+    expect(host.timers).toBe(0);
+    host.advance(60_000);
+    expect([changes, counted, missing, played.length]).toEqual([[], [], [], 1]);
+  });
+
+  it('does not start a monitor again that had exited', () => {
+    const { host, watch } = watching(PLAYED);
+    host.advance(5_000);
+    played[0]?.emit('exit', 1, null);
+    watch.stop();
+    host.advance(60_000);
+    expect([played.length, host.timers]).toEqual([1, 0]);
   });
 });

@@ -1,0 +1,50 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import { join } from 'node:path';
+
+/** What can be seen of the network without a monitor. */
+export interface NetworkSnapshot {
+  /** All addresses with their interfaces, as text. */
+  readonly addresses: string;
+  /** Each interface of Linux. Empty on other systems. */
+  readonly links: ReadonlyMap<string, LinkSnapshot>;
+}
+
+export interface LinkSnapshot {
+  readonly up: boolean;
+  /** Differs whenever the interface lost or got its carrier, or is another one of the same name. */
+  readonly generation: string;
+}
+
+/** Takes a snapshot of the network of this computer. */
+export function networkSnapshot(folder = '/sys/class/net'): NetworkSnapshot {
+  const addresses = Object.entries(networkInterfaces()).map(([name, list]) => [
+    name,
+    list?.map(({ address }) => address),
+  ]);
+  const links = namesIn(folder).map((name) => {
+    const read = (file: string) => textOf(join(folder, name, file));
+    return [
+      name,
+      { up: read('carrier') === '1', generation: `${read('ifindex')} ${read('carrier_changes')}` },
+    ] as const;
+  });
+  return { addresses: JSON.stringify(addresses), links: new Map(links) };
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+/** The text of a file of sysfs. Empty if it cannot be read, as the carrier of an interface that is down. */
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return '';
+  }
+}
