@@ -148,7 +148,6 @@ export class HomeServer {
     return this.#home.conversations;
   }
 
-  /** The EAP server. */
   get eap(): EapServer<Subscriber> {
     return this.#eap.server;
   }

@@ -25,7 +25,7 @@ export type KeyKind = 'rsa' | 'p256';
 
 export const DAY = 86_400_000;
 const RSA_BITS = 2048;
-/** Certificates are valid from this time before their issue, in milliseconds: clocks of other hosts may be slow. */
+/** How long before its issue a certificate becomes valid, in milliseconds; clocks of other hosts may be slow. */
 export const BACKDATED = 3_600_000;
 
 export interface Validity {

@@ -10,7 +10,6 @@ import { type Context, type Db, leases, parsePrefix, requireHomeAgent, toHomeAge
 /** The largest PostgreSQL integer. */
 const MAX_CAPACITY = 2 ** 31 - 1;
 
-/** Operations on home agents. */
 export const homeAgentOperations = {
   addHomeAgent: administrative({
     kind: 'write',

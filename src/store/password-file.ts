@@ -50,7 +50,7 @@ export async function passwordFromFile(place: PasswordPlace): Promise<string> {
 
 /** Finds the password in the text of a password file; undefined if no line matches. */
 export function passwordIn(text: string, { host, port, database, user }: PasswordPlace): string | undefined {
-  // A UNIX socket belongs to this host.
+  // As in libpq, a line for localhost also matches a UNIX socket.
   const hosts = host.startsWith('/') ? [host, 'localhost'] : [host];
   const accepted = [hosts, [String(port)], [database], [user]];
   for (const line of text.split(/\r?\n|\r/)) {

@@ -8,7 +8,6 @@ import { type Context, type Db, leases, pageOf } from './rows.js';
 import type { Schema } from './schema.js';
 import { Statement } from './statement.js';
 
-/** Operations on sessions. */
 export const sessionOperations = {
   /** The PAA of a session, by its Origin-Host; undefined if there is no such session. */
   originOfSession: internal({

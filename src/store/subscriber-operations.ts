@@ -27,7 +27,6 @@ export interface RemovedSubscriber {
   readonly sessions: readonly Session[];
 }
 
-/** Operations on subscribers. */
 export const subscriberOperations = {
   /** Finds the subscriber of a certificate and decides whether it may authenticate now. */
   findSubscriber: internal({
@@ -153,7 +152,6 @@ export const subscriberOperations = {
     },
   }),
 
-  /** Returns one subscriber. */
   showSubscriber: administrative({
     kind: 'read',
     input: (z) => z.strictObject({ nai: text(z) }),

@@ -200,7 +200,7 @@ function changeIn(argv: Argument): SubscriberChange {
   return change;
 }
 
-/** A new subscriber has no settings to reset. */
+/** The settings of a new subscriber. Null means a reset, which a new subscriber does not need. */
 function definite(change: SubscriberChange): Partial<Subscriber> {
   return Object.fromEntries(Object.entries(change).filter(([, value]) => value !== null));
 }

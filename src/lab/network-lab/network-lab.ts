@@ -30,7 +30,7 @@ const PICTURE = `
 export interface NetworkLabOptions {
   /** Called before the session ends, with commands to inspect the lab. */
   readonly look?: ((commands: string) => Promise<void>) | undefined;
-  /** Called with the current step, for people. */
+  /** Shows the current step to the user. */
   readonly say: (text: string) => void;
   /** Ends the lab early. */
   readonly signal: AbortSignal;

@@ -31,7 +31,6 @@ export class AddressSet {
 
 const LOOPBACK_SET = new AddressSet(LOOPBACK);
 
-/** Whether an address is a loopback address. */
 export function isLoopback(address: string): boolean {
   return LOOPBACK_SET.has(address);
 }

@@ -70,7 +70,6 @@ export class Home {
     this.#sessions = new Sessions(this.#context, this.#admission);
   }
 
-  /** Number of conversations. */
   get conversations(): number {
     return this.#conversations.size;
   }

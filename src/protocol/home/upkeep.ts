@@ -180,7 +180,7 @@ export class Upkeep {
         return [...duties, this.#forget()];
       case 'forgetHistory':
         if (now - this.#importsAt < IMPORT_LIFETIME) return this.#end(now);
-        // An import that has been idle for so long belongs to a process that was killed.
+        // The process of an import that has been idle for IMPORT_LIFETIME was killed.
         return [this.#ask('abandonImport', { operation: 'abandonImport', given: { age: IMPORT_LIFETIME } })];
       case 'abandonImport':
         this.#importsAt = now;

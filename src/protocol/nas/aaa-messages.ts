@@ -38,7 +38,6 @@ export interface NasOrigin extends Origin {
   readonly stateId: number;
   /** The enterprise number of this project's own AVPs. */
   readonly ownVendor: number;
-  /** NAS-Identifier. */
   readonly nasIdentifier: string;
   /** Framed-MTU: maximum size of an EAP packet to a client, in octets. */
   readonly framedMtu: number;

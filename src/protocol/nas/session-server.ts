@@ -74,7 +74,6 @@ export class ServerBinding {
     return this.#terms['Origin-Host'];
   }
 
-  /** Starts an authentication. */
   begin(): void {
     this.#firstOfRun = true;
   }

@@ -152,7 +152,8 @@ function readEntries(entries: DerReader, issuer: string): Set<string> {
 }
 
 /**
- * Whether CRL `one` is newer than CRL `other` of the same issuer. The number decides, then the time (RFC 5280 5.2.3).
+ * Whether CRL `one` is newer than CRL `other` of the same issuer. Compares the CRL numbers (RFC 5280 5.2.3); if they
+ * do not differ or one is absent, the dates.
  */
 export function isNewer(one: CertificateList, other: CertificateList): boolean {
   if (one.number !== undefined && other.number !== undefined && one.number !== other.number) {

@@ -43,7 +43,6 @@ export const fileName = () => z.string().min(1);
 /** Accepts a version without quotes, which YAML parses as a number. */
 const versionText = (value: unknown) => (typeof value === 'number' ? value.toFixed(1) : value);
 
-/** A TLS version. */
 export const tlsVersion = () => z.preprocess(versionText, z.enum(['1.2', '1.3']));
 
 /** A TLS version for EAP, including obsolete ones for old peers. */

@@ -16,7 +16,6 @@ export interface TransportAddress {
 export interface OctetStream {
   /** Whether octets can still be sent. */
   readonly writable: boolean;
-  /** Whether the stream is closed. */
   readonly closed: boolean;
   /** Octets that are buffered for sending. */
   readonly writableLength: number;

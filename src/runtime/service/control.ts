@@ -104,7 +104,6 @@ export class ControlServer {
     return new ControlServer(server);
   }
 
-  /** The TCP port. */
   get port(): number {
     return (this.#server.address() as AddressInfo).port;
   }

@@ -69,7 +69,6 @@ export class Metrics {
     collectDefaultMetrics({ register: this.#registry });
   }
 
-  /** Adds to a counter. */
   count(name: string, labels: Labels = {}, by = 1): void {
     let key = name;
     for (const label in labels) key += `|${labels[label]}`;

@@ -62,7 +62,6 @@ export class Decoder {
     return [...this.#skipped].map(([what, count]) => `${count} ${what}`);
   }
 
-  /** Decodes one message. */
   message(octets: Uint8Array): Decoded {
     const pana = panaOf(octets);
     if (pana) return this.#pana(pana, octets);

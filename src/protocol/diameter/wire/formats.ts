@@ -162,7 +162,6 @@ export function parseDiameterUri(text: string): DiameterUri | undefined {
   return { secure, host, port, transport: transport.toLowerCase(), protocol: protocol.toLowerCase() };
 }
 
-/** Encodes a value. */
 export function encodeFormat(format: DataFormat, value: FormatValues[DataFormat]): Uint8Array {
   if (typeof value === 'string') return encodeUtf8(value);
   if (value instanceof Secret) return value.octets();

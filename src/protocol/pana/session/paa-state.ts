@@ -102,7 +102,7 @@ export function progressLimit({ config }: PaaContext, now: number): number {
   return now + config.failedSessionTimeout;
 }
 
-/** RFC 5191 6.2: the I bit is set only in PARs of the first authentication. */
+/** The I bit if it must be set; only PARs of the first authentication have it (RFC 5191 6.2). */
 export function reconfigure({ config, run }: PaaContext): number {
   return config.reconfigure && run.first ? FLAG.I : 0;
 }
