@@ -3,7 +3,7 @@ import type { Admission } from './admission.js';
 import type { AccessRequest, Denial, HomeConfig, Stored, Token } from './alphabet.js';
 import type { Conversation, Conversations } from './conversations.js';
 import type { EngineQueue } from './engine-queue.js';
-import { OriginStates } from './origin-states.js';
+import { type NewState, OriginStates } from './origin-states.js';
 import { reasonOf, type StepContext } from './step-context.js';
 
 /** An unanswered access request. */
@@ -40,15 +40,15 @@ export class IncomingRequests {
 
   request(exchange: Exchange): IncomingResult {
     const { request } = exchange;
-    const before = this.#origins.requested(request);
-    if (before === undefined) return this.#begin(exchange);
-    this.#restarted(request.origin, before, exchange);
+    const known = this.#origins.requested(request);
+    if (known === undefined) return this.#begin(exchange);
+    this.#endOlder(request.origin, known, exchange);
     return undefined;
   }
 
   peerOpen(origin: string, originState: number | undefined): void {
-    const before = this.#origins.connected(origin, originState);
-    if (before !== undefined) this.#restarted(origin, before, undefined);
+    const known = this.#origins.connected(origin, originState);
+    if (known !== undefined) this.#endOlder(origin, known, undefined);
   }
 
   stored(question: IncomingQuestion, stored: Stored): IncomingResult {
@@ -70,10 +70,13 @@ export class IncomingRequests {
     return exchange && this.#begin(exchange);
   }
 
-  /** Ends the earlier sessions of a NAS that has restarted, before its new requests are processed. */
-  #restarted(origin: string, before: number, exchange: Exchange | undefined): void {
-    this.#context.put({ type: 'forgetKeysOf', origin: origin.toLowerCase() });
-    const given = { origin, before, leasesFor: this.#config.grace };
+  /**
+   * Ends the earlier sessions of a NAS that has restarted, before its new requests are processed. Stored answers are
+   * dropped only after a restart: at a second attempt they belong to the present sessions.
+   */
+  #endOlder(origin: string, { state, restarted }: NewState, exchange: Exchange | undefined): void {
+    if (restarted) this.#context.put({ type: 'forgetKeysOf', origin: origin.toLowerCase() });
+    const given = { origin, before: state, leasesFor: this.#config.grace };
     this.#context.ask({ operation: 'endSessionsOf', given }, { of: 'originState', origin, exchange });
   }
 

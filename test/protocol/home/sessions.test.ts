@@ -231,8 +231,13 @@ describe('the Origin-State-Id of a NAS (RFC 6733 8.16)', () => {
     open(rig, 5);
     rig.storeFails('endSessionsOf');
     expect(rig.events('storeFailed')).toMatchObject([{ origin: PAA }]);
-    open(rig, 5, PAA.toUpperCase());
+    const again = open(rig, 5, PAA.toUpperCase());
     expect(rig.asked('endSessionsOf')).toHaveLength(1);
+    // The NAS has not restarted: answers to the requests of its present sessions are still needed.
+    expect(again.filter(({ type }) => type === 'forgetKeysOf')).toEqual([]);
+    rig.stored('endSessionsOf', 0);
+    expect(open(rig, 5)).toEqual([]);
+    expect(open(rig, 6)[0]).toEqual({ type: 'forgetKeysOf', origin: PAA });
   });
 
   it('delays the request that carries it until the store has ended the earlier sessions or failed', () => {
