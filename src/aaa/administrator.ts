@@ -9,7 +9,7 @@ import { DatabaseError } from '../store/database-error.js';
 import { type HomeAgentChange, type Page, StoreError, type SubscriberChange } from '../store/records.js';
 import type { RemovedSubscriber } from '../store/subscriber-operations.js';
 import type { HomeAgentHooks } from './home-agent-hooks.js';
-import type { HomeServer } from './home-server.js';
+import type { HomeRunner } from './home-runner.js';
 import type { StoreCalls } from './measured-store.js';
 import type { RevokedCertificates } from './revoked-sessions.js';
 
@@ -53,7 +53,7 @@ export interface AdministratorParts {
   readonly store: StoreCalls;
   /** Name of the store in messages. The name of a file is its absolute path. */
   readonly storeName: string;
-  readonly application: Pick<HomeServer, 'disconnect' | 'reauthenticate' | 'endSession'>;
+  readonly application: Pick<HomeRunner, 'disconnect' | 'reauthenticate' | 'endSession'>;
   readonly homeAgents: Pick<HomeAgentHooks, 'run'>;
   /** Called when the work on a duty begins and ends. */
   readonly record: (input: DutyInput) => void;

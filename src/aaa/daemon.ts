@@ -58,7 +58,7 @@ export class AaaDaemon implements Service<AaaOptions> {
   readonly #opened: StorePort;
   readonly #storeReporter: StoreReporter;
   readonly #store: StoreCalls;
-  readonly #home: HomeServer;
+  readonly #server: HomeServer;
   readonly #upkeep: UpkeepRunner;
   readonly #administrator: Administrator;
   readonly #probes: ProbeRunner | undefined;
@@ -106,7 +106,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     const record = (input: DutyInput) => duties.put(input);
     this.#hooks = makeHookRunner(hooks, log, this.#metrics, this.barrier, surroundings);
     this.#homeAgents = new HomeAgentHooks(this.#hooks, hooks.ha, record);
-    this.#home = new HomeServer(options, {
+    this.#server = new HomeServer(options, {
       log,
       metrics,
       surroundings,
@@ -130,10 +130,10 @@ export class AaaDaemon implements Service<AaaOptions> {
       metrics: this.#metrics,
       store,
       storeName: storeName(options.store),
-      application: this.#home,
+      application: this.#server.home,
       homeAgents: this.#homeAgents,
       record,
-      forget: () => this.#home.forget(),
+      forget: () => this.#server.home.forget(),
     });
     this.#upkeep = new UpkeepRunner(upkeepConfig(options), {
       log,
@@ -144,17 +144,17 @@ export class AaaDaemon implements Service<AaaOptions> {
       homeAgents: this.#homeAgents,
       reauthenticate: (session) => this.#administrator.reauthenticate(session),
       disconnect: (session) => this.#administrator.inBackground(this.#administrator.endRemoved([session])),
-      setTicketKey: (key) => this.#home.eap.setTicketKey(key),
+      setTicketKey: (key) => this.#server.home.eap.setTicketKey(key),
     });
     duties.open((input) => this.#upkeep.record(input));
     registerGauges(this.#metrics, {
       host,
       store,
-      conversations: () => this.#home.conversations,
+      conversations: () => this.#server.home.conversations,
       hooks: () => this.#hooks.status(),
-      peers: () => this.#home.node.status(),
-      credentials: () => this.#home.eap.options,
-      revocation: () => this.#home.eap.judge.revocation,
+      peers: () => this.#server.diameter.node.status(),
+      credentials: () => this.#server.home.eap.options,
+      revocation: () => this.#server.home.eap.judge.revocation,
     });
     this.#files = files;
     this.#probes =
@@ -214,7 +214,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     try {
       await daemon.#open();
     } catch (error) {
-      await daemon.#home.stop();
+      await daemon.#server.stop();
       await daemon.#close();
       throw error;
     }
@@ -236,10 +236,10 @@ export class AaaDaemon implements Service<AaaOptions> {
     const [credentials, material] = await this.#files.watch(credentialFiles(options), () =>
       Promise.all([this.#surroundings.readCredentials(options, this.#host), readDiameterTls(diameter, this.#host)]),
     );
-    this.#home.eap.reload({ ...this.#home.eap.options, ...credentials });
+    this.#server.home.eap.reload({ ...this.#server.home.eap.options, ...credentials });
     this.#revocationChanged();
     if (material) this.#tls?.reload(material);
-    this.#home.node.reconfigure(peerOptions(diameter.peers, this.#tls), undefined);
+    this.#server.diameter.node.reconfigure(peerOptions(diameter.peers, this.#tls), undefined);
     this.#options = options;
     this.#upkeep.configure(upkeepConfig(options));
     this.#credentials.changed();
@@ -249,16 +249,16 @@ export class AaaDaemon implements Service<AaaOptions> {
   #usedCredentials(): UsedCredentials[] {
     const { tls, diameter } = this.#options;
     return [
-      { ...this.#home.eap.options, section: 'tls', files: tls, roles: ['server'] },
+      { ...this.#server.home.eap.options, section: 'tls', files: tls, roles: ['server'] },
       ...usedForDiameter(diameter, this.#tls?.options),
     ];
   }
 
   summary(): string {
-    const peers = this.#home.node.status();
+    const peers = this.#server.diameter.node.status();
     const up = peers.filter(({ state }) => state.endsWith('Open')).length;
     const store = this.#storeReporter.works ? '' : '; the store is unavailable';
-    return `${this.#home.conversations} conversations, ${up} of ${peers.length} peers up${store}`;
+    return `${this.#server.home.conversations} conversations, ${up} of ${peers.length} peers up${store}`;
   }
 
   /** Whether the store's thread answers. A database that is down is not a reason for a restart. */
@@ -270,7 +270,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     this.#administrator.stop();
     this.#probes?.stop();
     this.#upkeep.stop();
-    await this.#home.stop();
+    await this.#server.stop();
     await this.#hooks.stop(HOOKS_AT_END);
     await within(this.#upkeep.leave(), DUTIES_AT_END, this.#host);
     await this.#close();
@@ -280,7 +280,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     const { control, hooks } = this.#options;
     await prepareHookFolder(hooks, this.#log, this.#surroundings);
     await this.#upkeep.start();
-    await this.#home.start();
+    await this.#server.start();
     this.#closeControl = await this.#surroundings.openControl(
       control,
       {
@@ -299,7 +299,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     this.#administrator.inBackground(this.#administrator.finishOthers());
     this.#revocationChanged();
     this.#credentials.start();
-    this.#log.info({ listening: this.#home.node.addresses }, 'ready');
+    this.#log.info({ listening: this.#server.diameter.node.addresses }, 'ready');
   }
 
   async #close(): Promise<void> {
@@ -310,10 +310,10 @@ export class AaaDaemon implements Service<AaaOptions> {
   }
 
   async status(): Promise<object> {
-    const { node } = this.#home;
+    const { node } = this.#server.diameter;
     return {
       listening: node.addresses.map(({ address, port }) => `${address} port ${port}`),
-      conversations: this.#home.conversations,
+      conversations: this.#server.home.conversations,
       // An unavailable store must not hide the rest of the status.
       homeAgents: await this.#store.run('listHomeAgents', {}).then(
         (agents) =>
@@ -331,9 +331,9 @@ export class AaaDaemon implements Service<AaaOptions> {
 
   /** Terminates the sessions of newly revoked certificates. */
   #revocationChanged(): void {
-    const fresh = this.#revoked.look(this.#home.eap.judge, this.#host.wall());
+    const fresh = this.#revoked.look(this.#server.home.eap.judge, this.#host.wall());
     this.#administrator.inBackground(this.#administrator.revoke(fresh));
-    for (const { list, path } of this.#home.eap.judge.revocation?.unverified ?? []) {
+    for (const { list, path } of this.#server.home.eap.judge.revocation?.unverified ?? []) {
       this.#log.warn({ issuer: list.issuer.text, file: path, reason: 'issuer not known yet' }, 'CRL not verified');
     }
   }

@@ -67,7 +67,7 @@ describe('HomeServer with unauthenticated clients', () => {
   it('evicts conversations of the flooding network first when the table of conversations is full', async () => {
     const there = await scene({ conversations: 20, sessions: new Map([['known;1;1', PAA]]) });
     await hang(there, PAA, '2001:db8:bad:', 50);
-    expect(there.application.conversations).toBe(20);
+    expect(there.application.home.conversations).toBe(20);
     expect(await there.counter('limited{of=conversations}')).toBe(30);
     // Another network, another PAA, and a session that only the store knows: each authenticates during the flood.
     const honest = [
@@ -84,7 +84,7 @@ describe('HomeServer with unauthenticated clients', () => {
     }
     over = true;
     await flood;
-    expect(there.application.conversations).toBe(20);
+    expect(there.application.home.conversations).toBe(20);
   });
 
   it('authenticates clients of another NAS while one NAS without Calling-Station-Id fills the table', async () => {
@@ -126,7 +126,7 @@ describe('HomeServer with unauthenticated clients', () => {
     const there = await scene();
     const answer = await there.begin(PAA, `${PAA};1;${'1'.repeat(2_000)}`, '2001:db8:1::1');
     expect(resultOf(answer)).toBe(RESULT.INVALID_AVP_LENGTH);
-    expect(there.application.conversations).toBe(0);
+    expect(there.application.home.conversations).toBe(0);
   });
 
   it('gives a conversation no priority for a Session-Id that the store knows from another NAS', async () => {

@@ -119,7 +119,7 @@ export class Application {
   /** Starts the server and connects its PAAs. */
   async start(): Promise<this> {
     await this.application.start();
-    const [{ port = 0 } = {}] = this.application.node.addresses;
+    const [{ port = 0 } = {}] = this.application.diameter.node.addresses;
     for (const host of this.#paas) {
       const { node } = makeNode(host, { peers: [{ host: SERVER, address: '127.0.0.1', port }] });
       this.nodes.set(host, node);

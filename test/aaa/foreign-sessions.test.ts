@@ -116,7 +116,7 @@ describe('A conversation of one PAA', () => {
     expect(resultOf(await there.ask(B, sessionId, '2001:db8:bad::1', answer))).toBe(5002);
     expect(resultOf(await there.begin(B, sessionId, '2001:db8:bad::1'))).toBe(5002);
     expect(resultOf(await there.send(B, str(B, sessionId)))).toBe(5002);
-    expect(there.application.conversations).toBe(1);
+    expect(there.application.home.conversations).toBe(1);
     // Its state has not changed: EAP judges the answer of its own PAA.
     expect(resultOf(await there.ask(A, sessionId, '2001:db8:2::1', answer))).toBe(4001);
   });
@@ -125,8 +125,8 @@ describe('A conversation of one PAA', () => {
 describe('HomeServer.disconnect through a relay', () => {
   /** Connects a relay that answers ASRs for the PAA behind it with this Origin-Host and Result-Code. */
   async function relayed(paa: string, from: string, resultCode: number): Promise<void> {
-    const [{ port = 0 } = {}] = there.application.node.addresses;
-    there.application.node.reconfigure([{ host: RELAY, relay: true }], undefined);
+    const [{ port = 0 } = {}] = there.application.diameter.node.addresses;
+    there.application.diameter.node.reconfigure([{ host: RELAY, relay: true }], undefined);
     const relay = await RawPeer.open({ address: '127.0.0.1', port }, RELAY);
     onTestFinished(() => relay.close());
     relay.onRequest = (message) => {
@@ -156,7 +156,7 @@ describe('HomeServer.disconnect through a relay', () => {
       const [of] = await sessions();
       if (!of) throw new Error('no session');
       await relayed(A, from, code);
-      const asked = there.application.disconnect(of);
+      const asked = there.application.home.disconnect(of);
       if (typeof outcome === 'string') expect((await asked).result).toBe(outcome);
       else await expect(asked).rejects.toThrow(outcome);
       expect(await sessions()).toHaveLength(left);
@@ -170,7 +170,7 @@ describe('Auth-Request-Type with EAP (RFC 6733 8.7)', () => {
     expect(resultOf(answer)).toBe(5004);
     const [failed] = grammarian.find(answer.avps, 'Failed-AVP') ?? [];
     expect(failed).toMatchObject({ code: AVPS['Auth-Request-Type'].code, data: Uint8Array.of(0, 0, 0, type) });
-    expect(there.application.conversations).toBe(0);
+    expect(there.application.home.conversations).toBe(0);
   });
 
   it('of the request is repeated in the answer', async () => {
@@ -187,8 +187,8 @@ describe('Origin-State-Id', () => {
     await restarted({ 'Origin-State-Id': 0xffff_fff0 });
     expect(await sessions()).toHaveLength(1);
     // An agent reports it for the connected PAA.
-    const [{ port = 0 } = {}] = there.application.node.addresses;
-    there.application.node.reconfigure(
+    const [{ port = 0 } = {}] = there.application.diameter.node.addresses;
+    there.application.diameter.node.reconfigure(
       [
         { host: A, secure: false, relay: false },
         { host: RELAY, relay: true },
@@ -204,7 +204,7 @@ describe('Origin-State-Id', () => {
     expect(await sessions()).toHaveLength(1);
     // While the PAA is not connected, the agent's report counts.
     await there.nodes.get(A)?.stop();
-    await eventually(() => expect(there.application.node.capabilitiesOf(A)).toBeUndefined());
+    await eventually(() => expect(there.application.diameter.node.capabilitiesOf(A)).toBeUndefined());
     await there.begin(RELAY, `${A};9;10`, undefined, { ...through, 'Origin-State-Id': 0xffff_fff2 });
     expect(await sessions()).toHaveLength(0);
   });
