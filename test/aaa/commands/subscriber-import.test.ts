@@ -50,7 +50,7 @@ describe('subscriber import', () => {
   it('adds nothing with --dry-run', async () => {
     await importing('a@home.example\n', { 'dry-run': true });
     expect(await subscribers()).toEqual([]);
-    expect(printed).toContain('is good: 1 subscriber.');
+    expect(printed).toContain('is valid: 1 subscriber.');
   });
 
   it('fails if a subscriber exists, unless --update is given', async () => {
