@@ -261,7 +261,7 @@ export class Attachments {
     try {
       const source = await this.#source(attempt.paa);
       if (source === undefined || isSameAddress(source.address, attempt.careOfAddress)) return 'same';
-      // Of an attempt without a session, the machine opens another one.
+      // If the attempt has no session yet, the machine opens another attempt instead.
       if (this.current === attempt && attempt.authorized) await this.#move();
       return 'moved';
     } catch (error) {

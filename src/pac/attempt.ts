@@ -139,7 +139,7 @@ export class Attempt {
     if (this.#options.initiate) this.feed({ type: 'start' });
   }
 
-  /** Asks whether the PAA still has the session, if there is one. `heard` follows. */
+  /** Checks whether the PAA still has the session, if there is one. `heard` follows. */
   probe(): void {
     if (this.#options.initiate || this.sessionId !== undefined) this.feed({ type: 'probe' });
   }

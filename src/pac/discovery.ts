@@ -14,7 +14,7 @@ export interface DiscoverySources {
   readonly file: string | undefined;
   /** Whether to try the default router if there is no other PAA. */
   readonly defaultRouter: boolean;
-  /** The interface of the access link, where default routers count. Undefined: any but tunnels. */
+  /** The interface of the access link, whose default routers are used. Undefined: any interface except tunnels. */
   readonly access: string | undefined;
 }
 

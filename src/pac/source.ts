@@ -21,8 +21,9 @@ export interface SourceOptions {
 }
 
 /**
- * Finds the local address for a PAA, which is the node's care-of address: the one that the route has, unless it is a home
- * address, that of a tunnel, or otherwise unfit. Undefined: the PAA is on this host. Rejects with NoSourceError.
+ * Finds the local address for a PAA, which is the node's care-of address: the source address that the route selects,
+ * unless it is a home address, the address of a tunnel, or otherwise unusable. Undefined: the PAA is on this host.
+ * Rejects with NoSourceError.
  */
 export async function findSource(
   paa: string,
@@ -35,7 +36,7 @@ export async function findSource(
   const [first] = candidates;
   if (first === undefined) throw new NoSourceError(access);
   if (candidates.length === 1) return first;
-  // The system knows best which of several fits (RFC 6724). Without a route there is no choice.
+  // If several addresses fit, the system selects one of them (RFC 6724). Without a route, the first one is used.
   const route = await udp.connect({ address: paa, port }, {}, () => undefined).catch(() => undefined);
   const chosen = route?.address.address;
   await route?.close();

@@ -24,7 +24,7 @@ export interface Backend {
   ): Promise<PromiseSettledResult<unknown>[]>;
   /** Runs a read-only job. */
   read(job: DatabaseJob): Promise<unknown>;
-  /** Runs a long job in a transaction that is concurrent to the others. */
+  /** Runs a long job in a transaction that is concurrent with the others. */
   lengthy(job: DatabaseJob): Promise<unknown>;
   /**
    * The database's own wall clock, in milliseconds since 1970, UTC. Undefined: the database uses the clock of this

@@ -88,7 +88,7 @@ async function settingsOf(client: pg.PoolClient): Promise<Partial<Settings>> {
   return rows[0] ?? {};
 }
 
-/** Whether a second transaction, concurrent to the first, gets the lock. Rejects if there is no second connection. */
+/** Whether a second transaction, concurrent with the first, gets the lock. Rejects if there is no second connection. */
 async function secondHas(pool: pg.Pool, key: string, refuse: (problem: string) => DatabaseError): Promise<boolean> {
   let answer: boolean | undefined;
   let client: pg.PoolClient | undefined;

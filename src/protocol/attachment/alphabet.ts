@@ -10,9 +10,9 @@ export interface AttachmentConfig {
 }
 
 /**
- * Whether addresses or routes have changed only, or there is a sign that the node is on another link, where its PAA, or
- * another host with the address of its PAA, does not know the session. `neighbours`: a new router or prefix appeared.
- * `link`: the link came up, or the host woke; attempts from before are obsolete.
+ * The kind of a network change. `none`: addresses or routes have changed, without a sign of another link. `neighbours`:
+ * a new router or prefix appeared. `link`: the link came up, or the host woke; earlier attempts are obsolete. After the
+ * last two, the PAA, or another host with its address, may not have the session.
  */
 export type MoveSign = 'none' | 'neighbours' | 'link';
 
@@ -32,8 +32,9 @@ export type AttachmentInput =
   | { readonly type: 'silent' | 'answered'; readonly attempt: number }
   | { readonly type: 'networkChanged'; readonly sign: MoveSign }
   /**
-   * Answers `locate` with the PAAs of the current network. `from`: whether the node has an address from which to reach
-   * its PAA, and whether it is another one than before, from which the session has then already sent a request.
+   * Answers `locate` with the PAAs of the current network. `from`: the node reaches its PAA from the same address, from
+   * another one, or from none. `moved`: if the session is authorized, it has already sent a request from the new
+   * address.
    */
   | {
       readonly type: 'located';
@@ -48,7 +49,7 @@ export type AttachmentOutput =
   | { readonly type: 'discover'; readonly token: number }
   /**
    * Open a socket for a session with this PAA. `beside`: the current session continues and keeps the configured port.
-   * `limit`: give the PAA up after a time limit, a short one in the first round after a move.
+   * `limit`: time limit of the attempt; `short`: in the first round after a move.
    */
   | {
       readonly type: 'open';

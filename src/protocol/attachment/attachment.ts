@@ -6,8 +6,9 @@ import type { AttachmentConfig, AttachmentEvent, AttachmentInput, AttachmentOutp
 const RETRY_JITTER = 0.1;
 
 /**
- * How long a PAA may take to prove, after the node may have moved, that it still has the session, in milliseconds. Then
- * the node also starts a session with a PAA of the link. That costs a PAA one stateless answer if the proof is only late.
+ * How long the node waits, after a sign of movement, for the PAA to prove that it still has the session, in
+ * milliseconds. After that, the node also starts a session with a PAA of the link. If the proof is only late, this
+ * costs that PAA one stateless answer.
  */
 export const PROBE_WAIT = 200;
 
@@ -40,7 +41,7 @@ const NOTHING: PendingQuestion = { name: 'nothing' };
 /** Whether the PAA of the current session still has the session after a sign that the node has moved. */
 type Doubt =
   | { readonly name: 'none' }
-  /** The PAA is asked as soon as there is an address. */
+  /** The PAA is probed as soon as the node has an address. */
   | { readonly name: 'arisen' }
   | { readonly name: 'asked'; readonly until: number }
   /** The PAA has not answered in time. */

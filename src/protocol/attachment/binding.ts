@@ -6,7 +6,7 @@ import { CAPABILITY, type MobilityAssignment } from '../mip6/assignment.js';
 /** The home agent, home address and key that the node uses now. */
 export interface Binding {
   readonly assignment: MobilityAssignment;
-  /** First hex digits of the key's hash, for people. */
+  /** First hex digits of the key's hash, for display. */
   readonly fingerprint: string;
 }
 

@@ -8,13 +8,14 @@ export interface HostAddress {
   /** `tunnel`: packets to it come from elsewhere, such as ip6tnl, tun, IPsec and WireGuard interfaces. */
   readonly kind: 'link' | 'loopback' | 'tunnel';
   /**
-   * Why new communication must not use it, if so. `home`: it is a home address of Mobile IPv6 (IFA_F_HOMEADDRESS);
-   * `tentative` and `duplicate`: Duplicate Address Detection has not ended or has failed; `deprecated`: RFC 4862 5.5.4.
+   * Why new communication must not use the address; undefined: it may. `home`: it is a home address of Mobile IPv6
+   * (IFA_F_HOMEADDRESS); `tentative` and `duplicate`: Duplicate Address Detection has not ended or has failed;
+   * `deprecated`: RFC 4862 5.5.4.
    */
   readonly unusable: 'home' | 'tentative' | 'duplicate' | 'deprecated' | undefined;
 }
 
-/** Names of interfaces whose packets travel in those of another interface. */
+/** Names of tunnel interfaces, whose packets leave the host through another interface. */
 const TUNNEL = /^(ip6tnl|ip6_vti|ip_vti|vti|tunl|tun|sit|ip6gre|gre|erspan|gif|stf|ipsec|xfrm|wg)\d*$/;
 
 /** Whether an interface of this name is a tunnel. */

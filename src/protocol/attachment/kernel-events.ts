@@ -10,7 +10,7 @@ export type KernelEvent =
       readonly flags: string;
       readonly deleted: boolean;
     }
-  /** A default route by way of a router, which a router advertisement also makes. */
+  /** A default route through a router, such as one from a router advertisement. */
   | { readonly type: 'router'; readonly interface: string; readonly router: string; readonly deleted: boolean }
   /** A router advertisement with this prefix arrived. */
   | { readonly type: 'prefix'; readonly interface: string; readonly prefix: string }
@@ -60,8 +60,8 @@ const IFACE = /\biface#\d+ (\S{1,64}) admin (UP|DOWN)(?: oper ([A-Z]+))?/;
 const IFINFO = /\bif# (\d{1,10}), link: (up|down|unknown)/;
 
 /**
- * Reads a line of `route -n monitor` (FreeBSD): a change of a link's state, otherwise some change. Undefined: the line is
- * empty or too long. Not tried on FreeBSD; the texts are those of its route(8).
+ * Reads a line of `route -n monitor` (FreeBSD): a change of a link's state, or an unspecified change. Undefined: the
+ * line is empty or too long. Not tested on FreeBSD; the formats are those of its route(8).
  */
 export function routeEventOf(line: string): KernelEvent | undefined {
   if (line.length > MAX_EVENT_LINE || line.trim() === '') return undefined;

@@ -4,7 +4,7 @@ import type { KernelEvent } from './kernel-events.js';
 /** Changes within this time count as one, in milliseconds. */
 const BURST = 20;
 
-/** While changes go on, the interval between two reports doubles from BURST to this, in milliseconds. */
+/** While changes continue, the interval between reports doubles from BURST up to this value, in milliseconds. */
 const LONGEST_INTERVAL = 1_000;
 
 /** After this time without a change the interval is BURST again, in milliseconds. */
@@ -13,7 +13,7 @@ const CALM = 1_000;
 /** How often the clocks are to be compared (input `clocks`), in milliseconds. */
 export const CLOCKS_INTERVAL = 1_000;
 
-/** A difference of this much between two looks at the clocks means that the host slept, in milliseconds. */
+/** If the clocks advance by this much more than CLOCKS_INTERVAL between two readings, the host slept. Milliseconds. */
 const SLEPT = 3_000;
 
 /** Maximum number of addresses, prefixes and routers that are remembered. At the limit all are forgotten. */
@@ -28,13 +28,13 @@ export type MovementInput =
   | { readonly type: 'changed' }
   /** The kernel's events are incomplete. */
   | { readonly type: 'lost' }
-  /** The wall clock, in milliseconds since 1970. To be fed every CLOCKS_INTERVAL. */
+  /** The wall clock, in milliseconds since 1970. Expected every CLOCKS_INTERVAL. */
   | { readonly type: 'clocks'; readonly wall: number }
   | { readonly type: 'tick' };
 
 /**
- * Addresses or routes have changed. `reasons`: why the node may also be on another link, so that its PAA must prove that
- * it still has the session; empty: no sign of that.
+ * Addresses or routes have changed. `reasons`: why the node may also be on another link, so that its PAA must prove
+ * that it still has the session; empty: no sign of another link.
  */
 export interface NetworkChange {
   readonly type: 'changed';
@@ -42,9 +42,9 @@ export interface NetworkChange {
 }
 
 /**
- * Tells from the kernel's events and the clocks when the node has moved. It reports changes in bounded number: a storm of
- * events leads to one report a second. Repetitions are no changes: a router advertisement sets lifetimes anew, and
- * arrives up to 30 times a second (RFC 6275 7.5).
+ * Detects from the kernel's events and the clocks that the node may have moved. Limits the rate of reports to one per
+ * second if changes continue. Ignores repetitions: a router advertisement sets lifetimes again, and arrives up to 30
+ * times a second (RFC 6275 7.5).
  */
 export class Movement {
   readonly #access: string | undefined;
@@ -126,14 +126,18 @@ export class Movement {
     const before = this.#up.get(name);
     this.#up.delete(name);
     remember(this.#up, name, isUp);
-    // Before its first event, an interface is taken to be up: most events are other changes of one that is.
+    // Before its first event, an interface counts as up, because most events are other changes of an interface that is
+    // up.
     if ((before ?? true) === isUp) return;
-    // The routers and prefixes of the next link may be others, or other routers with the same addresses.
+    // The next link may have other routers and prefixes, or other routers with the same addresses.
     for (const [key, owner] of this.#neighbourhood) if (owner === name) this.#neighbourhood.delete(key);
     this.#changed(now, isUp ? 'link-up' : undefined, name);
   }
 
-  /** While the host sleeps, the wall clock goes on and the monotonic one does not. A stopped process sees both jump. */
+  /**
+   * While the host sleeps, the wall clock continues and the monotonic clock does not. If the process was stopped, both
+   * jump.
+   */
   #compare(wall: number, now: number): void {
     const before = this.#clocks;
     this.#clocks = { wall, at: now };

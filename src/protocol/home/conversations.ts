@@ -13,7 +13,7 @@ export interface Conversation {
   readonly wish: MobilityWish | undefined;
   readonly startedAt: number;
   seat: Seat;
-  /** Identifier of the Request for the identity that the client is to answer; undefined: the last Request is another. */
+  /** Identifier of the last Request if it requested the identity; undefined otherwise. */
   identityRequest: number | undefined;
   /** When the conversation times out; milliseconds, monotonic. */
   until: number;

@@ -194,8 +194,8 @@ export class Access {
     if (state.name !== 'CLIENT') return [{ type: 'dropped', code: 'unexpected' }];
     if (packet[1] !== state.request[1]) return [{ type: 'dropped', code: 'eap-identifier' }];
     if (state.request[4] !== EAP_TYPE.IDENTITY) return this.#ask(packet, {});
-    // After an empty start the server requests the identity. Its realm routes the DERs from now on. A server may begin
-    // anew with the identity and forget what the first DER asked for.
+    // After an empty start the server requests the identity. Its realm routes the DERs from now on. The mobility
+    // request is repeated, because the server may not have kept the AVPs of the first DER.
     this.#identity = identityIn(packet) ?? this.#identity;
     return this.#ask(packet, requestMobility(this.#wish, proposesLocal(this.#wish) ? this.#local : undefined));
   }

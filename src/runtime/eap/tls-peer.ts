@@ -28,7 +28,7 @@ export interface PeerCredentialsOptions {
   /** Without a certificate, a server that follows RFC 5216 refuses the peer. */
   readonly certificatePem?: string;
   readonly keyPem?: string;
-  /** The server's certificate must name this host or a host below it. */
+  /** The server's certificate must contain this name or a subdomain of it. */
   readonly serverName: string;
   /** Undefined: certificates are not checked for revocation. */
   readonly revocation?: Revocation | undefined;

@@ -2,17 +2,17 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 
-/** What can be seen of the network without a monitor. */
+/** The state of the network, read without a monitor program. */
 export interface NetworkSnapshot {
   /** All addresses with their interfaces, as text. */
   readonly addresses: string;
-  /** Each interface of Linux. Empty on other systems. */
+  /** The interfaces on Linux. Empty on other systems. */
   readonly links: ReadonlyMap<string, LinkSnapshot>;
 }
 
 export interface LinkSnapshot {
   readonly up: boolean;
-  /** Differs whenever the interface lost or got its carrier, or is another one of the same name. */
+  /** Changes when the interface loses or gets its carrier, or is replaced by another one of the same name. */
   readonly generation: string;
 }
 
@@ -40,7 +40,7 @@ function namesIn(folder: string): string[] {
   }
 }
 
-/** The text of a file of sysfs. Empty if it cannot be read, as the carrier of an interface that is down. */
+/** The text of a file of sysfs. Empty if it cannot be read, such as the carrier of an interface that is down. */
 function textOf(path: string): string {
   try {
     return readFileSync(path, 'utf8').trim();

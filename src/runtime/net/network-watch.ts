@@ -15,10 +15,10 @@ import { Driver } from '../system/driver.js';
 import { type CancelTimer, every, type Host } from '../system/host.js';
 import { type NetworkSnapshot, networkSnapshot } from './network-snapshot.js';
 
-/** A program that reports changes of addresses and routes as they happen, one a line. */
+/** A program that reports changes of addresses and routes as they happen, one per line. */
 export interface Monitor {
   readonly command: readonly [string, ...string[]];
-  /** Reads a line of its output. Undefined: it is no event. */
+  /** Reads a line of its output. Undefined: the line is not an event. */
   readonly read: (line: string) => KernelEvent | undefined;
 }
 
@@ -33,10 +33,12 @@ const MONITORS: Readonly<Partial<Record<NodeJS.Platform, Monitor>>> = {
 /** Polling interval while no monitor runs, in milliseconds. */
 const POLL_INTERVAL = 1_000;
 
-/** A monitor that has run for this long works, in milliseconds. */
+/** A monitor counts as working after it has run for this long, in milliseconds. */
 const PROVEN = 1_000;
 
-/** Delays before a monitor that exited is started again: it doubles with each exit, in milliseconds. */
+/**
+ * First and longest delay before a monitor that exited is restarted, in milliseconds. The delay doubles with each exit.
+ */
 const FIRST_RESTART = 1_000;
 const LONGEST_RESTART = 60_000;
 
@@ -46,9 +48,12 @@ const LINES_INTERVAL = 1_000;
 
 export interface NetworkListener {
   changed(change: NetworkChange): void;
-  /** The monitor reported an event, or a line that is none. `lost`: it died, or reported more than is read. */
+  /**
+   * The monitor reported an event, or a line that is not an event. `lost`: the monitor exited, or reported more lines
+   * than are read.
+   */
   counted(kind: KernelEvent['type'] | 'unreadable' | 'lost'): void;
-  /** The monitor program does not work here: the network is polled. Called at most once. */
+  /** The monitor program does not work here, so the network is polled. Called at most once. */
   monitorMissing(reason: string): void;
 }
 
@@ -61,7 +66,7 @@ export const watchNetwork: WatchNetwork = (access, listener, host) => {
   return () => watch.stop();
 };
 
-/** The present run of the monitor. */
+/** The current run of the monitor. */
 interface Run {
   readonly child: ChildProcess;
   readonly startedAt: number;
@@ -147,7 +152,7 @@ export class NetworkWatch {
     this.#run = undefined;
     const { code } = error as NodeJS.ErrnoException;
     this.#missing(`cannot run ${program}: ${code ?? String(error)}`);
-    // A program that does not exist is not looked for again.
+    // Do not retry a program that does not exist.
     if (code !== 'ENOENT') this.#restartLater();
   }
 
@@ -180,14 +185,14 @@ export class NetworkWatch {
 
   // --------------------------------------------------------------------------------------------------------- lines
 
-  /** Splits what arrives in pieces into lines. After MAX_LINES it pauses, so that the monitor waits as well. */
+  /** Splits the received pieces into lines. After MAX_LINES it pauses, so that the monitor waits as well. */
   #reader(run: Run, { read }: Monitor): (piece: string) => void {
     let rest = '';
     let count = 0;
     let since = Number.NEGATIVE_INFINITY;
     return (piece) => {
       const lines = (rest + piece).split('\n');
-      // Bounds what a line without an end occupies. Enough is kept to recognise it as too long.
+      // Limits the memory for a line without an end. Enough is kept to recognise it as too long.
       rest = (lines.pop() ?? '').slice(0, MAX_EVENT_LINE + 1);
       const now = this.#host.monotonic();
       if (now - since >= LINES_INTERVAL) [count, since] = [0, now];
@@ -236,7 +241,7 @@ export class NetworkWatch {
     for (const name of new Set([...before.links.keys(), ...now.links.keys()])) {
       const [old, link] = [before.links.get(name), now.links.get(name)];
       if (old?.generation === link?.generation && old?.up === link?.up) continue;
-      // It may have been down in between.
+      // The interface may have been down in between.
       this.#driver.feed({ type: 'event', event: { type: 'link', interface: name, up: false } });
       if (link?.up) this.#driver.feed({ type: 'event', event: { type: 'link', interface: name, up: true } });
     }

@@ -128,7 +128,7 @@ export class UdpSocket implements DatagramSocket {
 
   /**
    * Sends a datagram. A connected socket ignores `to`. Returns false if the datagram is lost because the socket is
-   * closed or the platform refuses the address, port or length, for some of which it throws.
+   * closed or the platform refuses the address, port or length; Node throws for some of these.
    */
   send(octets: Uint8Array, to: { readonly address: string; readonly port: number }): boolean {
     if (this.#closed) return false;

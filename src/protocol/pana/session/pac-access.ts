@@ -121,7 +121,7 @@ export function moved(context: PacContext, state: PacState, now: number): PacSte
   return stay(state, [...again, ...sends(channel.request(pingDraft(), now))]);
 }
 
-/** Asks whether the PAA still has the session, although the address is the same: RFC 5191 4.2. */
+/** Checks whether the PAA still has the session although the address is the same (RFC 5191 4.2). */
 export function probe(context: PacContext, state: PacState, now: number): PacStep {
   if (state.name === 'INITIAL') return startAnew(context, state, now);
   if (!('session' in state) || state.session.channel.protection) return moved(context, state, now);

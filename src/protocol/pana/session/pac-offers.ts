@@ -4,8 +4,8 @@ import type { PacMobility } from './pac-interface.js';
 /**
  * A PaC that prefers mobility sends PCI again if an offer has no Mobility-Capability. The PAA of this project sends
  * such a plain offer in answer to every third PCI, and its other offers may be lost. If more plain offers than that
- * arrive, the PAA makes no others; one extra is tolerated as a duplicate from the network. The first ASKED_AT_ONCE
- * times the PaC sends PCI immediately, afterwards when the timer of PCI expires.
+ * arrive, the PAA makes only plain ones; one extra is tolerated as a duplicate from the network. The first
+ * ASKED_AT_ONCE times the PaC sends PCI immediately, afterwards when the timer of PCI expires.
  */
 const PCIS_PER_PLAIN_OFFER = 3;
 const ASKED_AT_ONCE = 2;

@@ -37,7 +37,7 @@ export function start(context: PacContext, state: PacState, now: number): PacSte
 
 /**
  * Not RFC: RFC 5191 9 lets the interval of PCI grow to PCI_MRT. If the node may be on another link, PCI is sent at once
- * and starts anew.
+ * and its timer is restarted.
  */
 export function startAnew(context: PacContext, state: Initial, now: number): PacStep {
   return state.pci ? start(context, { ...state, pci: undefined }, now) : stay(state);
@@ -49,7 +49,7 @@ function pci({ offers }: PacContext): Send {
   return { type: 'send', octets };
 }
 
-/** Handles the timer of INITIAL, except that of PCI. */
+/** Handles the time limit of the offer in INITIAL. */
 export function tickInitial(context: PacContext, state: Initial, now: number): PacStep {
   const { offered } = state;
   if (offered.name === 'none' || now < offered.until) return stay(state);

@@ -38,7 +38,7 @@ export interface Session extends Agreement {
   begun: boolean;
   /** The PAA does not answer a request, and this was reported. */
   silent: boolean;
-  /** The answer to the outstanding request is to be reported: the PaC asks whether the PAA still has the session. */
+  /** Whether to report the answer to the outstanding request, because it proves that the PAA still has the session. */
   awaited: boolean;
 }
 
