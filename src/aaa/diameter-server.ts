@@ -40,9 +40,9 @@ export class DiameterServer implements NasPort {
   readonly #parts: DiameterServerParts;
   readonly #timeout: number;
   readonly #access: DiameterAccess;
-  /** Requests that are not answered yet. */
+  /** Unanswered requests. */
   readonly #requests = new Map<Token, DiameterMessage>();
-  /** Demands that are not answered yet. */
+  /** Unanswered demands. */
   readonly #demands = new Map<Token, SentDemand>();
 
   constructor({ diameter }: Pick<AaaOptions, 'diameter'>, parts: DiameterServerParts) {

@@ -33,7 +33,7 @@ export interface HomeRunnerParts {
   readonly makeEngine: MakeEngine;
   readonly homeAgents: Pick<HomeAgentHooks, 'run' | 'isBehind'>;
   readonly nas: NasPort;
-  /** Has the inputs from NASs. The runner opens it. */
+  /** Queues the inputs from NASs until the runner opens it. */
   readonly inputs: Inbox<HomeInput>;
 }
 
@@ -43,7 +43,7 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** Drives the home machine, whatever the AAA protocol of the NASs: EAP, store and hooks answer its questions. */
+/** Drives the home machine, independent of the AAA protocol. EAP, store and hooks answer its questions. */
 export class HomeRunner {
   readonly #parts: HomeRunnerParts;
   readonly #home: Home;
@@ -92,22 +92,20 @@ export class HomeRunner {
     this.#driver.feed({ type: 'forget' });
   }
 
-  /**
-   * Demands that the NAS of a session ends it (an ASR in Diameter). Resolves with the answer; rejects if there is none.
-   */
+  /** Demands that the NAS end a session (an ASR in Diameter). Resolves with the answer; rejects if there is none. */
   disconnect(session: Session): Promise<DemandAnswer> {
     return this.#wait((token) => ({ type: 'demand', token, demand: 'disconnect', session }));
   }
 
   /**
-   * Demands that the NAS of a session authenticates the client again (a RAR in Diameter). Resolves with the answer;
+   * Demands that the NAS of a session authenticate the client again (a RAR in Diameter). Resolves with the answer;
    * rejects if there is none.
    */
   reauthenticate(session: Session): Promise<DemandAnswer> {
     return this.#wait((token) => ({ type: 'demand', token, demand: 'reauthenticate', session }));
   }
 
-  /** Ends a session on this server, whatever the NAS's state of it. */
+  /** Ends a session on this server, whether or not the NAS still has it. */
   async endSession(session: Session, reason: string): Promise<void> {
     await this.#wait((token) => ({ type: 'end', token, session, reason }));
   }

@@ -30,7 +30,7 @@ export interface HomeServerParts {
   readonly report: (event: DiameterEvent, grammarian: Grammarian) => void;
 }
 
-/** The home machine and the Diameter node that its NASs reach it by. */
+/** The home machine, and the Diameter node through which NASs reach it. */
 export class HomeServer {
   readonly diameter: DiameterServer;
   readonly home: HomeRunner;

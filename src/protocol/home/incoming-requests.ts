@@ -72,7 +72,7 @@ export class IncomingRequests {
 
   /**
    * Ends the earlier sessions of a NAS that has restarted, before its new requests are processed. Stored answers are
-   * dropped only after a restart: at a second attempt they belong to the present sessions.
+   * dropped at the first attempt only; at later attempts they belong to the NAS's current sessions.
    */
   #endOlder(origin: string, { state, restarted }: NewState, exchange: Exchange | undefined): void {
     if (restarted) this.#context.put({ type: 'forgetKeysOf', origin: origin.toLowerCase() });

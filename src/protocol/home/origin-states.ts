@@ -4,7 +4,7 @@ import type { AccessRequest } from './alphabet.js';
 /** Maximum number of NASs. If a NAS that was dropped connects again, its older sessions are ended again. */
 export const MAX_ORIGINS = 10_000;
 
-/** A reason to end the sessions of a NAS that are older than its present Origin-State-Id. */
+/** A reason to end the sessions of a NAS that are older than its current Origin-State-Id. */
 export interface NewState {
   readonly state: number;
   /** Whether the NAS has restarted since its last request. Otherwise, an earlier attempt to end its sessions failed. */
@@ -37,7 +37,7 @@ export class OriginStates {
     return this.#take(origin, originState);
   }
 
-  /** The sessions of an origin could not be ended: its next connection or request tries again. */
+  /** Records that the sessions of an origin could not be ended. Its next connection or request causes another attempt. */
   failed(origin: string): void {
     const known = this.#known.get(origin.toLowerCase());
     if (known) known.failed = true;

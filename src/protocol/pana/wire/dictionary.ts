@@ -46,7 +46,7 @@ export type AvpValue<N extends AvpName> = ValueOf<(typeof AVPS)[N]['type']>;
 /** PANA Result-Code, RFC 5191 8.7. */
 export const RESULT_CODE = { SUCCESS: 0, AUTHENTICATION_REJECTED: 1, AUTHORIZATION_REJECTED: 2 } as const;
 
-/** PANA Termination-Cause, RFC 5191 8.9: a registry of its own, although the values are those of Diameter. */
+/** PANA Termination-Cause, RFC 5191 8.9. It has its own registry, although its values are those of Diameter. */
 export const PANA_TERMINATION_CAUSE = { LOGOUT: 1, ADMINISTRATIVE: 4, SESSION_TIMEOUT: 8 } as const;
 
 /** Nonce length, RFC 5191 8.5. */
