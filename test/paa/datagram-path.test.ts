@@ -33,4 +33,6 @@ it('A datagram passes through socket, driver and NAS and back, through each once
   expect(came).toBe(fed.length);
   // The sockets of node and PAA are both in this process, which sent each datagram once.
   expect(send).toHaveBeenCalledTimes(came + sent);
+  const logged = scene.lines.filter(({ msg, address }) => msg === 'message sent' && address !== undefined);
+  expect(logged.map(({ message }) => message)).toEqual(Array(sent).fill(expect.stringMatching(/^PA[RN]/)));
 });

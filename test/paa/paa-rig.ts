@@ -127,7 +127,7 @@ export async function paaScene(pki: TestPki, hosts: readonly string[] = [SERVER]
     hooks: { 'state-dir': folder },
   });
   const lines: LogLine[] = [];
-  const log = pino({ level: 'debug' }, { write: (text: string) => void lines.push(JSON.parse(text)) });
+  const log = pino({ level: 'trace' }, { write: (text: string) => void lines.push(JSON.parse(text)) });
   const daemon = await PaaDaemon.start(options, log);
   const nodes: BenchNode[] = [];
   onTestFinished(async () => {

@@ -1,0 +1,91 @@
+import { pino } from 'pino';
+import { describe, expect, it } from 'vitest';
+import { Attempt, type AttemptEvent } from '../../src/pac/attempt.js';
+import { pacSchema } from '../../src/pac/options.js';
+import { sessionConfig } from '../../src/pac/session-config.js';
+import { unguarded } from '../../src/runtime/service/barrier.js';
+import { Metrics } from '../../src/runtime/service/metrics.js';
+import { DEAF } from '../deaf-surroundings.js';
+import { VirtualHost } from '../virtual-host.js';
+
+const PAA = '192.0.2.71';
+
+/** An attempt with a link that the test plays: it keeps what is sent, and may fail. */
+async function openAttempt() {
+  const host = new VirtualHost();
+  const sent: Uint8Array[] = [];
+  const faults: unknown[][] = [];
+  const events: AttemptEvent[] = [];
+  const lines: Record<string, unknown>[] = [];
+  const link = { fails: false, receive: (_octets: Uint8Array): void => undefined };
+  const socket = {
+    ...(await DEAF.udp.connect()),
+    send: (octets: Uint8Array) => {
+      if (link.fails) throw new Error('no link');
+      return sent.push(octets) > 0;
+    },
+  };
+  const udp = {
+    ...DEAF.udp,
+    connect: (_to: unknown, _from: unknown, receive: (octets: Uint8Array) => void) => {
+      link.receive = receive;
+      return Promise.resolve(socket);
+    },
+  };
+  const options = pacSchema.parse({
+    pana: { paa: [PAA] },
+    eap: { identity: '@home.example' },
+    tls: { ca: '/ca', certificate: '/c', key: '/k', 'server-name': 'aaa.home.example' },
+  });
+  const write = (text: string) => void lines.push(JSON.parse(text) as Record<string, unknown>);
+  const metrics = new Metrics('pana_pac');
+  const attempt = await Attempt.open(
+    {
+      ...{ id: 1, paa: PAA, port: 716, localAddress: undefined, localPort: undefined, initiate: true },
+      pana: sessionConfig(options, false, false),
+      eap: () => {
+        throw new Error('no EAP in this test');
+      },
+    },
+    {
+      ...{ metrics, keyLog: undefined, surroundings: { host, udp } },
+      log: pino({ level: 'debug', base: {}, timestamp: false }, { write }),
+      guard: { ...unguarded, fault: (where, error) => void faults.push([where, (error as Error).message]) },
+    },
+    (event) => events.push(event),
+  );
+  return { attempt, host, sent, faults, events, lines, link, metrics };
+}
+
+describe('Attempt', () => {
+  it('logs and counts the datagrams that it sends and receives', async () => {
+    const { attempt, host, sent, lines, link, metrics } = await openAttempt();
+    attempt.begin();
+    host.advance(2_000);
+    link.receive(Uint8Array.of(1));
+    expect(lines).toMatchObject([
+      ...sent.map(({ length }) => ({ message: 'PCI', octets: length, msg: 'message sent' })),
+      { message: 'not PANA', octets: 1, msg: 'message received' },
+      { reason: 'truncated', msg: 'message dropped' },
+    ]);
+    expect(sent.length).toBeGreaterThan(1);
+    expect(await metrics.counters()).toEqual({
+      'datagrams{direction=out}': sent.length,
+      'datagrams{direction=in}': 1,
+      'dropped{code=truncated}': 1,
+    });
+    await attempt.close();
+  });
+
+  it.each(['datagram', 'timer'] as const)('ends after a fault at a %s, which it reports', async (place) => {
+    const { attempt, host, faults, events, link } = await openAttempt();
+    link.fails = place === 'datagram';
+    attempt.begin();
+    link.fails = true;
+    host.advance(60_000);
+    expect(faults).toEqual([[place, 'no link']]);
+    expect(events).toEqual([{ type: 'closed', cause: 'fault', heard: false }]);
+    expect(host.timers).toBe(0);
+    await attempt.close();
+  });
+});
