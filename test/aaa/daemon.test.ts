@@ -3,16 +3,18 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pino } from 'pino';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { type AaaOptions, aaaSchema } from '../../src/aaa/config/options.js';
 import { AaaDaemon } from '../../src/aaa/daemon.js';
-import { systemAaaSurroundings } from '../../src/aaa/surroundings.js';
+import { type AaaSurroundings, systemAaaSurroundings } from '../../src/aaa/surroundings.js';
 import type { DutyOperation } from '../../src/protocol/home/duties.js';
 import { SqliteBackend } from '../../src/store/database.js';
 import { StoreEngine } from '../../src/store/engine.js';
-import type { StorePort } from '../../src/store/port.js';
+import type { OperationName } from '../../src/store/operations.js';
+import type { StoreEvents, StorePort } from '../../src/store/port.js';
 import { DEAF } from '../deaf-surroundings.js';
-import { leaseOf } from '../protocol/home/home-rig.js';
+import { eventually, within } from '../eventually.js';
+import { AGENT, leaseOf } from '../protocol/home/home-rig.js';
 import { makePki } from '../runtime/eap/eap-run.js';
 import { SimulatedProcesses } from '../simulated-hooks.js';
 import { VirtualHost } from '../virtual-host.js';
@@ -53,34 +55,95 @@ it('AaaDaemon creates the folder of its store with mode 0700 before it opens the
   expect(found).toEqual([0o700]);
 });
 
-it('AaaDaemon leaves duties whose hook has not succeeded to other servers when it stops', async () => {
+/** The surroundings of a server without a network, with a store in memory. */
+interface Scene {
+  readonly host: VirtualHost;
+  readonly hookProcesses: SimulatedProcesses;
+  /** Becomes the events of the store when it opens. */
+  events: StoreEvents | undefined;
+  /** Runs an operation; a test may replace it. */
+  run: (operation: OperationName, given: unknown, usual: () => Promise<unknown>) => Promise<unknown>;
+  readonly surroundings: AaaSurroundings;
+}
+
+async function makeScene(): Promise<Scene> {
   const host = new VirtualHost(undefined, Date.now());
   const hookProcesses = new SimulatedProcesses();
   const backend = await SqliteBackend.open(':memory:');
+  onTestFinished(() => backend.close());
+  const scene: Scene = {
+    ...{ host, hookProcesses, events: undefined },
+    run: (_operation, _given, usual) => usual(),
+    surroundings: {
+      ...{ ...systemAaaSurroundings, ...DEAF, host, hookProcesses },
+      openStore: async (_where, { events = {} }): Promise<StorePort> => {
+        scene.events = events;
+        const engine = await StoreEngine.open(backend, host, events);
+        const run = (operation: OperationName, given: never) =>
+          scene.run(operation, given, () => engine.run(operation, given));
+        return {
+          run: run as StorePort['run'],
+          administer: (...given) => engine.administer(...given),
+          answers: () => Promise.resolve(true),
+          close: () => engine.close(),
+        };
+      },
+    },
+  };
+  return scene;
+}
+
+it('AaaDaemon leaves duties whose hook has not succeeded to other servers when it stops', async () => {
+  const scene = await makeScene();
   const reports: DutyOperation[0][] = [];
   const lease = { ...leaseOf('s'), duty: '0a' };
-  const daemon = await AaaDaemon.start(options, log, undefined, {
-    ...{ ...systemAaaSurroundings, ...DEAF, host, hookProcesses },
-    openStore: async (_where, { events }): Promise<StorePort> => {
-      const engine = await StoreEngine.open(backend, host, events);
-      const run = async (operation: never, given: never) => {
-        if (operation !== 'duties') return engine.run(operation, given);
-        reports.push(given);
-        return { lost: [], taken: reports.length === 1 ? [{ event: 'down', lease }] : [] };
-      };
-      return {
-        run: run as StorePort['run'],
-        administer: (...given) => engine.administer(...given),
-        answers: () => Promise.resolve(true),
-        close: () => engine.close(),
-      };
-    },
-  });
-  hookProcesses.only.end('exit status 1');
+  scene.run = async (operation, given, usual) => {
+    if (operation !== 'duties') return usual();
+    reports.push(given as DutyOperation[0]);
+    return { lost: [], taken: reports.length === 1 ? [{ event: 'down', lease }] : [] };
+  };
+  const daemon = await AaaDaemon.start(options, log, undefined, scene.surroundings);
+  scene.hookProcesses.only.end('exit status 1');
   await daemon.stop();
-  await backend.close();
   expect(reports.at(-1)).toMatchObject({
     ...{ leaving: true, held: [] },
     ended: [{ mark: '0a', over: false, notified: { event: 'down' } }],
+  });
+});
+
+it('AaaDaemon finishes with exit status 1 when the thread of its store ends', async () => {
+  const scene = await makeScene();
+  const daemon = await AaaDaemon.start(options, log, undefined, scene.surroundings);
+  scene.events?.ended?.('out of memory');
+  expect(await within(daemon.finished, 'the daemon finishes')).toBe(1);
+  await daemon.stop();
+});
+
+it('AaaDaemon probes the home agents from its start if it has a probe hook', async () => {
+  const scene = await makeScene();
+  scene.run = (operation, _given, usual) => (operation === 'listHomeAgents' ? Promise.resolve([AGENT]) : usual());
+  scene.hookProcesses.atOnce = true;
+  const hooks = { ...options.hooks, probe: '/probe' };
+  const daemon = await AaaDaemon.start({ ...options, hooks }, log, undefined, scene.surroundings);
+  const { calls } = scene.hookProcesses;
+  await eventually(() => expect(calls).toMatchObject([{ program: '/probe', event: 'probe' }]));
+  await daemon.stop();
+});
+
+describe('AaaDaemon leaves no timer', () => {
+  it('when it has stopped', async () => {
+    const { host, surroundings } = await makeScene();
+    const daemon = await AaaDaemon.start(options, log, undefined, surroundings);
+    expect(host.timers).toBeGreaterThan(0);
+    await daemon.stop();
+    expect(host.timers).toBe(0);
+  });
+
+  it('when it cannot start', async () => {
+    const { host, surroundings } = await makeScene();
+    const openControl = () => Promise.reject(new Error('no control socket'));
+    const starting = AaaDaemon.start(options, log, undefined, { ...surroundings, openControl });
+    await expect(starting).rejects.toThrow('no control socket');
+    expect(host.timers).toBe(0);
   });
 });
