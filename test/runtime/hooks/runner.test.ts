@@ -1,7 +1,7 @@
 // Long, because it tests the runner twice: with real processes, and in virtual time.
 
 import { execFile } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, open, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -83,6 +83,14 @@ function out(name: string): Promise<string> {
   return readFile(join(folder, 'out', name), 'utf8');
 }
 
+/** Paths of the files in a folder that this process has open, also after they were removed. */
+async function openFiles(folder: string): Promise<string[]> {
+  const descriptors = await readdir('/proc/self/fd');
+  // The descriptor of the list itself is closed by now.
+  const paths = await Promise.all(descriptors.map((number) => readlink(`/proc/self/fd/${number}`).catch(() => '')));
+  return paths.filter((path) => path.startsWith(`${folder}/`));
+}
+
 function endOf(): { promise: Promise<HookOutcome>; ended: (outcome: HookOutcome) => void } {
   let ended: (outcome: HookOutcome) => void = () => undefined;
   const promise = new Promise<HookOutcome>((resolve) => {
@@ -157,6 +165,7 @@ describe('A hook process', () => {
     expect(await out('key')).toBe(`0x${toHex(PSK.octets())}\n`);
     expect((await out('mode')).trim()).toBe('600');
     await eventually(async () => expect(await readdir(join(folder, 'state', 'keys'))).toEqual([]));
+    expect(await openFiles(join(folder, 'state', 'keys'))).toEqual([]);
     expect((await stat(join(folder, 'state', 'keys'))).mode & 0o777).toBe(0o700);
     await eventually(() => expect(reports.map(({ type }) => type)).toContain('line'));
     expect(JSON.stringify(reports)).not.toContain(toHex(PSK.octets()).slice(0, 32));
@@ -180,10 +189,23 @@ describe('A hook process', () => {
     expect(lines).toEqual(['one', 'three', 'two\\u001b[31m']);
   });
 
+  it('has the first 200 lines of its output reported, each cut to 500 characters', async () => {
+    const program = await script(
+      'printf "%0600d\\n" 1; seq 2 250; until [ -e "$OUT/go" ]; do sleep 0.01; done; echo late',
+    );
+    const running = runner.run(job(program));
+    const lines = () => reports.flatMap((report) => (report.type === 'line' ? [report.line] : []));
+    await eventually(() => expect(lines().length).toBeGreaterThanOrEqual(200));
+    await writeFile(join(folder, 'out', 'go'), '');
+    await running;
+    expect(lines()).toEqual(['0'.repeat(500), ...Array.from({ length: 199 }, (_, i) => String(i + 2))]);
+  });
+
   it('is killed with its children when the timeout is over', async () => {
     const clock = new VirtualHost();
     runner = makeRunner({ timeout: 200, host: clock });
-    const program = await script('sleep 600 > "$OUT/pipe" & wait');
+    // The child ignores SIGTERM from before it opens the pipe.
+    const program = await script('(trap "" TERM; exec sleep 600 > "$OUT/pipe") & wait');
     const pipe = join(folder, 'out', 'pipe');
     await promisify(execFile)('mkfifo', [pipe]);
     const running = runner.run(job(program, { event: 'down' }));
