@@ -30,33 +30,69 @@ describe('loadOptions with flags', () => {
   });
 });
 
-describe('loadOptions with a file', () => {
-  /** The error message for a file with this text, without the path of its folder. */
-  async function refusal(text: string): Promise<string> {
-    const folder = await mkdtemp(join(tmpdir(), 'options-'));
-    const file = join(folder, 'x.yaml');
-    try {
-      await writeFile(file, text);
-      await loadOptions(SCHEMA, { flags: {}, environment: {}, prefix: 'X', file });
-      return '';
-    } catch (error) {
-      expect(error).toMatchObject({ name: 'OperatorError' });
-      return (error as Error).message.replace(`${folder}/`, '');
-    } finally {
-      await rm(folder, { recursive: true });
-    }
+/** The error message for a file with this text, without the path of its folder; '' if it is accepted. */
+async function refusal(schema: z.ZodObject, text: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'options-'));
+  const file = join(folder, 'x.yaml');
+  try {
+    await writeFile(file, text);
+    await loadOptions(schema, { flags: {}, environment: {}, prefix: 'X', file });
+    return '';
+  } catch (error) {
+    expect(error).toMatchObject({ name: 'OperatorError' });
+    return (error as Error).message.replaceAll(`${folder}/`, '');
+  } finally {
+    await rm(folder, { recursive: true });
   }
+}
 
+describe('loadOptions with a file', () => {
   it('names the line of an alias without an anchor', async () => {
-    expect(await refusal('names: &a [b]\n')).toBe('');
-    expect(await refusal('inner:\n  name: n\nnames: *none\n')).toBe(
+    expect(await refusal(SCHEMA, 'names: &a [b]\n')).toBe('');
+    expect(await refusal(SCHEMA, 'inner:\n  name: n\nnames: *none\n')).toBe(
       'x.yaml:3: not YAML: the alias *none has no anchor',
     );
   });
 
   it('refuses aliases that expand to too many nodes', async () => {
     const lists = Array.from({ length: 12 }, (_, i) => `l${i + 1}: &l${i + 1} [${`*l${i},`.repeat(9)}]\n`);
-    expect(await refusal(`l0: &l0 [x]\n${lists.join('')}`)).toMatch(/^x\.yaml:1: not YAML: /);
+    expect(await refusal(SCHEMA, `l0: &l0 [x]\n${lists.join('')}`)).toMatch(/^x\.yaml:1: not YAML: /);
+  });
+});
+
+describe('An error in the configuration', () => {
+  const schema = z.strictObject({
+    host: z.string().describe('the name of this node'),
+    port: z.number().optional().describe('its port'),
+    inner: z.strictObject({ name: z.string(), size: z.number().optional() }).optional(),
+  });
+
+  it.each([
+    ['', 'x.yaml: host is missing: the name of this node'],
+    ['port: 1', 'x.yaml: host is missing: the name of this node'],
+    ['host: a\ninner:\n  size: 1', 'x.yaml:2: inner.name is missing: it is required'],
+    ['port: 1\nhost: 2', 'x.yaml:2: host: expected string, received number (the name of this node)'],
+    ['host: a\ninner:\n  name: [b]', 'x.yaml:3: inner.name: expected string, received array'],
+    ['host: a\nprot: 1', 'x.yaml:2: prot: unknown key; did you mean "port"?'],
+    ['host: a\ninner: {name: b, colour: c}', 'x.yaml:2: inner.colour: unknown key; known keys: name, size'],
+    [
+      'port: a',
+      'x.yaml: host is missing: the name of this node\nx.yaml:1: port: expected number, received string (its port)',
+    ],
+  ])('of %j is reported with its place and what is expected', async (text, message) => {
+    expect(await refusal(schema, text)).toBe(message);
+  });
+
+  it('is reported with the name of the flag or variable that has the value', async () => {
+    const given = { flags: { port: 'a' }, environment: { X_INNER_SIZE: 'b' }, prefix: 'X', file: undefined };
+    await expect(loadOptions(schema, given)).rejects.toThrow(
+      [
+        'configuration: host is missing: the name of this node',
+        '--port: port: expected number, received string (its port)',
+        'configuration: inner.name is missing: it is required',
+        'X_INNER_SIZE: inner.size: expected number, received string',
+      ].join('\n'),
+    );
   });
 });
 

@@ -192,6 +192,15 @@ describe.each(VERSIONS)('An EAP server and a client that violates the protocol, 
     expect(await other.tls(Uint8Array.of(21, 3, 3, 0, 2, 2, 42))).toMatchObject({ reason: 'tls-alert' });
   });
 
+  it('fails on a record that it cannot decrypt, in the last flight of the handshake', async () => {
+    const client = new RawClient(version);
+    const asked = await client.handshake(1);
+    await client.wire.exchange(whole(asked.packet ?? new Uint8Array(0)));
+    const forged = concat(Uint8Array.of(23, 3, 3, 0, 64), new Uint8Array(64));
+    const answer = await client.tls(concat(client.wire.takeFlight(), forged));
+    expect(answer).toMatchObject({ type: 'failure', reason: 'tls-alert' });
+  });
+
   it('fails on an empty flight', async () => {
     const client = new RawClient(version);
     await client.start();

@@ -7,7 +7,7 @@ import { aaaSchema } from '../../../src/aaa/config/options.js';
 import { paaSchema } from '../../../src/paa/options.js';
 import { pacSchema } from '../../../src/pac/options.js';
 import { loadOptions } from '../../../src/runtime/config/options.js';
-import { engineSettings, type TlsSettings, tlsProblems } from '../../../src/runtime/tls/settings.js';
+import { engineSettings, type TlsSettings, tlsProblems, weakSettings } from '../../../src/runtime/tls/settings.js';
 
 const GOOD: TlsSettings = {
   'min-version': '1.2',
@@ -63,6 +63,22 @@ describe('tlsProblems and engineSettings', () => {
   it('never negotiate a suite without encryption or authentication', () => {
     const { ciphers } = engineSettings({ ...GOOD, ciphers: 'ALL:COMPLEMENTOFALL@SECLEVEL=0' });
     expect(() => createSecureContext({ ciphers: `${ciphers}:-ALL:eNULL:aNULL` })).toThrow();
+  });
+});
+
+describe('weakSettings', () => {
+  it.each<[Partial<TlsSettings>, RegExp | undefined]>([
+    [{}, undefined],
+    [{ 'min-version': '1.0' }, /^tls\.min-version: TLS 1\.0 is obsolete/],
+    [{ 'min-version': '1.1' }, /^tls\.min-version: TLS 1\.1 is obsolete/],
+    [{ 'sha1-signatures': 'allow' }, /^tls\.sha1-signatures: /],
+    [{ 'min-rsa-bits': 2047 }, /^tls\.min-rsa-bits: RSA keys of 2047 bits/],
+    [{ 'extended-key-usage': 'if-present' }, /^tls\.extended-key-usage: /],
+    [{ 'extended-master-secret': 'required' }, undefined],
+    [{ 'extended-master-secret': 'wanted' }, /^tls\.extended-master-secret: /],
+  ])('warns of %j alone', (more, warning) => {
+    const expected = warning === undefined ? [] : [expect.stringMatching(warning)];
+    expect(weakSettings({ ...GOOD, ...more }, 'tls')).toEqual(expected);
   });
 });
 
