@@ -41,7 +41,8 @@ async function openAttempt() {
   const metrics = new Metrics('pana_pac');
   const attempt = await Attempt.open(
     {
-      ...{ id: 1, paa: PAA, port: 716, localAddress: undefined, localPort: undefined, initiate: true },
+      ...{ id: 1, paa: PAA, port: 716, localPort: undefined, initiate: true },
+      findSource: () => Promise.resolve(undefined),
       pana: sessionConfig(options, false, false),
       eap: () => {
         throw new Error('no EAP in this test');

@@ -1,4 +1,4 @@
-import { chown, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { chown, link, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -56,6 +56,18 @@ describe('The SQLite database', () => {
     expect(await stat(path)).toMatchObject({ uid: 1234, gid: 1235 });
     await backUp(path, join(theirs, 'mine.db'), () => undefined);
     expect(await stat(join(theirs, 'mine.db'))).toMatchObject({ uid: 0 });
+  });
+
+  it.skipIf(!isRoot)('keeps the owner of a file that also has another name', async () => {
+    const theirs = join(folder, 'theirs');
+    await mkdir(theirs);
+    await chown(theirs, 1234, 1235);
+    const other = join(folder, 'of-root');
+    await writeFile(other, '');
+    await link(other, join(theirs, 'store.db'));
+    const db = await openSqlite(join(theirs, 'store.db'));
+    await db.destroy();
+    expect(await stat(other)).toMatchObject({ uid: 0 });
   });
 
   it('keeps a lease after the process ends', async () => {

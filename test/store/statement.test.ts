@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import Database from 'better-sqlite3';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openSqlite } from '../../src/store/database.js';
 import type { Db } from '../../src/store/rows.js';
 import { Statement } from '../../src/store/statement.js';
@@ -62,6 +63,17 @@ describe('A statement', () => {
     await counted.first(other, { key: 'a' });
     await other.destroy();
     expect(built).toBe(2);
+  });
+
+  it('is prepared once for a database and its transactions', async () => {
+    const prepare = vi.spyOn(Database.prototype, 'prepare');
+    onTestFinished(() => prepare.mockRestore());
+    await after.rows(db, { key: 'a' });
+    const { length } = prepare.mock.calls;
+    expect(length).toBeGreaterThan(0);
+    await after.rows(db, { key: 'b' });
+    await db.connection().execute((connection) => after.rows(connection, { key: 'c' }));
+    expect(prepare).toHaveBeenCalledTimes(length);
   });
 
   it('cannot be built from a value that is known only when it runs', async () => {

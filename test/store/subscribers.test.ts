@@ -76,9 +76,10 @@ for (const { kind, without, places } of DATABASES) {
       await user.addAgent(1);
       await user.addAgent(2);
       const homeAddress = '2001:db8:2::77';
-      await expect(change({ homeAddress: '2001:db8:3::77' })).rejects.toThrow(
-        'is not on the home link of any home agent',
-      );
+      // The second differs from the prefix of ha2 only in its last bit.
+      for (const elsewhere of ['2001:db8:3::77', '2001:db8:2:1::77']) {
+        await expect(change({ homeAddress: elsewhere })).rejects.toThrow('is not on the home link of any home agent');
+      }
       await expect(change({ homeAddress, homeAgent: 'ha1' })).rejects.toThrow(
         'on the home link of ha1, 2001:db8:1::/64',
       );

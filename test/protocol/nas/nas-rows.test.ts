@@ -238,6 +238,19 @@ describe('stop', () => {
     expect(world.server.strs).toHaveLength(3);
   });
 
+  it('retries no STR at a tick afterwards, neither one that was due later nor one that fails then', () => {
+    const { world, node } = open({ requestTimeout: 100 });
+    world.node();
+    world.for(1_000);
+    world.server.sta = () => (world.server.strs.length === 1 ? RESULT.TOO_BUSY : 'silent');
+    end(world, node);
+    world.for(1_000);
+    world.feed(STOP);
+    for (let ticks = 0; ticks < 30; ticks += 1) world.for(1_000).feed({ type: 'tick' });
+    expect(world.outputs.at(-1)).toEqual({ type: 'stopped' });
+    expect(world.server.strs).toHaveLength(2);
+  });
+
   it('does not wait for an STR that is due for a retry later', () => {
     const { world, node } = open({ requestTimeout: 100 });
     world.server.sta = () => 'silent';

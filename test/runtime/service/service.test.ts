@@ -5,14 +5,14 @@ import type { Notification } from '../../../src/runtime/service/service-manager.
 import { quiet } from '../../quiet.js';
 import { VirtualHost } from '../../virtual-host.js';
 
-/** What the service manager was told, one entry for each message: types, and the text of a status. */
-const told = vi.hoisted(() => [] as string[]);
+/** The messages to the service manager: types, and the text of a status. */
+const notified = vi.hoisted(() => [] as string[]);
 
 vi.mock('../../../src/runtime/service/service-manager.js', async (actual) => ({
   ...(await actual<object>()),
   ServiceManager: class {
-    tell(...all: readonly Notification[]): Promise<void> {
-      told.push(all.map((one) => (one.type === 'status' ? one.text : one.type)).join(', '));
+    notify(...all: readonly Notification[]): Promise<void> {
+      notified.push(all.map((one) => (one.type === 'status' ? one.text : one.type)).join(', '));
       return Promise.resolve();
     }
   },
@@ -26,7 +26,7 @@ beforeEach(() => {
   host = new VirtualHost();
   summary = 'no sessions';
   stops = 0;
-  told.length = 0;
+  notified.length = 0;
   vi.stubEnv('NOTIFY_SOCKET', '/run/notify');
   vi.stubEnv('WATCHDOG_USEC', '30000000');
   vi.stubEnv('WATCHDOG_PID', String(process.pid));
@@ -57,11 +57,11 @@ function run(more: Partial<Service> = {}, reload: () => Promise<void> = () => Pr
   return { ended, signal: (name: NodeJS.Signals) => signal(name), hangUp: () => hangUp() };
 }
 
-/** What the service manager is told during this time, and was told since the last call. */
+/** The messages of this time, and those since the last call. */
 async function during(milliseconds: number): Promise<string[]> {
   host.advance(milliseconds);
   await quiet();
-  return told.splice(0);
+  return notified.splice(0);
 }
 
 describe('A running service', () => {
@@ -112,7 +112,7 @@ describe('A running service', () => {
     await during(0);
     signal('SIGTERM');
     expect(await ended).toBe(0);
-    expect(told.at(-1)).toBe('stopping');
+    expect(notified.at(-1)).toBe('stopping');
     expect(stops).toBe(1);
     expect(host.timers).toBe(0);
   });
@@ -131,6 +131,6 @@ describe('A running service', () => {
     await during(60_000);
     signal('SIGINT');
     expect(await ended).toBe(0);
-    expect(told).toEqual([]);
+    expect(notified).toEqual([]);
   });
 });
