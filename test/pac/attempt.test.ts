@@ -43,7 +43,7 @@ async function openAttempt() {
     {
       ...{ id: 1, paa: PAA, port: 716, localPort: undefined, initiate: true },
       findSource: () => Promise.resolve(undefined),
-      pana: sessionConfig(options, false, false),
+      pana: sessionConfig(options, 'none', false),
       eap: () => {
         throw new Error('no EAP in this test');
       },
