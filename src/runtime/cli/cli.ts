@@ -1,5 +1,4 @@
-import yargs, { type Argv } from 'yargs';
-import { hideBin } from 'yargs/helpers';
+import type { Argv } from 'yargs';
 import type { z } from 'zod';
 import { environmentName, loadOptions, optionKeys } from '../config/options.js';
 import { takesKey } from '../config/reload.js';
@@ -12,6 +11,9 @@ import { COMPLETE, completionScript, completions, type Names, SHELLS } from './c
 /** Maximum width of help texts in columns. */
 const WIDTH = 110;
 
+/** How the parser reads a command line. */
+export const PARSING = { 'dot-notation': false, 'camel-case-expansion': false, 'duplicate-arguments-array': false };
+
 export interface Program {
   /** `pana-pac` */
   readonly name: string;
@@ -22,6 +24,8 @@ export interface Program {
   readonly commands: (cli: Argv) => Argv;
   /** Names that complete its command lines. */
   readonly names?: Names | undefined;
+  /** The action of a command line that needs no parser. Undefined: it needs one. */
+  readonly shortcut?: ((given: readonly string[]) => (() => Promise<void>) | undefined) | undefined;
 }
 
 /** Exits without an error if the reader of standard output closes the pipe early, as `head` does. */
@@ -38,17 +42,15 @@ function ignoreClosedPipe(): void {
  */
 export async function runProgram(program: Program): Promise<void> {
   ignoreClosedPipe();
-  const given = hideBin(process.argv);
+  const given = process.argv.slice(2);
   if (given[0] === COMPLETE) {
     const words = await completions((cli) => commandsOf(program, cli), given.slice(1), program.names);
     if (words.length > 0) print(words.join('\n'));
     return;
   }
-  const cli = cliOf(program, given).fail((message: string | null, error: Error | undefined) => {
-    throw error ?? new OperatorError(`${message ?? 'wrong usage'}\nTry ${program.name} --help.`);
-  });
   try {
-    await cli.parseAsync();
+    const action = program.shortcut?.(given) ?? (await parsed(program, given));
+    await action();
   } catch (error) {
     const text = explainFailure(error);
     printError(text === undefined ? String((error as Error).stack ?? error) : `${program.name}: ${text}`);
@@ -57,17 +59,27 @@ export async function runProgram(program: Program): Promise<void> {
   }
 }
 
+async function parsed(program: Program, given: readonly string[]): Promise<() => Promise<void>> {
+  const cli = (await cliOf(program, given)).fail((message: string | null, error: Error | undefined) => {
+    throw error ?? new OperatorError(`${message ?? 'wrong usage'}\nTry ${program.name} --help.`);
+  });
+  return async () => {
+    await cli.parseAsync();
+  };
+}
+
 /** Prints an error to standard error, with the priority of an error in the journal. */
 function printError(text: string): void {
   const prefix = isJournal(STDERR, process.env) ? '<3>' : '';
   process.stderr.write(`${visibleLines(text).replaceAll(/^/gm, prefix)}\n`);
 }
 
-function cliOf(program: Program, given: readonly string[]): Argv {
+async function cliOf(program: Program, given: readonly string[]): Promise<Argv> {
+  const { default: yargs } = await import('yargs');
   const cli = yargs(given)
     .scriptName(program.name)
     .usage(`$0 <command>\n\n${program.description}`)
-    .parserConfiguration({ 'dot-notation': false, 'camel-case-expansion': false, 'duplicate-arguments-array': false })
+    .parserConfiguration(PARSING)
     .epilogue(program.epilogue)
     .example(program.examples)
     .wrap(Math.min(WIDTH, process.stdout.columns ?? WIDTH))
@@ -116,6 +128,29 @@ export function withOptions<S extends z.ZodObject>(cli: Argv, { prefix, schema }
     });
   }
   return cli;
+}
+
+/**
+ * Reads a command line of a command and flags of the configuration, each with a value, as a service manager gives it. Its
+ * result is that of the parser. Undefined: only the parser can read it.
+ */
+export function plainFlags<S extends z.ZodObject>(
+  given: readonly string[],
+  command: string,
+  { schema }: OptionFlags<S>,
+): Readonly<Record<string, string>> | undefined {
+  if (given[0] !== command || given.length % 2 === 0) return undefined;
+  const names = new Set(['config', ...optionKeys(schema).map(({ name }) => name)]);
+  const flags: Record<string, string> = {};
+  for (let i = 1; i < given.length; i += 2) {
+    const [flag = '', value = ''] = given.slice(i);
+    const name = flag === '-c' ? 'config' : flag.slice(2);
+    const isFlag = flag === '-c' || (flag.startsWith('--') && names.has(name));
+    // The parser removes quotes, and takes what begins with a hyphen for a flag.
+    if (!isFlag || name in flags || !/^[^-'"]/.test(value)) return undefined;
+    flags[name] = value;
+  }
+  return flags;
 }
 
 /** Reads the options of a command line. Throws OperatorError. */

@@ -8,7 +8,7 @@ import { runService, type Service, Signals, startService } from '../service/serv
 import { asStartError } from '../system/failure.js';
 import { endProcess } from '../system/process-end.js';
 import { visible } from '../system/terminal.js';
-import { type OptionFlags, optionsOf, type Program, print, runProgram, warn, withOptions } from './cli.js';
+import { type OptionFlags, optionsOf, type Program, plainFlags, print, runProgram, warn, withOptions } from './cli.js';
 
 /** The options that every daemon has. */
 interface CommonOptions {
@@ -36,6 +36,11 @@ export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>
     name,
     description: daemon.description,
     names: daemon.names,
+    // Loading the parser takes a third of the time until the daemon works.
+    shortcut: (given) => {
+      const argv = plainFlags(given, 'run', daemon);
+      return argv && (() => runDaemon(daemon, argv));
+    },
     examples: [
       [`${name} run -c /etc/pana-mip6/${name}.yaml`, 'as a service manager runs it'],
       [`${name} status`, 'show the state of the running daemon'],
@@ -52,28 +57,7 @@ export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>
                 `${name} run -c /etc/pana-mip6/${name}.yaml`,
                 'as a service manager runs it',
               ),
-            async (argv) => {
-              const options = await optionsOf(argv, daemon);
-              const log = await openLog(name, commonOf(options).log);
-              const signals = new Signals(log);
-              const ending = new AbortController();
-              void signals.end.then(() => ending.abort());
-              const start = daemon.start(options, log, ending.signal).catch((error: unknown) => {
-                throw asStartError(error);
-              });
-              const service = await startService(start, log, signals);
-              if (!service) return endProcess(0);
-              service.barrier?.guardProcess();
-              const reload = reloader(
-                () => optionsOf(argv, daemon),
-                reloadableKeys(daemon.schema),
-                options,
-                service,
-                log,
-              );
-              // A child of a hook or a keep-alive connection must not keep the process alive.
-              return endProcess(await runService(service, log, signals, reload));
-            },
+            (argv) => runDaemon(daemon, argv),
           )
           .command(
             'check-config',
@@ -99,6 +83,27 @@ export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>
           ),
       ),
   });
+}
+
+/** Runs the daemon until it ends, with the options of a command line. */
+async function runDaemon<S extends z.ZodObject>(
+  daemon: DaemonProgram<S>,
+  argv: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const options = await optionsOf(argv, daemon);
+  const log = await openLog(daemon.name, commonOf(options).log);
+  const signals = new Signals(log);
+  const ending = new AbortController();
+  void signals.end.then(() => ending.abort());
+  const start = daemon.start(options, log, ending.signal).catch((error: unknown) => {
+    throw asStartError(error);
+  });
+  const service = await startService(start, log, signals);
+  if (!service) return endProcess(0);
+  service.barrier?.guardProcess();
+  const reload = reloader(() => optionsOf(argv, daemon), reloadableKeys(daemon.schema), options, service, log);
+  // A child of a hook or a keep-alive connection must not keep the process alive.
+  return endProcess(await runService(service, log, signals, reload));
 }
 
 /** Handles SIGHUP: reads the configuration again, applies it, and logs changed keys that need a restart. */
