@@ -25,7 +25,15 @@ const QUIET: Plan = {
   seed: 1,
   options: {
     ...{ nodes: 2, paas: 1, servers: 1, homeAgents: 1, lifetime: LIFETIME },
-    ...{ batch: false, optimisedStart: false, piggyback: true, hookWait: 500, probes: true, watchdog: 6 },
+    ...{
+      batch: false,
+      optimisedStart: false,
+      identityRequest: 'paa',
+      piggyback: true,
+      hookWait: 500,
+      probes: true,
+      watchdog: 6,
+    },
   },
   events: [],
   trouble: 60_000,

@@ -31,6 +31,7 @@ export interface WorldOptions {
   readonly lifetime: number;
   readonly batch: boolean;
   readonly optimisedStart: boolean;
+  readonly identityRequest: 'paa' | 'server';
   readonly piggyback: boolean;
   /** How long the answer waits for the home agent's hook, in milliseconds. */
   readonly hookWait: number;
@@ -168,13 +169,17 @@ export class PaaMachine extends Machine<PaaDaemon> {
   }
 
   options() {
-    const { servers, batch, optimisedStart, watchdog } = this.#options;
+    const { servers, batch, optimisedStart, identityRequest, watchdog } = this.#options;
     const { change } = this;
+    const used = numbers(change === 'peers' ? 1 : servers);
+    // Without an identity, the realm of the home network must be known.
+    const routes = identityRequest === 'server' ? [{ realm: REALM, peers: used.map(serverHost) }] : [];
     return paaSchema.parse({
       pana: {
         listen: [paaAddress(this.#number)],
         port: PANA_PORT,
         'optimised-start': (change === 'start') !== optimisedStart,
+        'identity-request': identityRequest,
         ...(change ? CHANGED[change] : {}),
       },
       diameter: {
@@ -182,11 +187,8 @@ export class PaaMachine extends Machine<PaaDaemon> {
         realm: 'access.example',
         watchdog: `${watchdog}s`,
         reconnect: `${TIMES.reconnect}ms`,
-        peers: numbers(change === 'peers' ? 1 : servers).map((server) => ({
-          host: serverHost(server),
-          address: serverAddress(server),
-          priority: 0,
-        })),
+        peers: used.map((server) => ({ host: serverHost(server), address: serverAddress(server), priority: 0 })),
+        routes,
       },
       'key-log': KEYS,
       hooks: {

@@ -9,7 +9,7 @@ const PLAN: Plan = {
   seed: 1,
   options: {
     ...{ nodes: 1, paas: 1, servers: 1, homeAgents: 1, ...LIFETIMES },
-    ...{ batch: false, optimisedStart: false, piggyback: true, hookWait: 500, probes: false },
+    ...{ batch: false, optimisedStart: false, identityRequest: 'paa', piggyback: true, hookWait: 500, probes: false },
   },
   events: [
     { at: 10_000, type: 'sleep', node: 1, lasts: 5_000 },

@@ -241,6 +241,7 @@ export function planOf(seed: number, minutes = 10): Plan {
     lifetime: dice.pick(LIFETIMES),
     batch: dice.chance(0.5),
     optimisedStart: dice.chance(0.5),
+    identityRequest: seed % 3 === 0 ? 'server' : 'paa',
     piggyback: dice.chance(0.7),
     hookWait: dice.pick([0, 500]),
     probes: dice.chance(0.3),
