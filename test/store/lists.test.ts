@@ -141,8 +141,7 @@ for (const { kind, without, places } of DATABASES) {
       expect(await sessions({ homeAgent: '2001:db8:2::1' })).toEqual(second);
       expect(await sessions({ paa: 'paa1.access.example' })).toEqual(second);
       expect(await sessions({ paa: 'paa1' })).toEqual([]);
-      // The odd issuer has issued serial number 1, the even one a and ff. The session with serial number 3 has no
-      // issuer.
+      // The odd issuer has issued serial number 1, and the even one a. The session with serial number 3 has no issuer.
       const [even, odd] = ISSUERS;
       const named = (...certificates: string[]) => sessions({ certificates });
       expect(await named(`${odd}:1`, `${even}:a`, `${even}:ff`)).toHaveLength(2);
