@@ -92,7 +92,8 @@ describe('The root of the IKE pre-shared key', () => {
     expect(hooks).toEqual([toHex(pskOf(assignment, keys, root).octets())]);
     const inAnswer = dea['EAP-Master-Session-Key'];
     expect(toHex(inAnswer?.octets() ?? new Uint8Array(0))).toBe(toHex(keys.msk.octets()));
-    // The access network knows the MSK: the key must follow from it only if the MSK is the root.
+    // The access network knows the MSK, so it must be possible to derive the IKE key from the MSK only if the MSK is
+    // the root.
     const fromMsk = toHex(pskOf(assignment, keys, 'msk').octets());
     expect(hooks.includes(fromMsk)).toBe(root === 'msk');
   });

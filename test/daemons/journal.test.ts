@@ -32,7 +32,7 @@ async function logOf(made: Lab, stream: string, config: string): Promise<string[
 const OURS = '$(stat -L -c %d:%i /proc/$$/fd/1)';
 const TIME = /\d\d:\d\d:\d\d|\d{10}/;
 
-it('Log lines in the journal have a priority and no time, also if the daemon ends early', async () => {
+it('Log lines in the journal have a priority and no time, even if the daemon ends early', async () => {
   const made = await Lab.make();
   lab = made;
   await (await made.startAaa()).daemon.stop();

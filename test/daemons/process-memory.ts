@@ -80,7 +80,7 @@ function needlesOf(key: string, octets: Uint8Array): Needle[] {
   return needles;
 }
 
-/** The readable part; a mapping may disappear meanwhile. */
+/** The readable part; a mapping may disappear while it is read. */
 function read(memory: number, buffer: Buffer, at: number, length: number): Buffer {
   try {
     return buffer.subarray(0, readSync(memory, buffer, 0, length, at));

@@ -109,7 +109,7 @@ describe('A success answer that the PAA cannot use', () => {
     expect(server.ended).toEqual([]);
   });
 
-  it('because its session ended meanwhile causes an STR', async () => {
+  it('causes an STR if its session has ended', async () => {
     const scene = await paaScene(pki);
     const server = first(scene);
     const held: (() => void)[] = [];

@@ -152,7 +152,7 @@ describe('the binding after a lost session', () => {
     },
   );
 
-  it('stays as it is when a session is lost that was never authorized', async () => {
+  it('stays unchanged when a session that was never authorized is lost', async () => {
     const { told } = await attached();
     attempts[0]?.tell(closed('no-answer'));
     expect(told).toEqual([]);

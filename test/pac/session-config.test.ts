@@ -24,7 +24,7 @@ it.each([
   expect(capabilityNames(asked?.wish ?? 0).sort()).toEqual([...names].sort());
 });
 
-it('A node asks for no home agent if mobility is off, and says whether it needs one', () => {
+it('A node asks for no home agent if mobility is off, and states whether it needs one', () => {
   const asked = (mode: string) => sessionConfig(optionsOf({ mobility: { mode } }), 'none', false).mobility?.mode;
   expect(['off', 'wanted', 'required'].map(asked)).toEqual([undefined, 'wanted', 'required']);
 });

@@ -82,7 +82,7 @@ for (const { kind, without, places } of DATABASES) {
       expect(nais).toEqual([...nais].sort());
     });
 
-    it('continue after the last page even if its next item was removed meanwhile', async () => {
+    it('continue after the last page even if its next item has been removed', async () => {
       const first = await store.run('listSubscribers', { limit: 5 });
       await store.run('removeSubscriber', { nai: first.next ?? '' });
       const rest = await store.run('listSubscribers', { from: first.next });

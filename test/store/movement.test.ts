@@ -114,7 +114,7 @@ const PLACES = (
 describe('Sessions that move between PAAs', () => {
   for (const { kind, without, place } of PLACES) {
     it.skipIf(without !== undefined)(
-      `leave the lease with the one that authenticated last, in all ${ORDERS.length} orders, in ${kind}`,
+      `leave the lease with the session that authenticated last, in all ${ORDERS.length} orders, in ${kind}`,
       { timeout: 240_000 },
       async () => {
         const opened = await openStore(await place());

@@ -235,7 +235,7 @@ describe('a conversation', () => {
     expect(rig.machine.deadline).toBe(120_000);
   });
 
-  it('is checked for silence at most every five seconds, also when other deadlines pass', () => {
+  it('is checked for silence at most every five seconds, even when other deadlines pass', () => {
     const rig = new HomeRig({ roundTimeout: 60_000, hookWait: 1_000 });
     rig.begin('first');
     rig.advance(1_000);

@@ -63,7 +63,7 @@ describe('the enforcement point', () => {
     expect(world.outputs).toHaveLength(before);
   });
 
-  it('admits a node provisionally for the session lifetime at most', () => {
+  it('admits a node provisionally for at most the session lifetime', () => {
     const world = new NasWorld({ config: { enforcement: { wait: 500 } } });
     world.server.success = () => ({ 'Session-Timeout': 7 });
     world.node();

@@ -22,7 +22,7 @@ describe('nextOriginState', () => {
     expect(await readdir(join(folder, 'new'))).toEqual(['origin-state']);
   });
 
-  it('grows with each start, also within one second and after the clock was set back', async () => {
+  it('increases with each start, even within one second and after the clock was set back', async () => {
     const ids: number[] = [];
     for (const now of [NOW, NOW, NOW - 86_400_000, NOW + 60_000]) ids.push(await nextOriginState(folder, now));
     const start = NOW / 1000;

@@ -277,7 +277,7 @@ describe.each(VERSIONS)('A resumed handshake with %s', (version) => {
     }
   });
 
-  it('is refused for a subscriber that was disabled meanwhile', async () => {
+  it('is refused for a subscriber that has been disabled since the first handshake', async () => {
     const { eapServer, credentials } = await first();
     const authorize = () => Promise.resolve({ ok: false, reason: 'disabled' } as const);
     eapServer.reload({ ...eapServer.options, authorize });

@@ -201,7 +201,7 @@ describe('A hook process', () => {
     expect(lines()).toEqual(['0'.repeat(500), ...Array.from({ length: 199 }, (_, i) => String(i + 2))]);
   });
 
-  it('is killed with its children when the timeout is over', async () => {
+  it('is killed with its children at its timeout', async () => {
     const clock = new VirtualHost();
     runner = makeRunner({ timeout: 200, host: clock });
     // The child ignores SIGTERM from before it opens the pipe.

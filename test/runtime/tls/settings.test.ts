@@ -104,7 +104,7 @@ describe('TLS options of a configuration file', () => {
     );
   });
 
-  it('with a minimum version above the maximum are rejected, also if one of them is the default', async () => {
+  it('with a minimum version above the maximum are rejected, even if one of them is the default', async () => {
     expect(await problem(aaaSchema, aaa(`tls: {${tls}, min-version: 1.3, max-version: 1.2}\n`))).toMatch(
       /^tls.yaml:2: tls.min-version: 1.3 is above max-version, 1.2/,
     );

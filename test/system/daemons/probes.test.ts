@@ -18,7 +18,7 @@ function answer(made: Lab, name: string, what: 'alive' | 'dead' | 'hangs'): Prom
   return writeFile(made.path('probe', name), `${what}\n`);
 }
 
-/** A probe hook that records each run and answers as the file of the home agent says. */
+/** A probe hook that records each run, and whose result is read from the file of the home agent. */
 async function probeHook(made: Lab): Promise<string> {
   const folder = made.path('probe');
   await mkdir(folder, { recursive: true });

@@ -190,7 +190,7 @@ describe('a connection attempt', () => {
 });
 
 describe('a change of peers and routes', () => {
-  it('keeps the connection of a peer that stays, also with another priority, weight or order', () => {
+  it('keeps the connection of a peer that stays, even with another priority, weight or order', () => {
     const { world, client, first, second } = connected([FIRST, SECOND]);
     const peers = [first, second].map(({ host, address }, i) => ({ host, address, priority: 1 - i, weight: 7 }));
     world.feed(client, { type: 'configure', peers });
@@ -320,7 +320,7 @@ describe('the stop of a node', () => {
       { type: 'request', token: 7, message: der(FIRST), target: {}, timeout: 2_000 },
       [{ type: 'failed', token: 7, code: 'no-peer', text: 'the node is stopping' }],
     ],
-  ])('%s after its end, also when it is started again', (_, input, outputs) => {
+  ])('%s after its end, even when it is started again', (_, input, outputs) => {
     const world = new World();
     const { machine } = world.add(FIRST, [{ host: CLIENT, address: '192.0.2.9' }]);
     machine.handle({ type: 'start' }, 0);

@@ -273,7 +273,7 @@ describe('the connection set-up of a peer (RFC 6733 5.6)', () => {
     expect(both.peer.capabilities).toMatchObject({ relay: false });
   });
 
-  it('treats a peer as a relay agent if mayRelay is set, also without the relay application (RFC 6733 2.8.2)', () => {
+  it('treats a peer as a relay agent if mayRelay is set, even without the relay application (RFC 6733 2.8.2)', () => {
     const steps = new Steps(config({ mayRelay: true, initiates: false }));
     expect(steps.do(accepted(cer({ applications: [APPLICATION.EAP] })))).toEqual(['send 2 CEA', 'open 2']);
     expect(steps.peer.capabilities).toMatchObject({ relay: true, applications: [APPLICATION.EAP] });
@@ -479,7 +479,7 @@ describe('a peer that closes its connection', () => {
     }
   });
 
-  it('answers DPR also after its own DPR, and closes at DPA', () => {
+  it('answers DPR even after its own DPR, and closes at DPA', () => {
     const steps = new Steps().open();
     steps.do({ type: 'stop', cause: DISCONNECT_CAUSE.REBOOTING });
     expect(steps.do(message(dpr(DISCONNECT_CAUSE.REBOOTING)))).toEqual(['send 1 DPA']);

@@ -182,7 +182,7 @@ const WITHOUT_M: readonly string[] = [
   ...MOBILITY_AVPS,
 ];
 
-it('Grammarian.avp sets the M flag of every AVP as its RFC says', () => {
+it('Grammarian.avp sets the M flag of every AVP as its RFC requires', () => {
   const wrong = (Object.keys(AVPS) as AvpName[]).filter((name) => {
     const { type } = specOf(name);
     const grouped = 'group' in AVPS[name] && (AVPS[name] as { group: unknown }).group === 'any' ? [] : {};

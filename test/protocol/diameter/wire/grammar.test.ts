@@ -111,7 +111,7 @@ describe('a message', () => {
     expect(grammarian.read(DER, decodeDiameter(octets))).toEqual(der);
   });
 
-  it('begins with Session-Id, and has M flags as the dictionary says', () => {
+  it('begins with Session-Id, and has the M flags that the dictionary requires', () => {
     const { avps, flags } = message();
     expect(flags).toBe(FLAG.R | FLAG.P);
     expect(avps[0]?.code).toBe(263);

@@ -74,7 +74,7 @@ describe('PciLimiter', () => {
       for (let n = 0; n < 240_000; n += 1) {
         const now = n / 20;
         limiter.refuse(`2001:db8:a::${(n % sources).toString(16)}`, now);
-        // After PCIs of the flood in the same second.
+        // The node's PCI arrives after PCIs of the flood in the same second.
         if (now > 11_500 && n % 2_000 === 0)
           answered.push(limiter.refuse(`2001:db8:a::1:${(n / 2_000).toString(16)}`, now) === undefined);
       }

@@ -64,7 +64,7 @@ describe('PciTimer', () => {
     expect(timer.heard(now, EXACT)).toBe(timer);
   });
 
-  it('applies PCI_MRC and PCI_MRD from the first PCI on, also after a restart', () => {
+  it('applies PCI_MRC and PCI_MRD from the first PCI on, even after a restart', () => {
     const counted = unanswered(3, { ...PCI_DEFAULTS, mrc: 4 });
     const last = counted.timer.heard(3500, EXACT).next(4500, EXACT);
     expect(last?.heard(5000, EXACT).next(6000, EXACT)).toBeUndefined();
@@ -101,7 +101,7 @@ describe('a PaC that hears a PAA after many PCIs', () => {
     const wait = toNextPci(paa);
     expect(Math.abs(wait - 1000)).toBeLessThanOrEqual(100);
     const [panStart] = paa.sent.filter(({ name }) => name === 'PAN[S]');
-    // At the repeated PAR[S] the interval, doubled meanwhile, restarts.
+    // The repeated PAR[S] restarts the interval, which had doubled.
     paa.sequence -= 1;
     paa.offer();
     expect(paa.last.octets).toEqual(panStart?.octets);

@@ -12,15 +12,15 @@ import { HOME, PAA_CONFIG, PAC_CONFIG } from './ladder.js';
 /** What happens in a run. All random choices follow from the seed. */
 export interface Scenario {
   readonly seed: number;
-  /** Probabilities that a message is lost and that it is duplicated while the link is bad. */
+  /** Probabilities that a message is lost and that it is duplicated while the link is impaired. */
   readonly loss: number;
   readonly duplication: number;
-  /** Longest delay of a message while the link is bad, in milliseconds; delays reorder. */
+  /** Longest delay of a message while the link is impaired, in milliseconds; delays cause reordering. */
   readonly delay: number;
-  /** How long the link is bad, and how long the run continues afterwards, in milliseconds. */
+  /** How long the link is impaired, and how long the run continues afterwards, in milliseconds. */
   readonly bad: number;
   readonly good: number;
-  /** The events that may happen while the link is bad, and the probability that one does in a second. */
+  /** The events that may happen while the link is impaired, and the probability that one happens in a second. */
   readonly events: readonly SimulationEvent[];
   readonly eventRate: number;
   readonly pac?: Partial<PacConfig>;
@@ -38,7 +38,7 @@ export type SimulationEvent =
   | 'pac-restart'
   | 'paa-restart';
 
-/** Delay of the good link, in milliseconds. */
+/** Delay of the link when it is not impaired, in milliseconds. */
 const GOOD_DELAY = 5;
 
 /** Time until a closed PaC starts again, as in pana-pac. */

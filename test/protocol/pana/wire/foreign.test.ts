@@ -52,7 +52,7 @@ describe('the PAA with a third-party PaC', () => {
     expect(pac.state).toBe('OPEN');
   });
 
-  it('drops PAN[S] with algorithms that it did not offer, also if the SA is optional', () => {
+  it('drops PAN[S] with algorithms that it did not offer, even if the SA is optional', () => {
     const pac = new ForeignPac({ prf: [], integrity: [], sa: 'optional' }).start();
     expect(pac.take()).toEqual(['PAR[S]', 'dropped no-algorithm']);
   });
