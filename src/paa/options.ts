@@ -106,7 +106,12 @@ export const paaSchema = z.strictObject({
     peers: reloadable(z.array(section.diameterPeer).min(1).describe('Diameter peers: [{host, address, port}]')),
     routes: reloadable(
       z
-        .array(z.strictObject({ realm: z.string().min(1), peers: z.array(section.identity()).min(1) }))
+        .array(
+          z.strictObject({
+            realm: z.string().min(1).describe('realm of the users, or *: every other realm'),
+            peers: z.array(section.identity()).min(1).describe('host names of peers that serve it'),
+          }),
+        )
         .default([])
         .describe(
           'peers of each realm, in order of preference: [{realm, peers}]; without routes every peer serves every realm',
