@@ -17,6 +17,9 @@
 
 set -eu
 umask 077
+# shellcheck disable=SC2034 # a line end, for other scripts
+NL='
+'
 
 say() {
 	printf '%s\n' "$*"
@@ -102,40 +105,55 @@ read_psk() {
 	esac
 }
 
-# put FILE MODE: replaces the file atomically with standard input.
+# put FILE MODE COMMAND…: replaces the file atomically with the output of the command.
 put() {
-	put_dir=${1%/*}
-	[ -d "$put_dir" ] || mkdir -p "$put_dir"
-	put_new="$put_dir/.new.$$"
+	put_file=$1
+	put_mode=$2
+	shift 2
+	put_new=${put_file%/*}/.new.$$
+	[ -d "${put_file%/*}" ] || mkdir -p "${put_file%/*}"
 	[ ! -f "$put_new" ] || rm -f "$put_new"
-	cat >"$put_new"
-	[ "$2" = 600 ] || chmod "$2" "$put_new"
-	mv -f "$put_new" "$1"
+	"$@" >"$put_new"
+	[ "$put_mode" = 600 ] || chmod "$put_mode" "$put_new"
+	if [ -n "${put_compares:-}" ]; then
+		CHANGED=yes
+		# shellcheck disable=SC2034 # read by the caller
+		if [ -f "$put_file" ] && cmp -s "$put_new" "$put_file"; then CHANGED=no; fi
+	fi
+	mv -f "$put_new" "$put_file"
 }
 
-# Checksum of a file, to detect whether its content changes.
-sum_of() {
-	cksum 2>/dev/null <"$1" || :
+# put_compared FILE MODE COMMAND…: the same, and sets CHANGED to yes or no.
+put_compared() {
+	put_compares=yes
+	put "$@"
+	put_compares=
 }
 
-# started PID: start time of the process, which distinguishes it from a later process with the same PID, also after a reboot.
+# started PID: sets START to the start time of the process, which distinguishes it from a later process with the same PID, also
+# after a reboot. Fails if the process has ended.
 started() {
+	START=
 	if [ -r /proc/sys/kernel/random/boot_id ]; then
-		read -r started_stat 2>/dev/null <"/proc/$1/stat" || return 1
+		# The process may end meanwhile.
+		{ read -r started_stat <"/proc/$1/stat"; } 2>/dev/null || return 1
 		read -r started_boot </proc/sys/kernel/random/boot_id
 		# The name in parentheses may hold anything; field 22 is the start in clock ticks after boot.
 		# shellcheck disable=SC2086 # fields
 		set -- ${started_stat##*) }
-		printf '%s:%s\n' "$started_boot" "${20}"
+		# A zombie has ended.
+		[ "$1" != Z ] || return 1
+		START=$started_boot:${20}
 	else
 		started_at=$(ps -o lstart= -p "$1" 2>/dev/null) || return 1
-		printf '%s\n' "$started_at" | tr ' ' _
+		START=$(printf '%s\n' "$started_at" | tr ' ' _)
 	fi
 }
 
 # holds_no_more TOKEN: whether the process of the token PID@START has ended.
 holds_no_more() {
-	[ "${1#*@}" != "$(started "${1%%@*}" 2>/dev/null || :)" ]
+	started "${1%%@*}" || :
+	[ "${1#*@}" != "$START" ]
 }
 
 # Several hooks may run at the same time, and each rewrites the files of all nodes. The lock is a symbolic link, which is
@@ -147,7 +165,8 @@ lock() {
 	lock_tries=0
 	# In earlier versions .locked.stale was a folder; ln would create the link inside it.
 	[ ! -d "$LOCK.stale" ] || rmdir "$LOCK.stale" 2>/dev/null || :
-	lock_me="$$@$(started "$$")"
+	started "$$" || :
+	lock_me="$$@$START"
 	until ln -s "$lock_me" "$LOCK" 2>/dev/null; do
 		lock_holder=$(readlink "$LOCK" 2>/dev/null || :)
 		if [ -n "$lock_holder" ] && holds_no_more "$lock_holder"; then
@@ -178,8 +197,11 @@ nap() {
 ours() {
 	ours_program=$1
 	shift
-	if [ -z "${OURS:-}" ]; then OURS=$(pgrep --help 2>&1 | grep -c -e --nslist || :); fi
-	if [ "$OURS" != 0 ]; then set -- --ns "$$" --nslist net "$@"; fi
+	: "${OURS:=$(pgrep --help 2>&1 || :)}"
+	case $OURS in
+	*--nslist*) set -- --ns "$$" --nslist net "$@" ;;
+	*) OURS=no ;;
+	esac
 	"$ours_program" "$@"
 }
 
@@ -251,16 +273,16 @@ STARTED=
 # node has one record, its own.
 NODES=$CONF_DIR/nodes
 
-# uptime_seconds: prints a time that steps of the wall clock do not affect.
+# uptime_seconds: sets UPTIME to a time in seconds that steps of the wall clock do not affect.
 uptime_seconds() {
 	if [ -r /proc/uptime ]; then
-		read -r uptime _ </proc/uptime
-		printf '%s\n' "${uptime%.*}"
+		read -r UPTIME _ </proc/uptime
+		UPTIME=${UPTIME%.*}
 		return
 	fi
 	# FreeBSD: a step of the wall clock also moves the boot time.
 	uptime=$(sysctl -n kern.boottime | sed -n 's/.*[{ ]sec = \([0-9]*\).*/\1/p')
-	printf '%s\n' "$(($(date +%s) - ${uptime:?kern.boottime has no seconds}))"
+	UPTIME=$(($(date +%s) - ${uptime:?kern.boottime has no seconds}))
 }
 
 # node_read FILE: sets ID HOA LEN HA HOST KEY VERSION PREFIX OLD AT GENERATION SESSION SAS. OLD is the key before KEY, kept
@@ -272,11 +294,10 @@ node_read() {
 	: "${VERSION:=ikev1}" "${PREFIX:=-}" "${OLD:=-}" "${AT:=0}" "${GENERATION:=0}" "${SESSION:=-}" "${SAS:=?}"
 }
 
-# Prints the record of the values in ID HOA … SAS.
+# Writes the record of the values in ID HOA … SAS.
 node_write() {
-	printf '%s %s %s %s %s %s %s %s %s %s %s %s %s\n' \
-		"$ID" "$HOA" "$LEN" "$HA" "$HOST" "$KEY" "$VERSION" "$PREFIX" "$OLD" "$AT" "$GENERATION" "$SESSION" "$SAS" |
-		put "$NODES/$ID" 600
+	put "$NODES/$ID" 600 printf '%s %s %s %s %s %s %s %s %s %s %s %s %s\n' \
+		"$ID" "$HOA" "$LEN" "$HA" "$HOST" "$KEY" "$VERSION" "$PREFIX" "$OLD" "$AT" "$GENERATION" "$SESSION" "$SAS"
 }
 
 # Updates the record with the values of the event. Until the new key is used, OLD remains the last key that was used.
@@ -297,7 +318,8 @@ node_put() {
 		fi
 		KEY=$PSK
 		HAS_NEW_KEY=yes
-		AT=$(uptime_seconds)
+		uptime_seconds
+		AT=$UPTIME
 		SAS='?'
 		GENERATION=$((GENERATION + 1))
 	fi

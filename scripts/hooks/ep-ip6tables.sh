@@ -181,7 +181,7 @@ stop)
 	fi
 	list=$(clients "$events") || status=$?
 	each_family apply
-	say "$list" | put "$CLIENTS" 600
+	put "$CLIENTS" 600 say "$list"
 	;;
 esac
 exit "$status"

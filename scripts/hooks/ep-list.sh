@@ -27,7 +27,7 @@ clients() {
 changes=$(each_event say_event)
 lock
 if [ "$EVENT" = start ] || [ ! -f "$CLIENTS" ]; then
-	clients /dev/null | put "$CLIENTS" 644
+	put "$CLIENTS" 644 clients /dev/null
 else
-	clients "$CLIENTS" | put "$CLIENTS" 644
+	put "$CLIENTS" 644 clients "$CLIENTS"
 fi

@@ -1,9 +1,12 @@
 #!/bin/sh
 # Home agent on Linux for many nodes. hooks.conf (common.sh) selects IKE: strongSwan or racoon; and Mobile IPv6: UMIP or
 # none.
-# Events: up, refresh, down, probe. A probe also restarts programs that have ended.
+# Events: up, refresh, down, probe. A probe also restarts programs that have ended; watch.sh runs one at once.
 
-HERE=$(dirname "$0")
+case $0 in
+*/*) HERE=${0%/*} ;;
+*) HERE=. ;;
+esac
 # shellcheck disable=SC2034 # read by common.sh
 DEFAULT_MOBILITY=umip
 # shellcheck source=scripts/hooks/common.sh
@@ -16,6 +19,7 @@ up | refresh)
 	check_binding
 	read_psk
 	lock
+	watch_report
 	ike_ha_note
 	# racoon looks up the policies when a node starts IKE, so mip6d must write them first.
 	if [ "$IKE" = racoon ]; then
@@ -27,6 +31,7 @@ up | refresh)
 		say ready
 		mobility_ha_up
 	fi
+	watch_start
 	;;
 down)
 	check_binding
@@ -39,6 +44,7 @@ probe)
 	if [ "$DRY_RUN" != yes ] && [ "$(count_nodes)" != 0 ]; then
 		ike_ha_check
 		mobility_ha_check
+		watch_start
 	fi
 	;;
 *) die "event \"$EVENT\" is not for a home agent" ;;

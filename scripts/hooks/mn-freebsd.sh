@@ -25,7 +25,13 @@ down)
 	mobility_mn_down
 	ike_mn_down
 	;;
-move | reconfigure)
+move)
+	if own_node; then
+		lock
+		ike_mn_move
+	fi
+	;;
+reconfigure)
 	say "$EVENT: nothing to do, the daemons watch the addresses themselves"
 	;;
 *) die "event \"$EVENT\" is not for a mobile node" ;;

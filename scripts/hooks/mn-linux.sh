@@ -1,32 +1,55 @@
 #!/bin/sh
 # Mobile node on Linux. hooks.conf (common.sh) selects IKE: strongSwan or racoon; and Mobile IPv6: UMIP or none.
-# Events: up, refresh, move, down, reconfigure.
+# Events: up, refresh, move, down, reconfigure. watch.sh runs it with probe, which starts programs and SAs again that have ended.
 
-HERE=$(dirname "$0")
+case $0 in
+*/*) HERE=${0%/*} ;;
+*) HERE=. ;;
+esac
 # shellcheck disable=SC2034 # read by common.sh
 DEFAULT_MOBILITY=umip
 # shellcheck source=scripts/hooks/common.sh
 . "$HERE/common.sh"
 # shellcheck source=scripts/hooks/programs.sh
 . "$HERE/programs.sh"
+# shellcheck source=scripts/hooks/link.sh
+. "$HERE/link.sh"
 
 case $EVENT in
 up | refresh)
 	check_binding
 	read_psk
+	watch_stop
 	lock
 	ike_mn_up
 	ike_mn_connect
 	mobility_mn_up
+	watch_start
 	;;
 down)
 	check_binding
+	watch_stop
 	lock
 	mobility_mn_down
 	ike_mn_down
 	;;
 move)
-	mobility_mn_move
+	check_interface INTERFACE "$INTERFACE"
+	watch_stop
+	lock
+	forget_routers
+	if own_node; then
+		ike_mn_move
+		mobility_mn_move
+		watch_start
+	fi
+	;;
+probe)
+	if own_node; then
+		lock
+		ike_mn_check
+		mobility_mn_check
+	fi
 	;;
 reconfigure)
 	say "$EVENT: nothing to do, the daemons watch the addresses themselves"

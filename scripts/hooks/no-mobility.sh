@@ -1,8 +1,7 @@
 # shellcheck shell=sh
 # No Mobile IPv6 daemon; read with "." after common.sh. With racoon, setkey writes the policies for mobility headers that
-# other programs send. strongSwan needs none: it tunnels the home address itself and moves the tunnel (MOBIKE). The home agent
-# answers neighbour solicitations for the home address on the home link, as a home agent of Mobile IPv6 does (RFC 6275,
-# section 10.4.1).
+# other programs send. strongSwan needs none: it tunnels the home address itself. The home agent answers neighbour
+# solicitations for the home address on the home link, as a home agent of Mobile IPv6 does (RFC 6275, section 10.4.1).
 
 if [ "$IKE" = racoon ]; then
 	# shellcheck source=scripts/hooks/setkey.sh
@@ -13,17 +12,14 @@ mobility_mn_up() {
 	[ "$IKE" != racoon ] || setkey_mn_up
 }
 
-# With MOBIKE, charon keeps using its address until that is removed, even if no router of the new link forwards it. Therefore
-# removes the old care-of address, unless the new link has the same network. Also removes charon's route for the home address
-# (table 220), because it leads to a router of the old link and charon's own messages follow it. charon adds the route again
-# with the new address.
+# charon has a tunnel from the new care-of address. Remove the old one, unless the new link has its network too: the kernel would
+# use it for other traffic.
 mobility_mn_move() {
 	move_old=${MIP6_COA_OLD:-}
 	case $move_old in
 	'' | *%* | fe[89ab]?:* | *.* | "${MIP6_HOA:-}") return 0 ;;
 	esac
 	check_address MIP6_COA_OLD "$move_old"
-	check_interface INTERFACE "$INTERFACE"
 	move_new=${MIP6_COA:-}
 	case $(ip -6 -o address show dev "$INTERFACE" to "$move_old/64" 2>/dev/null) in
 	*" $move_new/"*) return 0 ;;
@@ -31,7 +27,10 @@ mobility_mn_move() {
 	act ip -6 address del "$move_old/64" dev "$INTERFACE" 2>/dev/null ||
 		act ip -6 address del "$move_old/128" dev "$INTERFACE" 2>/dev/null ||
 		say "move: $move_old is not on $INTERFACE"
-	while act ip -6 route del default dev "$INTERFACE" table 220 2>/dev/null; do [ "$DRY_RUN" != yes ] || break; done
+}
+
+mobility_mn_check() {
+	:
 }
 
 mobility_mn_down() {

@@ -28,3 +28,57 @@ none)
 	;;
 *) die "MOBILITY=$MOBILITY in hooks.conf is not umip, shisa or none" ;;
 esac
+
+# watch.sh runs a hook again with "probe" when one of its programs ends, and on a mobile node also when its SAs are gone.
+: "${WATCH:=yes}"
+WATCH_FILE=$MIP6_STATE_DIR/.watch
+WATCH_LOG=$MIP6_STATE_DIR/.watch.log
+
+# watch_token: sets WATCH_TOKEN to PID@START of the watch that runs; empty if none does.
+watch_token() {
+	WATCH_TOKEN=
+	[ -s "$WATCH_FILE" ] || return 0
+	read -r WATCH_TOKEN <"$WATCH_FILE" || :
+	if [ -n "$WATCH_TOKEN" ] && holds_no_more "$WATCH_TOKEN"; then WATCH_TOKEN=; fi
+}
+
+# watch_start: leaves the watch running.
+watch_start() {
+	watch_report
+	if [ "$WATCH" != yes ] || [ "$DRY_RUN" = yes ]; then return 0; fi
+	watch_token
+	if [ -n "$WATCH_TOKEN" ] || ! command -v setsid >/dev/null 2>&1; then return 0; fi
+	# Its own session: the daemon ends the process group of a hook that takes too long.
+	MIP6_EVENT=probe setsid "$HERE/watch.sh" probe "$0" </dev/null >/dev/null 2>&1 &
+	watch_pid=$!
+	started "$watch_pid" || return 0
+	printf '%s@%s\n' "$watch_pid" "$START" >"$WATCH_FILE"
+}
+
+# watch_stop: ends the watch and a probe that it runs.
+watch_stop() {
+	watch_token
+	watch_report
+	[ -n "$WATCH_TOKEN" ] || return 0
+	: >"$WATCH_FILE"
+	kill -s TERM -- "-${WATCH_TOKEN%%@*}" 2>/dev/null || :
+}
+
+# watch_report: prints what the watch did since the last hook.
+watch_report() {
+	[ -s "$WATCH_LOG" ] || return 0
+	while read -r watch_line; do
+		say "watch: $watch_line"
+	done <"$WATCH_LOG"
+	: >"$WATCH_LOG"
+}
+
+# own_node: reads the record of this mobile node; fails if it has none.
+own_node() {
+	[ "$DRY_RUN" != yes ] || return 1
+	for own_file in "$NODES"/*; do
+		[ -f "$own_file" ] || return 1
+		node_read "$own_file"
+		return 0
+	done
+}

@@ -14,6 +14,9 @@ racoon_remote() {
 		  nat_traversal off;
 		  ike_frag off;
 		  initial_contact on;
+		  dpd_delay 3;
+		  dpd_retry 1;
+		  dpd_maxfail 3;
 		  proposal_check obey;
 		  lifetime time 1 hour;
 		  proposal {
@@ -38,24 +41,26 @@ racoon_check() {
 	[ "$MIP6_IKE" = ikev1 ] || die "racoon does not speak $MIP6_IKE: set the home agent and the node to ikev1"
 }
 
+racoon_mn_conf() {
+	printf 'path pre_shared_key "%s";\n\n' "$PSK_TXT"
+	printf 'remote %s {\n' "$HA"
+	printf '  my_identifier user_fqdn "%s";\n' "$ID"
+	printf '  peers_identifier fqdn "%s";\n  verify_identifier on;\n' "$HOST"
+	racoon_remote
+	printf '}\n\n'
+	racoon_sainfo "$HOA" "$HA"
+}
+
 ike_mn_up() {
 	racoon_check
-	racoon_before=$(sum_of "$RACOON_CONF")
-	racoon_key_before=$(sum_of "$PSK_TXT")
-	printf '%s %s\n' "$MIP6_HA_HOST" "$PSK" | put "$PSK_TXT" 600
-	{
-		printf 'path pre_shared_key "%s";\n\n' "$PSK_TXT"
-		printf 'remote %s {\n' "$MIP6_HA"
-		printf '  my_identifier user_fqdn "%s";\n' "$MIP6_MN_ID"
-		printf '  peers_identifier fqdn "%s";\n  verify_identifier on;\n' "$MIP6_HA_HOST"
-		racoon_remote
-		printf '}\n\n'
-		racoon_sainfo "$MIP6_HOA" "$MIP6_HA"
-	} | put "$RACOON_CONF" 600
+	node_put
+	put_compared "$PSK_TXT" 600 printf '%s %s\n' "$HOST" "$KEY"
+	racoon_has_new_key=$CHANGED
+	put_compared "$RACOON_CONF" 600 racoon_mn_conf
 	racoon_reload
 	# Existing SAs keep the key that they were created with. Without SAs the next binding update starts a phase 1 with the new key.
 	# That interrupts the traffic of the home address: for about three seconds with UMIP 0.4.
-	if [ "$(sum_of "$PSK_TXT")" != "$racoon_key_before" ] && ! has_started racoon; then
+	if [ "$racoon_has_new_key" = yes ] && ! has_started racoon; then
 		racoon_end_sas "$MIP6_HOA" "$MIP6_HA"
 		act racoonctl flush-sa isakmp || say "racoonctl flush-sa failed: the ISAKMP SA with the old key stays"
 	fi
@@ -75,11 +80,24 @@ ike_mn_connect() {
 	:
 }
 
+# mip6d tells racoon and the kernel about the new care-of address (MIGRATE).
+ike_mn_move() {
+	:
+}
+
+ike_mn_check() {
+	# shellcheck disable=SC2034 # read by umip.sh
+	WAS_LOST=yes
+	is_running racoon || say "racoon is started again"
+	racoon_run
+}
+
 ike_mn_down() {
 	racoon_end_sas "$MIP6_HOA" "$MIP6_HA"
 	act racoonctl flush-sa isakmp || :
 	end racoon
 	rm -f "$PSK_TXT" "$RACOON_CONF"
+	node_remove
 }
 
 racoon_psk_line() {
@@ -91,20 +109,21 @@ racoon_node_sainfo() {
 	racoon_sainfo "$HA" "$HOA" "$ID"
 }
 
+racoon_ha_conf() {
+	printf 'path pre_shared_key "%s";\n\n' "$PSK_TXT"
+	printf 'listen {\n  isakmp %s [500];\n}\n\n' "$MIP6_HA"
+	# One anonymous section serves all nodes: a node proves its name by the key stored for that name.
+	printf 'remote anonymous {\n'
+	printf '  my_identifier fqdn "%s";\n' "$MIP6_HA_HOST"
+	racoon_remote
+	printf '  passive on;\n  generate_policy off;\n}\n'
+	# "from" binds a home address to the authenticated name.
+	each_node racoon_node_sainfo
+}
+
 racoon_ha_files() {
-	racoon_before=$(sum_of "$RACOON_CONF")
-	each_node racoon_psk_line | put "$PSK_TXT" 600
-	{
-		printf 'path pre_shared_key "%s";\n\n' "$PSK_TXT"
-		printf 'listen {\n  isakmp %s [500];\n}\n\n' "$MIP6_HA"
-		# One anonymous section serves all nodes: a node proves its name by the key stored for that name.
-		printf 'remote anonymous {\n'
-		printf '  my_identifier fqdn "%s";\n' "$MIP6_HA_HOST"
-		racoon_remote
-		printf '  passive on;\n  generate_policy off;\n}\n'
-		# "from" binds a home address to the authenticated name.
-		each_node racoon_node_sainfo
-	} | put "$RACOON_CONF" 600
+	put "$PSK_TXT" 600 each_node racoon_psk_line
+	put_compared "$RACOON_CONF" 600 racoon_ha_conf
 	racoon_reload
 }
 
@@ -140,10 +159,19 @@ ike_ha_check() {
 	if is_running racoon; then return; fi
 	say "racoon was not running"
 	lock
-	racoon_ha_start
+	racoon_run
 }
 
-racoon_ha_start() {
+# ike_ha_end_all: ends the SAs of all nodes, so that they make new ones and register again.
+ike_ha_end_all() {
+	each_node racoon_end_node_sas
+}
+
+racoon_end_node_sas() {
+	racoon_end_sas "$HOA" "$HA"
+}
+
+racoon_run() {
 	start racoon racoon_is_ready racoon -f "$RACOON_CONF"
 }
 
@@ -157,8 +185,8 @@ racoon_reload() {
 	if [ "$DRY_RUN" = yes ]; then
 		say "dry run: racoon reads $RACOON_CONF"
 	elif ! is_running racoon; then
-		start racoon racoon_is_ready racoon -f "$RACOON_CONF"
-	elif [ "$(sum_of "$RACOON_CONF")" != "$racoon_before" ]; then
+		racoon_run
+	elif [ "$CHANGED" = yes ]; then
 		racoonctl reload-config || die "racoon rejected $RACOON_CONF"
 	fi
 }

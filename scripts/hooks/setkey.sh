@@ -22,11 +22,10 @@ setkey_deletions() {
 # Deletes and adds the policies, since setkey refuses existing ones. A refresh does not touch them: without a policy, binding
 # updates would be sent in clear text.
 setkey_mn_up() {
-	setkey_before=$(sum_of "$SETKEY_CONF")
-	setkey_policies "$MIP6_HOA" "$MIP6_HA" "$REQID_MN" "$REQID_HA" | put "$SETKEY_CONF" 600
-	if [ "$EVENT" = refresh ] && [ "$(sum_of "$SETKEY_CONF")" = "$setkey_before" ]; then return; fi
+	put_compared "$SETKEY_CONF" 600 setkey_policies "$HOA" "$HA" "$REQID_MN" "$REQID_HA"
+	if [ "$EVENT" = refresh ] && [ "$CHANGED" = no ]; then return; fi
 	act_quietly setkey -f "$SETKEY_DOWN"
-	setkey_deletions "$MIP6_HOA" "$MIP6_HA" | put "$SETKEY_DOWN" 600
+	put "$SETKEY_DOWN" 600 setkey_deletions "$HOA" "$HA"
 	act setkey -f "$SETKEY_CONF"
 }
 
@@ -47,7 +46,7 @@ setkey_node() {
 
 # Writes the policies of all nodes, for the boot of the host; those of one node are added and deleted separately.
 setkey_ha_files() {
-	each_node setkey_node | put "$SETKEY_CONF" 600
+	put "$SETKEY_CONF" 600 each_node setkey_node
 }
 
 setkey_ha_add() {

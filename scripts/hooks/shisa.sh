@@ -9,7 +9,7 @@ MND_CONF=$CONF_DIR/mnd.conf
 HAD_CONF=$CONF_DIR/had.conf
 
 mobility_mn_up() {
-	put "$MND_CONF" 644 <<-EOF
+	put "$MND_CONF" 644 cat <<-EOF
 		debug 0;
 		interface mip0 {
 		  command-port 7778;
@@ -45,7 +45,7 @@ shisa_anycast() {
 }
 
 mobility_ha_up() {
-	put "$HAD_CONF" 644 <<-EOF
+	put "$HAD_CONF" 644 cat <<-EOF
 		interface $INTERFACE {
 		  preference 10;
 		};

@@ -8,7 +8,7 @@
 #   VICI=unix:///run/charon.vici    socket of charon, if not the default
 #   CHARON='systemctl start strongswan'    command that starts charon; default: depends on the system
 #   INITIATE_SECONDS=10             how long a run of the mobile node's hook tries; the daemon then runs it again
-#   DPD_SECONDS=5                   interval of a mobile node's dead peer detection, while it receives nothing from the home agent
+#   DPD_SECONDS=3                   interval of a mobile node's dead peer detection, while it receives nothing from the home agent
 #   OLD_KEY_SECONDS=3600            how long a home agent accepts the old key if the new one is not used
 #   CHILD_SA=no                     do without a CHILD_SA: for tests on a kernel without ESP
 #
@@ -16,7 +16,7 @@
 # strongswan.conf must allow it: charon.i_dont_care_about_security_and_use_aggressive_mode_psk = yes.
 
 : "${SWANCTL_DIR:=}" "${VICI:=}" "${CHARON:=}"
-: "${INITIATE_SECONDS:=10}" "${DPD_SECONDS:=5}" "${OLD_KEY_SECONDS:=3600}" "${CHILD_SA:=yes}"
+: "${INITIATE_SECONDS:=10}" "${DPD_SECONDS:=3}" "${OLD_KEY_SECONDS:=3600}" "${CHILD_SA:=yes}"
 if [ -z "$SWANCTL_DIR" ]; then
 	SWANCTL_DIR=/etc/swanctl
 	[ "$(uname)" != FreeBSD ] || SWANCTL_DIR=/usr/local/etc/swanctl
@@ -81,17 +81,26 @@ charon_start() {
 	done
 }
 
-# The name of a connection at both ends: dots would be a syntax error.
+# connection_name HOA: sets CONNECTION to the name of a connection at both ends: dots would be a syntax error.
 connection_name() {
-	printf 'pana-%s' "$1" | tr : -
+	CONNECTION=pana-
+	name_left=$1
+	while :; do
+		case $name_left in
+		*:*) CONNECTION=$CONNECTION${name_left%%:*}- name_left=${name_left#*:} ;;
+		*) break ;;
+		esac
+	done
+	CONNECTION=$CONNECTION$name_left
 }
 
+# node_conf ID: sets CONF to the node's file.
 node_conf() {
-	printf '%s/conf.d/pana-%s.conf' "$SWANCTL_DIR" "$1"
+	CONF=$SWANCTL_DIR/conf.d/pana-$1.conf
 }
 
 swanctl_conf() {
-	[ -f "$SWANCTL_DIR/swanctl.conf" ] || printf 'include conf.d/*.conf\n' | put "$SWANCTL_DIR/swanctl.conf" 640
+	[ -f "$SWANCTL_DIR/swanctl.conf" ] || put "$SWANCTL_DIR/swanctl.conf" 640 printf 'include conf.d/*.conf\n'
 }
 
 # section_secret NAME KEY ID [ID]
@@ -134,22 +143,42 @@ section_version() {
 	ikev1) printf '    version = 1\n    aggressive = yes\n' ;;
 	*) printf '    version = 2\n' ;;
 	esac
-	if [ "$MOBILITY" = none ]; then printf '    mobike = yes\n'; else printf '    mobike = no\n'; fi
-	printf '    proposals = aes128-sha256-modp2048\n'
+	printf '    mobike = no\n    proposals = aes128-sha256-modp2048\n'
 }
 
-# care_of_address: prints the global address from which the node reaches the home agent; nothing if it has none. With Mobile
-# IPv6 the kernel would choose the home address, which IKE messages cannot use, because mip6d routes them into its tunnel.
+# care_of_address [FORMER]: sets CARE_OF to the global address from which the node reaches the home agent; empty if it has none.
+# The kernel would choose the home address, which IKE messages cannot use, because they are routed into its tunnel. The kernel
+# lists the newest address first; FORMER is used only if there is no other.
 care_of_address() {
+	CARE_OF=
 	case ${MIP6_COA:-} in
 	'' | *%* | fe[89ab]?:* | *.* | "$HOA") ;;
 	*)
-		printf '%s\n' "$MIP6_COA"
+		CARE_OF=$MIP6_COA
 		return
 		;;
 	esac
-	ip -6 -o address show dev "$INTERFACE" scope global -tentative -deprecated 2>/dev/null |
-		awk -v hoa="$HOA" '/ home / { next } { sub("/.*", "", $4) } $4 != hoa { print $4; exit }'
+	care_left=$(ip -6 -o address show dev "$INTERFACE" scope global -tentative -deprecated 2>/dev/null || :)
+	while [ -n "$care_left" ]; do
+		care_line=${care_left%%"$NL"*}
+		case $care_left in
+		*"$NL"*) care_left=${care_left#*"$NL"} ;;
+		*) care_left= ;;
+		esac
+		case $care_line in
+		*' home '*) continue ;;
+		esac
+		care_line=${care_line#* inet6 }
+		care_line=${care_line%%/*}
+		case $care_line in
+		"$HOA") ;;
+		"${1:-}") CARE_OF=$care_line ;;
+		*)
+			CARE_OF=$care_line
+			return
+			;;
+		esac
+	done
 }
 
 # A node authenticates with the new key, whose secret names both ends, and accepts both keys from the home agent, because a home
@@ -240,12 +269,18 @@ now_ms() {
 
 ike_mn_up() {
 	node_put
-	CONNECTION=$(connection_name "$HOA")-$GENERATION
 	CARE_OF=
-	# A tunnel without Mobile IPv6 moves to any address (MOBIKE).
-	if [ "$MOBILITY" != none ] && [ "$DRY_RUN" != yes ]; then CARE_OF=$(care_of_address); fi
+	if [ "$DRY_RUN" != yes ]; then care_of_address; fi
+	mn_load
+}
+
+# mn_load: writes and loads the connection of the present key and care-of address.
+mn_load() {
+	connection_name "$HOA"
+	CONNECTION=$CONNECTION-$GENERATION
 	swanctl_conf
-	mn_conf | put "$(node_conf "$ID")" 600
+	node_conf "$ID"
+	put "$CONF" 600 mn_conf
 	if [ "$DRY_RUN" = yes ]; then
 		say "dry run: swanctl loads $CONNECTION"
 		return
@@ -266,7 +301,7 @@ look_at_connection() {
 	esac
 }
 
-# The home agent may not be ready yet: retry with a growing delay. If this hook fails, the daemon runs it again.
+# The home agent may not be ready yet: retry with a growing delay. If this hook fails, it is run again.
 ike_mn_connect() {
 	if [ "$DRY_RUN" = yes ]; then
 		say "dry run: swanctl initiates $CONNECTION"
@@ -278,7 +313,7 @@ ike_mn_connect() {
 	now_ms
 	connect_timeout=$((2 + 2 * (NOW_MS - BEGAN) / 1000))
 	[ "$connect_timeout" -le 15 ] || connect_timeout=15
-	connect_until=$(($(uptime_seconds) + INITIATE_SECONDS))
+	connect_until=$((NOW_MS + 1000 * INITIATE_SECONDS))
 	WHAT=nothing
 	# The connection for a new key cannot have an SA yet.
 	[ "$HAS_NEW_KEY" = yes ] || look_at_connection
@@ -296,46 +331,126 @@ ike_mn_connect() {
 		look_at_connection
 		[ "$WHAT" != all ] || break
 		# charon would wait for a half-open IKE_SA, which belongs to an old state of the home agent.
-		[ "$WHAT" = ike ] || swan --terminate --ike "$CONNECTION" --force --timeout 1 || :
-		[ $(($(uptime_seconds) + connect_wait / 1000)) -lt "$connect_until" ] ||
+		[ "$WHAT" = ike ] || swan --terminate --ike "$CONNECTION" --force || :
+		now_ms
+		[ $((NOW_MS + connect_wait)) -lt "$connect_until" ] ||
 			die "no IKE_SA with $HOST after $connect_tries tries: $connect_why"
 		nap "$((connect_wait / 1000)).$((connect_wait % 1000 / 100))"
 		[ "$connect_wait" -ge 3200 ] || connect_wait=$((connect_wait * 2))
 	done
+	[ "$connect_tries" != 0 ] || [ "$EVENT" != probe ] || return 0
 	now_ms
 	say "IKE_SA up $((NOW_MS - BEGAN)) ms after the hook began ($connect_tries tries)"
 	if [ "$CHILD_SA" = no ]; then say "no CHILD_SA was requested"; fi
-	AT=used
-	node_write
+	[ "$AT" = used ] || {
+		AT=used
+		node_write
+	}
 	# A new node has no other SA.
 	[ "$GENERATION" != 1 ] || [ "$connect_tries" != 1 ] || return 0
-	for connect_name in $(connections_of "$HOA"); do
-		# The SAs of the previous key are no longer needed.
+	[ "$EVENT" != move ] || return 0
+	connections_of "$HOA"
+	for connect_name in $CONNECTIONS; do
+		# The SAs of the previous key or address are no longer needed.
 		[ "$connect_name" = "$CONNECTION" ] || strongswan_end "$connect_name"
 	done
 }
 now_ms
 BEGAN=$NOW_MS
 
-# connections_of HOA: prints the names of the node's connections with an IKE_SA in any state.
+# A new connection from the new care-of address needs two round trips. MOBIKE would try the old address for seconds first. The
+# home agent gets no message from the old address any more: the node forgets the IKE_SA without a message, so that the new one is
+# an initial contact (RFC 7296, section 2.4), for which the home agent drops the old one and its lease of the home address.
+ike_mn_move() {
+	move_former=
+	node_conf "$ID"
+	if [ -f "$CONF" ]; then
+		while read -r move_name move_value; do
+			case $move_name in
+			local_addrs) move_former=${move_value#= } ;;
+			esac
+		done <"$CONF"
+	fi
+	care_of_address "$move_former"
+	# With a link-local address of the PaC, the kernel may not have the new global address yet.
+	move_tries=0
+	while [ "$CARE_OF" = "$move_former" ] && [ "$move_tries" -lt 10 ] && [ "$DRY_RUN" != yes ]; do
+		case ${MIP6_COA:-} in
+		*%* | fe[89ab]?:*) ;;
+		*) break ;;
+		esac
+		nap 0.1
+		care_of_address "$move_former"
+		move_tries=$((move_tries + 1))
+	done
+	[ -n "$CARE_OF" ] && [ "$CARE_OF" != "$move_former" ] || return 0
+	GENERATION=$((GENERATION + 1))
+	node_write
+	if [ "$DRY_RUN" != yes ]; then
+		connections_of "$HOA"
+		for connect_name in $CONNECTIONS; do
+			swan --terminate --ike "$connect_name" --force || :
+		done
+	fi
+	mn_load
+	HAS_NEW_KEY=yes
+	ike_mn_connect
+}
+WAS_LOST=no
+
+# After charon or the home agent has failed: one try, since the watch runs the hook again.
+ike_mn_check() {
+	connection_name "$HOA"
+	CONNECTION=$CONNECTION-$GENERATION
+	look_at_connection
+	[ "$WHAT" != all ] || return 0
+	# A restarted charon has no connections loaded.
+	care_of_address
+	mn_load
+	# shellcheck disable=SC2034 # read by umip.sh
+	WAS_LOST=yes
+	HAS_NEW_KEY=yes INITIATE_SECONDS=0
+	ike_mn_connect
+}
+
+# connections_of HOA: sets CONNECTIONS to the names of the node's connections with an IKE_SA in any state.
 connections_of() {
+	connections_of=${CONNECTION:-}
+	connection_name "$1"
+	connections_prefix=$CONNECTION-
+	CONNECTION=$connections_of
+	CONNECTIONS=
 	swan --list-sas --raw || :
-	printf '%s\n' "$OUT" | sed -n "s/^list-sa event {\($(connection_name "$1")-[0-9]*\) {.*/\1/p" | sort -u
+	connections_left=$OUT
+	while :; do
+		case $connections_left in
+		*"event {$connections_prefix"*)
+			connections_left=${connections_left#*"event {$connections_prefix"}
+			case " $CONNECTIONS " in
+			*" $connections_prefix${connections_left%% *} "*) ;;
+			*) CONNECTIONS="$CONNECTIONS $connections_prefix${connections_left%% *}" ;;
+			esac
+			;;
+		*) break ;;
+		esac
+	done
 }
 
 strongswan_end() {
-	swan --terminate --ike "$1" --timeout 2 || swan --terminate --ike "$1" --force --timeout 1 || :
+	swan --terminate --ike "$1" --timeout 2 || swan --terminate --ike "$1" --force || :
 }
 
 ike_mn_down() {
 	down_has_charon=no
 	if [ "$DRY_RUN" != yes ] && charon_runs; then down_has_charon=yes; fi
-	rm -f "$(node_conf "$MIP6_MN_ID")"
+	node_conf "$MIP6_MN_ID"
+	rm -f "$CONF"
 	node_remove
 	[ "$down_has_charon" = yes ] || return 0
 	# Unload the connections before their SAs are terminated, or they might be established again.
 	strongswan_load
-	for down_name in $(connections_of "$MIP6_HOA"); do
+	connections_of "$MIP6_HOA"
+	for down_name in $CONNECTIONS; do
 		strongswan_end "$down_name"
 	done
 }
@@ -354,10 +469,10 @@ note_sas() {
 # Drops the old key if an IKE_SA has been established since the new key was loaded, or after OLD_KEY_SECONDS.
 forget_old_key() {
 	[ "$OLD" != - ] || return 0
-	CONNECTION=$(connection_name "$HOA")
-	forget_now=$(uptime_seconds)
+	connection_name "$HOA"
+	uptime_seconds
 	# The host has rebooted since.
-	[ "$AT" -le "$forget_now" ] || AT=0
+	[ "$AT" -le "$UPTIME" ] || AT=0
 	forget_used=no
 	if [ "$SAS" != '?' ]; then
 		for forget_sa in $(sas_of "$CONNECTION" | tr , ' '); do
@@ -367,7 +482,7 @@ forget_old_key() {
 			esac
 		done
 	fi
-	if [ "$forget_used" = no ] && [ $((forget_now - AT)) -lt "$OLD_KEY_SECONDS" ]; then
+	if [ "$forget_used" = no ] && [ $((UPTIME - AT)) -lt "$OLD_KEY_SECONDS" ]; then
 		# The hook that loaded the key was killed before it recorded the SAs.
 		[ "$SAS" != '?' ] || note_sas
 		return 0
@@ -375,7 +490,8 @@ forget_old_key() {
 	OLD=-
 	AT=used
 	node_write
-	ha_conf | put "$(node_conf "$ID")" 600
+	node_conf "$ID"
+	put "$CONF" 600 ha_conf
 	FORGOTTEN=yes
 }
 
@@ -399,9 +515,10 @@ ike_ha_note() {
 }
 
 ike_ha_put() {
-	CONNECTION=$(connection_name "$HOA")
+	connection_name "$HOA"
 	swanctl_conf
-	ha_conf | put "$(node_conf "$ID")" 600
+	node_conf "$ID"
+	put "$CONF" 600 ha_conf
 	if [ "$DRY_RUN" = yes ]; then
 		say "dry run: swanctl loads $CONNECTION"
 		return
@@ -416,16 +533,29 @@ ike_ha_put() {
 ike_ha_remove() {
 	forget_old_keys
 	if ! has_other_address; then
-		rm -f "$(node_conf "$MIP6_MN_ID")"
+		node_conf "$MIP6_MN_ID"
+		rm -f "$CONF"
 		node_remove
 	fi
+	connection_name "$MIP6_HOA"
 	if [ "$DRY_RUN" = yes ]; then
-		say "dry run: swanctl unloads $(connection_name "$MIP6_HOA")"
+		say "dry run: swanctl unloads $CONNECTION"
 	elif charon_runs; then
 		strongswan_load
 		# Also terminates half-open IKE_SAs.
-		swan --terminate --ike "$(connection_name "$MIP6_HOA")" --force --timeout 1 || :
+		swan --terminate --ike "$CONNECTION" --force || :
 	fi
+}
+
+# ike_ha_end_all: ends the SAs of all nodes, so that they make new ones and register again.
+ike_ha_end_all() {
+	each_node ike_ha_end
+}
+
+ike_ha_end() {
+	connection_name "$HOA"
+	# The message has left when swanctl returns. Do not wait for nodes that do not answer.
+	swan --terminate --ike "$CONNECTION" --force || :
 }
 
 # A charon that something else has restarted has no connections loaded.

@@ -21,36 +21,44 @@ umip_policy_set() {
 		"$1" "$2" "$3" "$UMIP_POLICY"
 }
 
-mobility_mn_up() {
-	umip_before=$(sum_of "$MIP6D_CONF")
-	{
-		cat <<-EOF
-			NodeConfig MN;
-			DebugLevel 0;
-			Interface "$INTERFACE";
-			MnMaxHaBindingLife 60;
-			InitialBindackTimeoutFirstReg 1.5;
-			DoRouteOptimizationMN disabled;
-			UseMnHaIPsec enabled;
-			KeyMngMobCapability enabled;
+umip_mn_conf() {
+	printf 'NodeConfig MN;\nDebugLevel 0;\nInterface "%s";\n' "$INTERFACE"
+	printf 'MnMaxHaBindingLife 60;\nInitialBindackTimeoutFirstReg 1.5;\nDoRouteOptimizationMN disabled;\n'
+	printf 'UseMnHaIPsec enabled;\nKeyMngMobCapability enabled;\n\nMnHomeLink "%s" {\n' "$INTERFACE"
+	printf '  HomeAgentAddress %s;\n  HomeAddress %s/%s;\n}\n' "$MIP6_HA" "$MIP6_HOA" "$MIP6_PREFIX_LEN"
+	umip_policy_set "$MIP6_HA" "$MIP6_HOA" "$MIP6_PREFIX_LEN"
+}
 
-			MnHomeLink "$INTERFACE" {
-			  HomeAgentAddress $MIP6_HA;
-			  HomeAddress $MIP6_HOA/$MIP6_PREFIX_LEN;
-			}
-		EOF
-		umip_policy_set "$MIP6_HA" "$MIP6_HOA" "$MIP6_PREFIX_LEN"
-	} | put "$MIP6D_CONF" 644
+mobility_mn_up() {
+	put_compared "$MIP6D_CONF" 644 umip_mn_conf
 	# A new home address needs a restart. So does a new racoon: it gets the care-of address from a message that mip6d sends to the
 	# kernel only when mip6d starts.
-	if [ "$(sum_of "$MIP6D_CONF")" != "$umip_before" ] || has_started racoon; then umip_stop; fi
+	if [ "$CHANGED" = yes ] || has_started racoon; then umip_stop; fi
+	umip_run
+}
+
+umip_run() {
 	start mip6d umip_is_ready mip6d -c "$MIP6D_CONF"
+}
+
+# A mip6d without SAs has no binding: it registers at its start.
+mobility_mn_check() {
+	if [ "$WAS_LOST" = yes ]; then umip_stop; fi
+	is_running mip6d || say "mip6d is started again"
+	umip_run
 }
 
 # Whether mip6d has opened its raw socket for mobility headers (protocol 135) or, if sockets cannot be listed, has run for 3 s.
 umip_is_ready() {
+	if [ -r /proc/net/raw6 ]; then
+		while read -r _ umip_socket _; do
+			case $umip_socket in
+			*:0087) return 0 ;;
+			esac
+		done </proc/net/raw6
+	fi
 	# shellcheck disable=SC2154 # set by "start"
-	grep -q ':0087 ' /proc/net/raw6 2>/dev/null || [ "$start_tries" -ge 30 ]
+	[ "$start_tries" -ge 30 ]
 }
 
 mobility_mn_move() {
@@ -80,21 +88,11 @@ umip_node_policy_set() {
 	umip_policy_set "$HA" "$HOA" "$LEN"
 }
 
-umip_ha_file() {
-	umip_before=$(sum_of "$MIP6D_CONF")
-	{
-		cat <<-EOF
-			NodeConfig HA;
-			DebugLevel 0;
-			Interface "$INTERFACE";
-			HaMaxBindingLife 60;
-			UseMnHaIPsec enabled;
-			KeyMngMobCapability enabled;
-			DefaultBindingAclPolicy deny;
-		EOF
-		each_node umip_acl
-		each_node umip_node_policy_set
-	} | put "$MIP6D_CONF" 644
+umip_ha_conf() {
+	printf 'NodeConfig HA;\nDebugLevel 0;\nInterface "%s";\nHaMaxBindingLife 60;\n' "$INTERFACE"
+	printf 'UseMnHaIPsec enabled;\nKeyMngMobCapability enabled;\nDefaultBindingAclPolicy deny;\n'
+	each_node umip_acl
+	each_node umip_node_policy_set
 }
 
 # Bindings survive SIGHUP. After a restart all nodes have to register again.
@@ -109,19 +107,17 @@ umip_reload() {
 	fi
 	say "this mip6d cannot reload its file: restarted, nodes have to register again"
 	umip_stop
-	umip_ha_start
-}
-
-umip_ha_start() {
-	start mip6d umip_is_ready mip6d -c "$MIP6D_CONF"
+	umip_run
+	ike_ha_end_all
 }
 
 umip_ha_apply() {
+	put_compared "$MIP6D_CONF" 644 umip_ha_conf
 	if [ "$DRY_RUN" = yes ]; then
 		say "dry run: mip6d reads $MIP6D_CONF"
 	elif ! is_running mip6d; then
-		umip_ha_start
-	elif [ "$(sum_of "$MIP6D_CONF")" != "$umip_before" ]; then
+		umip_run
+	elif [ "$CHANGED" = yes ]; then
 		umip_reload
 	fi
 }
@@ -129,7 +125,7 @@ umip_ha_apply() {
 # Without router advertisements of a home agent, mip6d answers binding updates with status 132.
 umip_radvd() {
 	[ "$RADVD" = yes ] || return 0
-	put "$RADVD_CONF" 644 <<-EOF
+	put "$RADVD_CONF" 644 cat <<-EOF
 		interface $INTERFACE {
 		  AdvSendAdvert on;
 		  AdvHomeAgentFlag on;
@@ -146,12 +142,10 @@ umip_radvd() {
 
 mobility_ha_up() {
 	umip_radvd
-	umip_ha_file
 	umip_ha_apply
 }
 
 mobility_ha_down() {
-	umip_ha_file
 	umip_ha_apply
 }
 
@@ -163,5 +157,9 @@ mobility_ha_check() {
 	say "not running: ${umip_missing# }"
 	lock
 	umip_radvd
-	umip_ha_start
+	umip_run
+	# Nodes do not notice that their bindings are lost, but that their SAs are.
+	case $umip_missing in
+	mip6d*) ike_ha_end_all ;;
+	esac
 }

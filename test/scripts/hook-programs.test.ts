@@ -48,7 +48,7 @@ async function hook(script: string, event: string, n = 1, more: { readonly key?:
   return runHook(state, { script, event, node, ike: 'ikev1', programs: bin, ...rest });
 }
 
-const settle = (settings: string) => writeFile(join(state, 'hooks.conf'), `IKE=racoon\n${settings}`);
+const settle = (settings: string) => writeFile(join(state, 'hooks.conf'), `IKE=racoon\nWATCH=no\n${settings}`);
 const OTHER_KEY = { key: `0x${'ee'.repeat(64)}` };
 
 describe('ha-linux.sh with racoon and UMIP', () => {
@@ -88,6 +88,8 @@ describe('ha-linux.sh with racoon and UMIP', () => {
       'racoonctl show-sa isakmp',
       'radvd -C $STATE/radvd.conf',
       'mip6d -c $STATE/mip6d.conf',
+      // The bindings are lost: without SAs the nodes register again.
+      'setkey -c',
     ]);
     await writeFile(join(bin, 'running'), 'racoon\nradvd\n');
     await daemon('mip6d', false);
@@ -132,7 +134,13 @@ esac`,
     await ha('up');
     await calls();
     await ha('up', 2);
-    expect(await calls()).toEqual(['pkill -x mip6d', 'mip6d -c $STATE/mip6d.conf', 'racoonctl reload-config']);
+    expect(await calls()).toEqual([
+      'pkill -x mip6d',
+      'mip6d -c $STATE/mip6d.conf',
+      'setkey -c',
+      'setkey -c',
+      'racoonctl reload-config',
+    ]);
     await daemon('mip6d', true, '# Cannot change the role on-the-fly');
     await ha('down', 2);
     expect(await calls()).toEqual(['setkey -c', 'racoonctl reload-config', 'pkill -HUP -x mip6d']);

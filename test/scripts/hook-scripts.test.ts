@@ -73,6 +73,9 @@ const RACOON_PROPOSAL = `  exchange_mode aggressive;
   nat_traversal off;
   ike_frag off;
   initial_contact on;
+  dpd_delay 3;
+  dpd_retry 1;
+  dpd_maxfail 3;
   proposal_check obey;
   lifetime time 1 hour;
   proposal {
@@ -147,7 +150,7 @@ IPsecPolicySet {
   IPsecPolicy Mh UseESP 1 2;
 }
 `);
-    expect(await files()).toEqual(['mip6d.conf', 'psk.txt', 'racoon.conf']);
+    expect(await files()).toEqual(['mip6d.conf', NODES[0].id, 'psk.txt', 'racoon.conf']);
   });
 });
 

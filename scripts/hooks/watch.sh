@@ -1,0 +1,135 @@
+#!/bin/sh
+# Started by ha-linux.sh and mn-linux.sh; ends when there is no node any more. Runs the hook again with "probe" as soon as one of its
+# programs has ended, and on a mobile node when its SAs are gone, for example because the home agent restarted. While that
+# fails it is repeated after 1, 2, 4 … 30 s. What the hook says goes to syslog, and to the output of the next hook.
+#
+#   watch.sh probe HOOK
+#
+# Settings in hooks.conf: WATCH=no        do not start it
+#                         WATCH_SECONDS=1 how often it looks
+
+HERE=${0%/*}
+HOOK=$2
+DEFAULT_MOBILITY=umip
+WATCH_SECONDS=1
+# shellcheck source=scripts/hooks/common.sh
+. "$HERE/common.sh"
+# shellcheck source=scripts/hooks/programs.sh
+. "$HERE/programs.sh"
+
+case $IKE in
+racoon) PROGRAMS=racoon ;;
+*) PROGRAMS='charon|charon-systemd' ;;
+esac
+[ "$MOBILITY" != umip ] || PROGRAMS="$PROGRAMS mip6d"
+[ "$MOBILITY:$MIP6_ROLE:${RADVD:-yes}" != umip:ha:yes ] || PROGRAMS="$PROGRAMS radvd"
+
+# hex_address: prints an address as in /proc/net/if_inet6.
+hex_address() {
+	printf '%s\n' "$1" | awk '{
+		two = split($0, half, "::")
+		left = split(half[1], a, ":")
+		right = two > 1 ? split(half[2], b, ":") : 0
+		for (i = 1; i <= left; i++) out = out substr("0000" a[i], length(a[i]) + 1)
+		for (i = left + right; i < 8; i++) out = out "0000"
+		for (i = 1; i <= right; i++) out = out substr("0000" b[i], length(b[i]) + 1)
+		print out
+	}'
+}
+
+# find_programs: sets PIDS; fails if one of the programs does not run.
+find_programs() {
+	PIDS=
+	for program in $PROGRAMS; do
+		found=$(ours pgrep -o -x "$program" 2>/dev/null) || return 1
+		PIDS="$PIDS $found"
+	done
+}
+
+# programs_run: starts no process.
+programs_run() {
+	[ -n "$PIDS" ] || find_programs || return 1
+	for pid in $PIDS; do
+		{ read -r stat <"/proc/$pid/stat"; } 2>/dev/null || return 1
+		case ${stat##*) } in
+		[ZX]*) return 1 ;;
+		esac
+	done
+}
+
+# charon has the home address on an interface while the IKE_SA is up.
+has_address() {
+	while read -r address _; do
+		[ "$address" != "$HOA_HEX" ] || return 0
+	done </proc/net/if_inet6
+	return 1
+}
+
+# An SA with SPI 0 is one that IKE was asked for.
+has_esp() {
+	esp_left=$(ip xfrm state list src "$HOA" dst "$HA" proto esp 2>/dev/null) || return 0
+	while :; do
+		case $esp_left in
+		*' spi 0x'*)
+			esp_left=${esp_left#*' spi 0x'}
+			case $esp_left in
+			00000000*) ;;
+			*) return 0 ;;
+			esac
+			;;
+		*) return 1 ;;
+		esac
+	done
+}
+
+SAS_ARE_UP=:
+if [ "$MIP6_ROLE" = mn ]; then
+	own_node || exit 0
+	case $IKE:$MOBILITY in
+	strongswan:none)
+		HOA_HEX=$(hex_address "$HOA")
+		[ ! -r /proc/net/if_inet6 ] || SAS_ARE_UP=has_address
+		;;
+	*:umip) SAS_ARE_UP=has_esp ;;
+	esac
+fi
+
+uptime_seconds
+END=$((UPTIME + ${MIP6_LIFETIME:-0}))
+PIDS=
+next=1
+# No probe before this time, and none for want of SAs before that one: racoon makes SAs when mip6d needs them.
+not_before=$UPTIME
+sas_due=$((UPTIME + 10))
+while :; do
+	sleep "$WATCH_SECONDS"
+	read -r token 2>/dev/null <"$WATCH_FILE" || exit 0
+	[ "${token%%@*}" = "$$" ] || exit 0
+	uptime_seconds
+	set -- "$NODES"/*
+	[ -f "$1" ] || exit 0
+	# The daemon has ended without a hook.
+	[ "$MIP6_ROLE" = ha ] || [ "${MIP6_LIFETIME:-0}" = 0 ] || [ "$UPTIME" -lt "$END" ] || exit 0
+	[ "$UPTIME" -ge "$not_before" ] || continue
+	if programs_run; then
+		if "$SAS_ARE_UP"; then
+			next=1 sas_due=0
+			continue
+		fi
+		[ "$UPTIME" -ge "$sas_due" ] || continue
+	fi
+	PIDS=
+	if said=$("$HOOK" probe 2>&1); then
+		uptime_seconds
+		sas_due=$((UPTIME + 10))
+	else
+		uptime_seconds
+		said="$said (again in $next s)"
+		sas_due=0 not_before=$((UPTIME + next))
+		[ "$next" -ge 30 ] || next=$((next * 2))
+	fi
+	[ -n "$said" ] || continue
+	# A daemon that is away reads it later: keep it short.
+	[ "$(wc -l 2>/dev/null <"$WATCH_LOG" || echo 0)" -ge 100 ] || printf '%s\n' "$said" >>"$WATCH_LOG"
+	printf '%s\n' "$said" | logger -t "pana-mip6-${HOOK##*/}" 2>/dev/null || :
+done

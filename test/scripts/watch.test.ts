@@ -1,0 +1,150 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { eventually } from '../eventually.js';
+import { runHook, testNode } from './hook-rig.js';
+
+const NODE = testNode(1);
+const CONNECTION = 'pana-2001-db8-1--1001';
+let state: string;
+let bin: string;
+
+beforeEach(async () => {
+  state = await mkdtemp(join(tmpdir(), 'pana-watch-'));
+  bin = join(state, 'bin');
+  await mkdir(bin);
+  await program('pgrep', 'for name; do :; done; cat "$bin/$name.pid" 2>/dev/null');
+  await program('logger', 'cat >/dev/null');
+  await program('ip', `case "$*" in "xfrm state list"*) cat "$bin/esp" 2>/dev/null ;; esac; exit 0`);
+  await program('setkey', 'cat >>"$bin/setkey"');
+  await program('racoonctl', 'exit 0');
+  await program(
+    'pkill',
+    `[ "$1" != -HUP ] || exit 0
+for name; do :; done
+kill "$(cat "$bin/$name.pid")" && rm "$bin/$name.pid"`,
+  );
+});
+
+afterEach(async () => {
+  // The watch ends when the record of its last node is gone.
+  await rm(join(state, 'nodes'), { recursive: true, force: true });
+  for (const name of ['racoon', 'mip6d', 'radvd']) await end(name);
+  await rm(state, { recursive: true, force: true });
+});
+
+async function program(name: string, text: string): Promise<void> {
+  await writeFile(join(bin, name), `#!/bin/sh\nbin=${bin}\n${text}\n`, { mode: 0o755 });
+}
+
+/** A daemon: a sleeping process whose start is counted in NAME.starts. */
+const daemon = (name: string, more = '') =>
+  program(
+    name,
+    `sleep 600 </dev/null >/dev/null 2>&1 & echo $! >"$bin/${name}.pid"; echo >>"$bin/${name}.starts"\n${more}`,
+  );
+
+async function pidOf(name: string): Promise<number | undefined> {
+  const text = await readFile(join(bin, `${name}.pid`), 'utf8').catch(() => '');
+  return text === '' ? undefined : Number(text);
+}
+
+async function end(name: string): Promise<void> {
+  const pid = await pidOf(name);
+  await rm(join(bin, `${name}.pid`), { force: true });
+  if (pid !== undefined) process.kill(pid, 'SIGKILL');
+}
+
+const startsOf = async (name: string) => (await readFile(join(bin, `${name}.starts`), 'utf8').catch(() => '')).length;
+
+const settle = (settings: string) =>
+  writeFile(join(state, 'hooks.conf'), `WATCH_SECONDS=0.2\nINTERFACE=none0\n${settings}`);
+
+async function hook(script: string, event: string, ike: 'ikev1' | 'ikev2' = 'ikev1', node = NODE) {
+  const ended = await runHook(state, { script, event, node, ike, programs: bin });
+  expect(ended).toMatchObject({ status: 0 });
+  return ended.output;
+}
+
+describe('The watch of ha-linux.sh', () => {
+  beforeEach(async () => {
+    await settle('IKE=racoon\nMOBILITY=umip\nRADVD=no\nMIP6D_RELOAD=hup\n');
+    for (const name of ['racoon', 'mip6d']) await daemon(name);
+  });
+
+  it('starts a program that has ended, and reports it at the next hook', async () => {
+    await hook('ha-linux.sh', 'up');
+    await end('racoon');
+    await eventually(async () => expect(await startsOf('racoon')).toBe(2));
+    await eventually(async () => expect(await readFile(join(state, '.watch.log'), 'utf8')).toContain('nodes: 1'));
+    expect(await hook('ha-linux.sh', 'probe')).toBe('watch: racoon was not running\nwatch: nodes: 1\nnodes: 1\n');
+    expect(await hook('ha-linux.sh', 'probe')).toBe('nodes: 1\n');
+  });
+
+  it('ends the SAs of all nodes when mip6d has lost their bindings', async () => {
+    await hook('ha-linux.sh', 'up');
+    await hook('ha-linux.sh', 'up', 'ikev1', testNode(2));
+    await rm(join(bin, 'setkey'), { force: true });
+    await program('setkey', 'cat >>"$bin/deleted"');
+    await end('mip6d');
+    await eventually(async () => {
+      const deleted = await readFile(join(bin, 'deleted'), 'utf8');
+      expect(deleted).toContain('deleteall 2001:db8:1::1 2001:db8:1::1001 esp;');
+      expect(deleted).toContain('deleteall 2001:db8:1::1 2001:db8:1::1002 esp;');
+    });
+    expect(await startsOf('mip6d')).toBe(2);
+  });
+
+  it('runs once, and ends with the last node', async () => {
+    await hook('ha-linux.sh', 'up');
+    const token = await readFile(join(state, '.watch'), 'utf8');
+    await hook('ha-linux.sh', 'up', 'ikev1', testNode(2));
+    expect(await readFile(join(state, '.watch'), 'utf8')).toBe(token);
+    await hook('ha-linux.sh', 'down');
+    await hook('ha-linux.sh', 'down', 'ikev1', testNode(2));
+    await eventually(async () => expect(() => process.kill(Number(token.split('@')[0]), 0)).toThrow('ESRCH'));
+  });
+});
+
+describe('The watch of mn-linux.sh', () => {
+  it('registers again when the SAs of mip6d are gone', async () => {
+    await settle('IKE=racoon\nMOBILITY=umip\n');
+    for (const name of ['racoon', 'mip6d']) await daemon(name);
+    const sa = 'src 2001:db8:1::1001 dst 2001:db8:1::1\n\tproto esp spi 0x0badcafe reqid 1 mode transport\n';
+    await writeFile(join(bin, 'esp'), sa);
+    await hook('mn-linux.sh', 'up');
+    const before = await startsOf('mip6d');
+    // One that IKE was asked for is not an SA.
+    await writeFile(join(bin, 'esp'), sa.replace('0x0badcafe', '0x00000000'));
+    await eventually(async () => expect(await startsOf('mip6d')).toBe(before + 1));
+    await writeFile(join(bin, 'esp'), sa);
+    await hook('mn-linux.sh', 'down');
+  });
+
+  it('retries after NO_PROPOSAL_CHOSEN until the home agent knows the node', async () => {
+    await settle(`IKE=strongswan\nMOBILITY=umip\nSWANCTL_DIR=${state}/swanctl\nINITIATE_SECONDS=1\n`);
+    await daemon('mip6d');
+    await writeFile(join(bin, 'charon|charon-systemd.pid'), `${process.pid}`);
+    await program(
+      'swanctl',
+      `case $1 in
+--load-all) for f in "$SWANCTL_DIR"/conf.d/*; do c=$(sed -n 's/^  \\(pana-.*\\) {/\\1/p' "$f"); echo "loaded ike secret 'ike-$c'"; echo "loaded connection '$c'"; done ;;
+--initiate) echo >>"$bin/initiated"; if [ -e "$bin/refused" ]; then echo 'received NO_PROPOSAL_CHOSEN notify error'; exit 1; fi
+  echo 'initiate completed successfully'; echo 'src 2001:db8:1::1001 proto esp spi 0x0badcafe' >"$bin/esp" ;;
+--list-sas) [ ! -s "$bin/esp" ] || echo "list-sa event {${CONNECTION}-1 {state=ESTABLISHED child-sas {mip6 {state=INSTALLED}}}}" ;;
+esac`,
+    );
+    await hook('mn-linux.sh', 'up', 'ikev2');
+    await writeFile(join(bin, 'refused'), '');
+    await writeFile(join(bin, 'esp'), '');
+    const tries = async () => (await readFile(join(bin, 'initiated'), 'utf8')).length;
+    await eventually(async () => expect(await tries()).toBeGreaterThan(2));
+    await rm(join(bin, 'refused'));
+    await eventually(async () => expect(await readFile(join(bin, 'esp'), 'utf8')).toContain('0badcafe'));
+    await eventually(async () => expect(await readFile(join(state, '.watch.log'), 'utf8')).toContain('IKE_SA up'));
+    const said = await hook('mn-linux.sh', 'down', 'ikev2');
+    expect(said).toContain('watch: error: no IKE_SA with ha.home.example after 1 tries: received NO_PROPOSAL_CHOSEN');
+    expect(said).toMatch(/watch: IKE_SA up \d+ ms/);
+  });
+});
