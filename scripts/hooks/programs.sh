@@ -66,7 +66,7 @@ watch_stop() {
 
 # watch_report: prints what the watch did since the last hook.
 watch_report() {
-	[ -s "$WATCH_LOG" ] || return 0
+	[ -s "$WATCH_LOG" ] && [ -z "${WATCHED:-}" ] || return 0
 	while read -r watch_line; do
 		say "watch: $watch_line"
 	done <"$WATCH_LOG"

@@ -38,7 +38,28 @@ mobility_mn_up() {
 }
 
 umip_run() {
+	[ "$DRY_RUN" = yes ] || is_running mip6d || umip_clear
 	start mip6d umip_is_ready mip6d -c "$MIP6D_CONF"
+}
+
+# umip_clear: removes what a killed mip6d has left in the kernel: the next one refuses to start with its policies, and cannot make
+# its tunnels again.
+umip_clear() {
+	umip_left=no
+	for umip_tunnel in /sys/class/net/ip6tnl[1-9]*; do
+		[ -e "$umip_tunnel" ] || continue
+		case "$(ip -6 tunnel show "${umip_tunnel##*/}" 2>/dev/null) " in
+		*" $MIP6_HA "*)
+			ip -6 tunnel del "${umip_tunnel##*/}" 2>/dev/null || :
+			umip_left=yes
+			;;
+		esac
+	done
+	if [ "$umip_left" = no ] && [ "$EVENT" != probe ]; then return 0; fi
+	ip xfrm policy deleteall ptype sub 2>/dev/null || :
+	ip -6 xfrm policy deleteall proto 135 2>/dev/null || :
+	ip xfrm state deleteall proto hao 2>/dev/null || :
+	ip xfrm state deleteall proto route2 2>/dev/null || :
 }
 
 # A mip6d without SAs has no binding: it registers at its start.

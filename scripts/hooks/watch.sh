@@ -94,6 +94,8 @@ if [ "$MIP6_ROLE" = mn ]; then
 	esac
 fi
 
+# Its output goes to the log of the watch.
+export WATCHED=yes
 uptime_seconds
 END=$((UPTIME + ${MIP6_LIFETIME:-0}))
 PIDS=

@@ -16,7 +16,7 @@ beforeEach(async () => {
   await mkdir(bin);
   await program('pgrep', 'for name; do :; done; cat "$bin/$name.pid" 2>/dev/null');
   await program('logger', 'cat >/dev/null');
-  await program('ip', `case "$*" in "xfrm state list"*) cat "$bin/esp" 2>/dev/null ;; esac; exit 0`);
+  await program('ip', `case "$*" in "xfrm state list"*) cat "$bin/esp" && : >"$bin/seen" ;; esac; exit 0`);
   await program('setkey', 'cat >>"$bin/setkey"');
   await program('racoonctl', 'exit 0');
   await program(
@@ -115,6 +115,7 @@ describe('The watch of mn-linux.sh', () => {
     await writeFile(join(bin, 'esp'), sa);
     await hook('mn-linux.sh', 'up');
     const before = await startsOf('mip6d');
+    await eventually(() => readFile(join(bin, 'seen')));
     // One that IKE was asked for is not an SA.
     await writeFile(join(bin, 'esp'), sa.replace('0x0badcafe', '0x00000000'));
     await eventually(async () => expect(await startsOf('mip6d')).toBe(before + 1));
@@ -136,6 +137,7 @@ describe('The watch of mn-linux.sh', () => {
 esac`,
     );
     await hook('mn-linux.sh', 'up', 'ikev2');
+    await eventually(() => readFile(join(bin, 'seen')));
     await writeFile(join(bin, 'refused'), '');
     await writeFile(join(bin, 'esp'), '');
     const tries = async () => (await readFile(join(bin, 'initiated'), 'utf8')).length;
