@@ -120,14 +120,19 @@ export function withOptions<S extends z.ZodObject>(cli: Argv, { prefix, schema }
     description: `YAML file [${prefix}_CONFIG]`,
   });
   const takes = takesKey(schema);
-  for (const { name, description } of optionKeys(schema)) {
+  const keys = optionKeys(schema);
+  for (const { name, description } of keys) {
     cli.option(name, {
       type: 'string',
       group: 'Configuration (flags over environment over file over defaults):',
       description: `${description} [${environmentName(prefix, name)}]${takes(name) ? ' [reload]' : ''}`,
     });
   }
-  return cli;
+  // yargs renders the help of a command that it runs, in case it fails. Here a failure prints no help, and with these flags
+  // the text takes as long as all else at the start of a daemon. Middleware runs after `--help` was handled.
+  return cli.middleware(() => {
+    for (const { name } of keys) cli.hide(name);
+  });
 }
 
 /**
