@@ -34,7 +34,8 @@ export default defineConfig({
   test: {
     root: new URL('..', import.meta.url).pathname,
     reporters: ['default', './test/closing-line.ts'],
-    maxWorkers: 2,
+    // One more than the two processors of the machine that runs .ci/run: tests with daemons often wait for them, or for a disk.
+    maxWorkers: 3,
     sequence: { ...test.sequence, sequencer: LongFirst },
     coverage: { provider: 'v8', include: ['src/**'], reporter: ['text', 'json-summary'] },
     projects: [

@@ -3,7 +3,8 @@ import type { PaaClosed } from '../protocol/pana/session/paa-interface.js';
 import type { DropCode } from '../protocol/pana/session/session.js';
 import { DIAMETER_COUNTERS } from '../runtime/diameter/reporter.js';
 import { FAULT_COUNTERS } from '../runtime/service/barrier.js';
-import { each, type MetricDescriptions, type Metrics, pairs } from '../runtime/service/metrics.js';
+import { each, type MetricDescriptions, pairs } from '../runtime/service/metric-descriptions.js';
+import type { Metrics } from '../runtime/service/metrics.js';
 
 /** The reasons whose series exist from the start; the series of other reasons appear when they occur. */
 const DROPPED: readonly DropCode[] = [

@@ -2,7 +2,7 @@ import type { PeerFailure } from '../protocol/eap/tls-peer.js';
 import type { PacClosed } from '../protocol/pana/session/pac-interface.js';
 import type { DropCode } from '../protocol/pana/session/session.js';
 import { FAULT_COUNTERS } from '../runtime/service/barrier.js';
-import { each, type MetricDescriptions, pairs } from '../runtime/service/metrics.js';
+import { each, type MetricDescriptions, pairs } from '../runtime/service/metric-descriptions.js';
 
 /** The reasons whose series exist from the start; the series of other reasons appear when they occur. */
 const DROPPED: readonly DropCode[] = ['truncated', 'auth', 'unknown-session', 'unexpected', 'out-of-sequence'];

@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type FileRow, type Format, formatOf, readRows, writeRows } from '../../src/aaa/commands/subscriber-file.js';
+import { type FileRow, formatOf, readRows, writeRows } from '../../src/aaa/commands/subscriber-file.js';
+import type { Format } from '../../src/aaa/commands/subscriber-policy.js';
 import { readSubscriber } from '../../src/aaa/commands/subscriber-policy.js';
 import { plainSubscriber, type Subscriber } from '../../src/protocol/home/records.js';
 

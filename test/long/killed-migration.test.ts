@@ -25,7 +25,13 @@ async function opened(path: string, statement: number): Promise<{ killed: boolea
   return { killed: signal === 'SIGKILL', statements: Number(await said) };
 }
 
-it.each(['nothing', ...OLD_VERSIONS])(
+/**
+ * From nothing and from the oldest version, so that every migration is run, with and without rows. test/store/atomic-migration
+ * opens a copy of the files at each statement from every version; a killed process must leave the same behind.
+ */
+const STARTS = ['nothing', ...OLD_VERSIONS.slice(0, 1)];
+
+it.each(STARTS)(
   'A store is complete after its process was killed before each statement of the migration, from %s',
   { timeout: 600_000 },
   async (start) => {

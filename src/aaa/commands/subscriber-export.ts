@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { visibleLines } from '../../runtime/system/terminal.js';
 import { MAX_PAGE } from '../../store/records.js';
 import { type Argument, withStore } from './store-access.js';
-import { FORMATS, writeRows } from './subscriber-file.js';
+import { writeRows } from './subscriber-file.js';
+import { FORMATS } from './subscriber-policy.js';
 
 /** Writes all subscribers to standard output, page by page. */
 export function exportSubscribers(argv: Argument): Promise<void> {

@@ -11,10 +11,7 @@ import {
   type YAMLMap,
 } from 'yaml';
 import type { Subscriber } from '../../protocol/home/records.js';
-import { POLICY_KEYS, policyOf, unknownKey } from './subscriber-policy.js';
-
-export const FORMATS = ['csv', 'yaml'] as const;
-export type Format = (typeof FORMATS)[number];
+import { type Format, POLICY_KEYS, policyOf, unknownKey } from './subscriber-policy.js';
 
 /** Size limit of a YAML file in octets: YAML is read as a whole. CSV is read row by row and has no limit. */
 const MAX_YAML = 16 * 1024 * 1024;

@@ -8,8 +8,8 @@ import { visible } from '../../runtime/system/terminal.js';
 import type { ImportProblem, ImportRow } from '../../store/import-operations.js';
 import { show } from './output.js';
 import { type Argument, type StoreAccess, withStore } from './store-access.js';
-import { FORMATS, type Format, formatOf, readRows } from './subscriber-file.js';
-import { readSubscriber } from './subscriber-policy.js';
+import { formatOf, readRows } from './subscriber-file.js';
+import { FORMATS, type Format, readSubscriber } from './subscriber-policy.js';
 
 /** Rows per request to the store. With names of maximum length a request has half a megabyte. */
 const CHUNK = 500;

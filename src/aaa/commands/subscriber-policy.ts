@@ -4,6 +4,10 @@ import { plainSubscriber, type Subscriber } from '../../protocol/home/records.js
 import * as section from '../../runtime/config/sections.js';
 import type { SubscriberChange } from '../../store/records.js';
 
+/** Formats of a file of subscribers. */
+export const FORMATS = ['csv', 'yaml'] as const;
+export type Format = (typeof FORMATS)[number];
+
 /** The settings of a subscriber, by the names of flags, CSV columns and YAML keys. */
 const flag = () =>
   z.union([z.boolean(), z.stringbool({ truthy: ['yes', 'true', '1', 'on'], falsy: ['no', 'false', '0', 'off'] })], {

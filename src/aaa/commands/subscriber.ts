@@ -5,10 +5,7 @@ import { OperatorError } from '../../runtime/system/failure.js';
 import type { SubscriberChange } from '../../store/records.js';
 import { details, json, list, show, text, time, withPaging, yesNo } from './output.js';
 import { type Argument, administer, places, withStore } from './store-access.js';
-import { exportSubscribers } from './subscriber-export.js';
-import { FORMATS } from './subscriber-file.js';
-import { importSubscribers } from './subscriber-import.js';
-import { readChange } from './subscriber-policy.js';
+import { FORMATS, readChange } from './subscriber-policy.js';
 
 const nai = {
   type: 'string',
@@ -149,7 +146,7 @@ export function subscriberCommands(cli: Argv): Argv {
           .option('json', json)
           .example('pana-aaa subscriber import customers.csv --dry-run', 'check the file only')
           .example('pana-aaa subscriber import customers.csv --update', ''),
-      (argv) => importSubscribers(argv),
+      async (argv) => (await import('./subscriber-import.js')).importSubscribers(argv),
     )
     .command(
       'export',
@@ -159,7 +156,7 @@ export function subscriberCommands(cli: Argv): Argv {
           .option('format', { choices: FORMATS, default: 'csv', description: 'output format' })
           .example('pana-aaa subscriber export >customers.csv', '')
           .example('pana-aaa subscriber export --format yaml >customers.yaml', ''),
-      (argv) => exportSubscribers(argv),
+      async (argv) => (await import('./subscriber-export.js')).exportSubscribers(argv),
     );
 }
 

@@ -2,7 +2,7 @@ import type { Argv } from 'yargs';
 import type { z } from 'zod';
 import { adopt, reloadableKeys } from '../config/reload.js';
 import type { Logger } from '../log/events.js';
-import { type LogOptions, openLog } from '../log/log.js';
+import type { LogOptions } from '../log/log.js';
 import { callDaemon } from '../service/control.js';
 import { runService, type Service, Signals, startService } from '../service/service.js';
 import { asStartError } from '../system/failure.js';
@@ -91,6 +91,7 @@ async function runDaemon<S extends z.ZodObject>(
   argv: Readonly<Record<string, unknown>>,
 ): Promise<void> {
   const options = await optionsOf(argv, daemon);
+  const { openLog } = await import('../log/log.js');
   const log = await openLog(daemon.name, commonOf(options).log);
   const signals = new Signals(log);
   const ending = new AbortController();

@@ -3,7 +3,8 @@ import { commandOf } from '../../protocol/diameter/wire/commands.js';
 import type { Grammarian } from '../../protocol/diameter/wire/grammar.js';
 import { resultName } from '../../protocol/diameter/wire/result-codes.js';
 import type { LogFields, Logger } from '../log/events.js';
-import type { MetricDescriptions, Metrics } from '../service/metrics.js';
+import type { MetricDescriptions } from '../service/metric-descriptions.js';
+import type { Metrics } from '../service/metrics.js';
 import type { Host } from '../system/host.js';
 import type { DiameterEvent } from './node.js';
 

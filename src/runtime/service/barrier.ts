@@ -1,6 +1,7 @@
 import type { Logger } from '../log/events.js';
 import { explainFailure } from '../system/failure.js';
-import { each, type MetricDescriptions, type Metrics } from './metrics.js';
+import { each, type MetricDescriptions } from './metric-descriptions.js';
+import type { Metrics } from './metrics.js';
 
 /**
  * The entry points of a daemon: datagrams, Diameter messages, TLS engine events, control requests, hook output and

@@ -1,34 +1,8 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Labels, MetricDescriptions } from './metric-descriptions.js';
 
 /** Histogram buckets in seconds. A bootstrap takes about 50 ms; a lost packet adds one second. */
 const BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
-
-export type Labels = Readonly<Record<string, string>>;
-
-/** A counter that exists from the start. */
-export interface CounterDescription {
-  readonly help: string;
-  /** Series that start at zero. Undefined: the counter has no labels. */
-  readonly series?: readonly Labels[];
-}
-
-export interface TimeDescription {
-  readonly help: string;
-  readonly labels?: readonly string[];
-  /** Upper bounds in seconds. */
-  readonly buckets?: readonly number[];
-}
-
-/** The counters and histograms of a daemon, by the names that `count` and `time` take. */
-export interface MetricDescriptions {
-  readonly counters?: Readonly<Record<string, CounterDescription>>;
-  readonly times?: Readonly<Record<string, TimeDescription>>;
-}
-
-/** A series for each value of a label; with two labels, for each pair of values. */
-export const each = (label: string, values: readonly string[]): Labels[] => values.map((value) => ({ [label]: value }));
-export const pairs = (label: string, values: readonly string[], other: string, others: readonly string[]): Labels[] =>
-  values.flatMap((value) => others.map((second) => ({ [label]: value, [other]: second })));
 
 /** One series of a gauge with labels. */
 export interface Sample {
