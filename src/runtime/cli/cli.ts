@@ -128,8 +128,8 @@ export function withOptions<S extends z.ZodObject>(cli: Argv, { prefix, schema }
       description: `${description} [${environmentName(prefix, name)}]${takes(name) ? ' [reload]' : ''}`,
     });
   }
-  // yargs renders the help of a command that it runs, in case it fails. Here a failure prints no help, and with these flags
-  // the text takes as long as all else at the start of a daemon. Middleware runs after `--help` was handled.
+  // yargs renders the help of a command that it runs, in case it fails. Here a failure prints no help, and with all these
+  // flags the text takes as long as the check of a configuration. Middleware runs after `--help` was handled.
   return cli.middleware(() => {
     for (const { name } of keys) cli.hide(name);
   });
