@@ -58,6 +58,7 @@ async function sockets(pana: object, milliseconds: number, hooks: object = {}): 
   const daemon = await PacDaemon.start(options, log, { ...systemPacSurroundings, ...DEAF, udp, host });
   await settle(host, milliseconds);
   await Promise.all([daemon.stop(), settle(host, 10_000)]);
+  expect(host.timers).toBe(0);
   return opened;
 }
 

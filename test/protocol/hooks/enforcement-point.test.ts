@@ -131,6 +131,19 @@ describe.each([
     expect(sessions).toEqual(['one']);
   });
 
+  it('does not revoke again an address that was revoked before a pending move went there and on', () => {
+    const rig = EnforcementRig.ready(batch);
+    rig.permit('one', A);
+    rig.settle();
+    rig.revoke('one');
+    expect(rig.settle()).toEqual([`revoke ${A}`]);
+    rig.permit('two', B);
+    rig.advance(0);
+    rig.move('two', A);
+    rig.move('two', C);
+    expect(rig.settle()).toEqual([`permit ${B}`, `move ${C} from ${B}`]);
+  });
+
   it('merges pending moves into one, from the address that the hook got last', () => {
     const rig = EnforcementRig.ready(batch);
     rig.permit('one', A);

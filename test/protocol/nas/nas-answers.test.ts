@@ -110,6 +110,15 @@ describe('an answer', () => {
     expect(world.passing.size).toBe(0);
   });
 
+  it('that refuses access and is invalid causes no STR, because the server has no session', () => {
+    const { world, answer } = asking();
+    world.server.success = () => ({ 'Result-Code': 4001, 'Session-Id': 'other;1;1' });
+    world.feed(answer());
+    world.for(70_000);
+    expect(world.events[0]).toMatchObject({ type: 'noAnswer', reason: 'wrong Session-Id in the answer' });
+    expect(world.server.strs).toEqual([]);
+  });
+
   it('that grants access without the key that the SA needs causes STR with BAD_ANSWER at once', () => {
     const { world, answer } = asking();
     world.server.success = () => ({ 'EAP-Master-Session-Key': undefined });

@@ -169,6 +169,19 @@ describe('A CRL', () => {
     expect(() => revocation([pem]).verify([root.certificate])).toThrow('its signature is wrong');
   });
 
+  it('that none of several CAs of its name has signed is refused for cRLSign only if no CA may sign CRLs', async () => {
+    const usage = KeyUsageFlags.keyCertSign;
+    const certifiers = [1, 2].map(() => Authority.root('root', { anonymous: true, usage }));
+    const [one, other] = (await Promise.all(certifiers)).map(({ certificate }) => certificate);
+    const signer = await Authority.root('root', { anonymous: true });
+    const forger = await Authority.root('root', { anonymous: true });
+    if (!one || !other) throw new Error('no certifiers');
+    const lists = revocation([await forger.crl({ withoutKeyId: true })]);
+    expect(() => lists.verify([one, other])).toThrow('cRLSign');
+    expect(() => lists.verify([one, signer.certificate])).toThrow('its signature is wrong');
+    expect(() => lists.verify([signer.certificate, one])).toThrow('its signature is wrong');
+  });
+
   it('of an unknown issuer is verified once a path contains that issuer', async () => {
     const lists = revocation(await both({}, { serials: [LEAF] }));
     lists.verify([root.certificate]);
