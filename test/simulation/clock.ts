@@ -48,8 +48,8 @@ export class Life {
   readonly ended = new Promise<void>((resolve) => {
     this.#over = resolve;
   });
-  /** The number of pending timers. */
-  timers = 0;
+  /** When each pending timer is due. */
+  readonly #due = new Set<{ readonly at: number }>();
   /** The number of PANA datagrams received, the number sent, and the octets of those sent. */
   readonly datagrams = { received: 0, sent: 0, octets: 0 };
   /** The number of effects of any kind. */
@@ -61,6 +61,24 @@ export class Life {
 
   get alive(): boolean {
     return this.#alive;
+  }
+
+  /** The number of pending timers. */
+  get timers(): number {
+    return this.#due.size;
+  }
+
+  /** Notes a timer that is due at a time. Returns what ends it. */
+  timer(at: number): () => void {
+    const due = { at };
+    this.#due.add(due);
+    return () => void this.#due.delete(due);
+  }
+
+  /** Whether a timer is due until a time. */
+  isDue(until: number): boolean {
+    for (const { at } of this.#due) if (at <= until) return true;
+    return false;
   }
 
   end(): void {
@@ -306,15 +324,9 @@ export class MachineHost {
       wall: () => clock.wall + this.wallError,
       after: (milliseconds, action) => {
         if (!life.alive) return () => undefined;
-        life.timers += 1;
-        let waits = true;
+        const over = life.timer(clock.now + milliseconds);
         let cancelled = false;
-        const over = () => {
-          if (waits) life.timers -= 1;
-          waits = false;
-        };
         const cancel = clock.after(milliseconds, () => {
-          if (!waits) return;
           over();
           life.perform(() => {
             if (!cancelled) action();

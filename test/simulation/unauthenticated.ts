@@ -28,6 +28,8 @@ export class Unauthenticated {
     if (!machine.startsWith('paa') || !isUnproven(octets, from.address)) return undefined;
     // A stranger that completes a start gets a session, which `StrangeSessions` checks.
     if (this.#world.begun.has(sessionIdOf(octets))) return undefined;
+    // A daemon also does what is due at this time. Its timers are rounded up to milliseconds.
+    if (life.isDue(this.#world.clock.now + 1)) return undefined;
     const before = {
       ...life.datagrams,
       timers: life.timers,
