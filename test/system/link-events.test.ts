@@ -14,23 +14,27 @@ function movedTo(pac: DaemonProcess): unknown[] {
 
 describe.runIf(possible)('A mobile node whose next link has the same prefix and the same router addresses', () => {
   it.each([
-    ['global', ROUTER],
-    ['link-local', `${ROUTER_LINK_LOCAL}%mn0`],
-  ])('attaches to the PAA of that link at once and keeps its home address: PAA at a %s address', async (_kind, paa) => {
-    const links = await TwoLinks.make();
-    const { lab, paas } = await links.lab();
-    const pac = await lab.startPac('mn1', { pana: { paa: [paa], interface: 'mn0' } });
-    const { homeAgent, homeAddress } = await pac.line('bootstrap completed');
-    await paas.a.line('session authorized');
-    await links.unplug();
-    await pac.line('network changed');
-    await links.plug('b');
-    expect(await paas.b.line('session authorized')).toMatchObject({ homeAgent, homeAddress });
-    expect(await pac.line('session replaced')).toMatchObject({ fromAddress: paa, address: paa });
-    expect(await pac.line('bootstrap refreshed')).toMatchObject({ homeAgent, homeAddress });
-    // The session was not lost first.
-    expect(pac.lines.some(({ msg }) => msg === 'session ended' || msg === 'PAA not responding')).toBe(false);
-  });
+    ['global', ROUTER, []],
+    ['link-local', `${ROUTER_LINK_LOCAL}%mn0`, []],
+    ['link-local', `${ROUTER_LINK_LOCAL}%mn0`, ['env', 'PATH=/nowhere']],
+  ])(
+    'attaches to the PAA of that link at once and keeps its home address: PAA at a %s address %s, in %j',
+    async (_kind, paa, node) => {
+      const links = await TwoLinks.make();
+      const { lab, paas } = await links.lab({}, node);
+      const pac = await lab.startPac('mn1', { pana: { paa: [paa], interface: 'mn0' } });
+      const { homeAgent, homeAddress } = await pac.line('bootstrap completed');
+      await paas.a.line('session authorized');
+      await links.unplug();
+      await pac.line('network changed');
+      await links.plug('b');
+      expect(await paas.b.line('session authorized')).toMatchObject({ homeAgent, homeAddress });
+      expect(await pac.line('session replaced')).toMatchObject({ fromAddress: paa, address: paa });
+      expect(await pac.line('bootstrap refreshed')).toMatchObject({ homeAgent, homeAddress });
+      // The session was not lost first.
+      expect(pac.lines.some(({ msg }) => msg === 'session ended' || msg === 'PAA not responding')).toBe(false);
+    },
+  );
 
   it('keeps its session if it returns to the link of its PAA', async () => {
     const links = await TwoLinks.make();

@@ -116,13 +116,20 @@ export class TwoLinks {
     return (await run('ip', ['netns', 'exec', namespace, ...command])).stdout;
   }
 
-  /** A lab with the PaC on the node, the AAA server on the router of link a, and a PAA with the same addresses on each. */
-  async lab(options: LabOptions = {}) {
-    const spaces = { pac: this.node, aaa: this.#routers.a };
+  /**
+   * A lab with the PaC on the node, the AAA server on the router of link a, and a PAA with the same addresses on each.
+   * `node`: a program in which the PaC runs.
+   */
+  async lab(options: LabOptions = {}, node: readonly string[] = []) {
+    const within = {
+      pac: () => [this.node, ...node],
+      aaa: () => [this.#routers.a],
+      paa: () => [this.#routers[this.#paaAt]],
+    };
     const lab = await Lab.make({
       hooks: false,
       ...options,
-      launcher: (daemon) => ['ip', 'netns', 'exec', daemon === 'paa' ? this.#routers[this.#paaAt] : spaces[daemon]],
+      launcher: (daemon) => ['ip', 'netns', 'exec', ...within[daemon]()],
       aaa: { diameter: { listen: [AAA] } },
       paa: { pana: { listen: [ROUTER, `${ROUTER_LINK_LOCAL}%ar0`], port: PORT } },
     });

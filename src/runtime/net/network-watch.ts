@@ -42,7 +42,7 @@ const PROVEN = 1_000;
 const FIRST_RESTART = 1_000;
 const LONGEST_RESTART = 60_000;
 
-/** Maximum number of lines of the monitor that are read in LINES_INTERVAL (milliseconds). */
+/** Maximum number of lines of the monitor, of MAX_EVENT_LINE at most, that are read in LINES_INTERVAL (milliseconds). */
 const MAX_LINES = 1_000;
 const LINES_INTERVAL = 1_000;
 
@@ -196,8 +196,9 @@ export class NetworkWatch {
       rest = (lines.pop() ?? '').slice(0, MAX_EVENT_LINE + 1);
       const now = this.#host.monotonic();
       if (now - since >= LINES_INTERVAL) [count, since] = [0, now];
-      for (const line of lines.slice(0, Math.max(0, MAX_LINES - count))) this.#line(read(line));
-      count += lines.length;
+      for (const line of lines.slice(0, Math.max(0, Math.ceil(MAX_LINES - count)))) this.#line(read(line));
+      // A line without an end costs time as well.
+      count += Math.max(lines.length, piece.length / MAX_EVENT_LINE);
       if (count > MAX_LINES) this.#pause(run, since + LINES_INTERVAL - now);
     };
   }

@@ -234,6 +234,16 @@ describe('NetworkWatch with a monitor program', () => {
     expect(counted.at(-1)).toBe('route');
   });
 
+  it('reads at most 4 MB a second of a line without an end', () => {
+    const { host, changes, counted } = watching(PLAYED);
+    host.advance(5_000);
+    const [monitor] = played;
+    for (let piece = 0; piece < 63; piece += 1) monitor?.stdout.emit('data', 'x'.repeat(65_536));
+    expect(monitor?.did).toEqual(['pause']);
+    host.advance(1_020);
+    expect([monitor?.did, counted, changes]).toEqual([['pause', 'resume'], ['lost'], ['events-lost']]);
+  });
+
   it('reports at most one change a second, however long a flood lasts', () => {
     const { host, changes } = watching(PLAYED);
     for (let n = 0; n < 60_000; n += 10) {
