@@ -31,7 +31,7 @@ export function referenceOf(schema: z.ZodObject): string {
     .join('\n');
 }
 
-/** `required`: what the table says of a key that must be given. */
+/** `required`: the text for keys that must be given. */
 function rowsOf(schema: z.ZodObject, path: string, required: string): Row[] {
   return Object.entries(schema.shape).flatMap(([key, value]) => {
     const type = value as z.ZodType;

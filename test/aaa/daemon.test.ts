@@ -59,7 +59,7 @@ it('AaaDaemon creates the folder of its store with mode 0700 before it opens the
 interface Scene {
   readonly host: VirtualHost;
   readonly hookProcesses: SimulatedProcesses;
-  /** Becomes the events of the store when it opens. */
+  /** The listeners that the server passes to the store when it opens the store; undefined: not opened yet. */
   events: StoreEvents | undefined;
   /** Runs an operation; a test may replace it. */
   run: (operation: OperationName, given: unknown, usual: () => Promise<unknown>) => Promise<unknown>;

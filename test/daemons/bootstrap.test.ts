@@ -317,7 +317,7 @@ describe('PaC and PAA', () => {
     },
   );
 
-  it('leave the request for the identity to the AAA server with pana.identity-request, in one DER more', async () => {
+  it('let the AAA server request the identity with pana.identity-request, which takes one more DER', async () => {
     const dersSent = async (more: Record<string, object>) => {
       const { lab: made, paa } = await network({ hooks: false, paa: more });
       await made.addSubscriber(MN, 'mn1');

@@ -160,7 +160,7 @@ describe('the binding after a lost session', () => {
 });
 
 describe('a change of addresses', () => {
-  it('moves the session if the care-of address is another one, and only then', async () => {
+  it('moves the session only if the care-of address has changed', async () => {
     const { attachments, told, authorize } = await attached();
     authorize(attempts[0]);
     attachments.networkChanged({ type: 'changed', reasons: [] });

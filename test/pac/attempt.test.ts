@@ -10,7 +10,7 @@ import { VirtualHost } from '../virtual-host.js';
 
 const PAA = '192.0.2.71';
 
-/** An attempt with a link that the test plays: it keeps what is sent, and may fail. */
+/** An attempt on a link that the test controls. The link keeps what is sent, and can be made to fail. */
 async function openAttempt() {
   const host = new VirtualHost();
   const sent: Uint8Array[] = [];

@@ -46,14 +46,14 @@ describe('routersIn', () => {
     expect(routersIn('default via inet6 fe80::1 dev eth0 proto dhcp', 'eth0')).toEqual(['fe80::1%eth0']);
   });
 
-  it('returns none for a default route into a tunnel, and does not take the router of another route for it', () => {
+  it('ignores a default route into a tunnel, and does not take the router of another route for it', () => {
     const tunnel = 'default dev ip6tnl1 metric 1024 pref medium';
     expect(routersIn(tunnel, undefined)).toEqual([]);
     expect(routersIn('default via fe80::9 dev tun0', undefined)).toEqual([]);
     expect(routersIn(`${tunnel}\ndefault via fe80::1 dev eth0 metric 2048`, undefined)).toEqual(['fe80::1%eth0']);
   });
 
-  it('reads the route command of FreeBSD', () => {
+  it('parses the output of the route command of FreeBSD', () => {
     const text =
       '   route to: ::\n    gateway: fe80::1%em0\n        fib: 0\n  interface: em0\n      flags: <UP,GATEWAY>\n';
     expect(routersIn(text, undefined)).toEqual(['fe80::1%em0']);

@@ -58,7 +58,7 @@ describe('The SQLite database', () => {
     expect(await stat(join(theirs, 'mine.db'))).toMatchObject({ uid: 0 });
   });
 
-  it.skipIf(!isRoot)('keeps the owner of a file that also has another name', async () => {
+  it.skipIf(!isRoot)('keeps the owner of a file that has another hard link', async () => {
     const theirs = join(folder, 'theirs');
     await mkdir(theirs);
     await chown(theirs, 1234, 1235);

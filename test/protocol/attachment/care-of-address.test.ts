@@ -24,17 +24,17 @@ function chosen(
 }
 
 describe('careOfAddresses', () => {
-  it.each(['home', 'tentative', 'duplicate', 'deprecated'] as const)('has no address that is %s', (unusable) => {
+  it.each(['home', 'tentative', 'duplicate', 'deprecated'] as const)('omits an address that is %s', (unusable) => {
     expect(chosen([own('2001:db8:a::2', { unusable }), own('2001:db8:b::2')])).toEqual(['2001:db8:b::2']);
   });
 
-  it('has neither the home address that the hook gave to the interface, in any spelling, nor an earlier one', () => {
+  it('omits the home address that the hook added to the interface, in any spelling, and an earlier one', () => {
     const addresses = [own(HOME_ADDRESS), own('2001:db8:1::98'), own('2001:db8:a::2')];
     const homeAddresses = new Set(['2001:DB8:1:0::99', '2001:db8:1::98']);
     expect(chosen(addresses, PAA, { homeAddresses })).toEqual(['2001:db8:a::2']);
   });
 
-  it('has no address of a tunnel or of the loopback interface', () => {
+  it('omits addresses of tunnels and of the loopback interface', () => {
     const addresses = [
       own('2001:db8:a::2', { interface: 'ip6tnl1', kind: 'tunnel' }),
       own('2001:db8:a::3', { interface: 'lo', kind: 'loopback' }),
@@ -43,43 +43,43 @@ describe('careOfAddresses', () => {
     expect(chosen(addresses)).toEqual(['2001:db8:b::4']);
   });
 
-  it('has only addresses of the configured interface', () => {
+  it('returns only addresses of the configured interface', () => {
     const addresses = [own('2001:db8:a::2', { interface: 'wlan0' }), own('2001:db8:a::3')];
     expect(chosen(addresses, PAA, { interface: 'wlan0' })).toEqual(['2001:db8:a::2']);
     expect(chosen(addresses, PAA, { interface: 'eth9' })).toEqual([]);
   });
 
-  it('prefers the link of the PAA, and otherwise keeps the order', () => {
+  it('puts addresses on the link of the PAA first, and otherwise keeps the order', () => {
     const addresses = [own('2001:db8:b::2'), own('2001:db8:c::2'), own('2001:db8:a::2')];
     expect(chosen(addresses)).toEqual(['2001:db8:a::2', '2001:db8:b::2', '2001:db8:c::2']);
   });
 
-  it('is link-local, with its scope, exactly if the PAA is', () => {
+  it('returns link-local addresses, with their scopes, if and only if the PAA has one', () => {
     const addresses = [own('fe80::2'), own('2001:db8:a::2'), own('fe80::3', { interface: 'wlan0' })];
     expect(chosen(addresses, 'fe80::1%wlan0')).toEqual(['fe80::3%wlan0']);
     expect(chosen(addresses)).toEqual(['2001:db8:a::2']);
     expect(chosen(addresses, 'fe80::1%wlan0', { interface: 'eth0' })).toEqual([]);
   });
 
-  it('is of the family of the PAA', () => {
+  it("returns addresses of the PAA's family only", () => {
     const addresses = [own('2001:db8:a::2'), own('198.51.100.2'), own('192.0.2.2')];
     expect(chosen(addresses, '192.0.2.1')).toEqual(['192.0.2.2', '198.51.100.2']);
   });
 
-  it('is left to the route if the PAA is on this host', () => {
+  it('leaves the choice to the route if the PAA is on this host', () => {
     for (const paa of ['::1', '127.0.0.1', '2001:db8:a::2', 'paa.example']) {
       expect(chosen([own('2001:db8:a::2')], paa)).toBe('any');
     }
   });
 });
 
-it('isTunnelName knows tunnels from links', () => {
+it('isTunnelName distinguishes tunnels from links', () => {
   const tunnels = ['ip6tnl1', 'tun0', 'ipsec0', 'ipsec', 'sit0', 'gif0', 'wg0', 'vti64', 'tunl0', 'xfrm12'];
   expect(tunnels.filter((name) => !isTunnelName(name))).toEqual([]);
   expect(['eth0', 'wlan0', 'mn0', 'ppp0', 'wwan0', 'en0', 'tunnel-to-nowhere', 'em0'].filter(isTunnelName)).toEqual([]);
 });
 
-it('isSameAddress compares addresses, not texts, and their scopes', () => {
+it('isSameAddress compares addresses and scopes, whatever their text', () => {
   expect(isSameAddress('2001:db8:0::1', '2001:DB8::1')).toBe(true);
   expect(isSameAddress('fe80::1%eth0', 'fe80::1%eth0')).toBe(true);
   expect(isSameAddress('fe80::1%eth0', 'fe80::1%eth1')).toBe(false);

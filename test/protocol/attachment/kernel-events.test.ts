@@ -123,7 +123,7 @@ describe('routeEventOf', () => {
     expect(routeEventOf(line)).toEqual({ type: 'link', interface: name, up });
   });
 
-  it('takes any other text for a change, and nothing from empty and too long lines', () => {
+  it('treats any other text as a change, and ignores empty lines and lines that are too long', () => {
     expect(routeEventOf('got message of size 240 on Thu Nov 26 12:00:00 2026')).toEqual({ type: 'route' });
     expect(['', '  ', 'x'.repeat(MAX_EVENT_LINE + 1)].map(routeEventOf)).toEqual([undefined, undefined, undefined]);
   });

@@ -38,7 +38,7 @@ class Node {
     return this.machine.standby ?? 0;
   }
 
-  /** The network changes, and the node finds itself there. */
+  /** Reports a change of the network, then where the node is. */
   move(sign: MoveSign, from: 'same' | 'moved' | 'nowhere' = 'same'): string[] {
     const asked = this.feed({ type: 'networkChanged', sign });
     return [...asked.filter((output) => !output.startsWith('locate')), ...this.located(from)];
@@ -66,7 +66,7 @@ const BEGUN = ['open p1 usual', 'begin p1'];
 
 describe('A sign that the node is on another link', () => {
   it.each(['link', 'neighbours'] as const)(
-    'makes it ask its PAA at once, although its address is the same: %s',
+    'makes the node ask its PAA at once, even if its address is the same: %s',
     (sign) => {
       const node = attached();
       expect(node.move(sign)).toEqual(['probe p1']);
@@ -86,7 +86,7 @@ describe('A sign that the node is on another link', () => {
     expect(node.machine.deadline).toBeUndefined();
   });
 
-  it('is forgotten when the PAA answers late, and the second session is closed', () => {
+  it('has no further effect when the PAA answers late, and the second session is closed', () => {
     const node = attached();
     node.move('link');
     node.tickAt(1_000 + PROBE_WAIT);
@@ -94,24 +94,24 @@ describe('A sign that the node is on another link', () => {
     expect(node.tickAt(100_000)).toEqual([]);
   });
 
-  it('is not one of a change of addresses without such a sign', () => {
+  it('is necessary: a change of addresses alone does not make the node ask', () => {
     expect(attached().move('none')).toEqual([]);
   });
 
-  it('waits until there is an address from which to ask', () => {
+  it('takes effect once the node has an address from which to ask', () => {
     const node = attached();
     expect(node.move('link', 'nowhere')).toEqual([]);
     expect(node.machine.deadline).toBeUndefined();
     expect(node.move('none')).toEqual(['probe p1']);
   });
 
-  it('does not ask twice after a move, which has sent a request itself', () => {
+  it('causes no second request after a move, which has sent one itself', () => {
     const node = attached();
     expect(node.move('link', 'moved')).toEqual([]);
     expect(node.tickAt(1_000 + PROBE_WAIT)).toEqual(BEGUN);
   });
 
-  it('is not disproved by an answer from before', () => {
+  it('is not refuted by an answer to an earlier request', () => {
     const node = attached();
     node.move('link');
     node.feed({ type: 'networkChanged', sign: 'link' });
@@ -119,14 +119,14 @@ describe('A sign that the node is on another link', () => {
     expect(node.located('same')).toEqual(['probe p1']);
   });
 
-  it('is disproved by a re-authentication', () => {
+  it('is refuted by a re-authentication', () => {
     const node = attached();
     node.move('link');
     node.feed({ type: 'authorized', attempt: node.current });
     expect(node.machine.deadline).toBeUndefined();
   });
 
-  it('makes the node try each of several PAAs for a short time without waits, that of its session last', () => {
+  it('makes the node try each of several PAAs for a short time without waits, and the PAA of its session last', () => {
     const node = attached(['p1', 'p2', 'p3']);
     node.move('link');
     expect(node.tickAt(1_000 + PROBE_WAIT)).toEqual(['open p2 short', 'begin p2']);
@@ -137,13 +137,13 @@ describe('A sign that the node is on another link', () => {
     expect(node.tickAt(node.machine.deadline ?? 0)).toEqual(['open p2 usual', 'begin p2']);
   });
 
-  it('starts with the PAAs of the new link at once if they do not include that of the session', () => {
+  it('makes the node start with the PAAs of the new link at once if they do not include the PAA of the session', () => {
     const node = attached();
     node.paas = ['p2'];
     expect(node.move('neighbours')).toEqual(['probe p1', 'open p2 usual', 'begin p2']);
   });
 
-  it('starts an attempt over that has no session yet: with PCI at once, or from the new address', () => {
+  it('restarts an attempt that has no session yet: with PCI at once, or from the new address', () => {
     const node = new Node();
     node.feed({ type: 'start' });
     expect(node.move('link')).toEqual(['probe p1']);
@@ -151,7 +151,7 @@ describe('A sign that the node is on another link', () => {
     expect(node.move('none', 'moved')).toEqual(['close p1', 'open p1 none', 'begin p1']);
   });
 
-  it('ends an attempt beside the session if the link came up, and not if a second router appears', () => {
+  it('ends a second attempt if the link came up, but not if another router appears', () => {
     const node = attached();
     node.move('link');
     node.tickAt(1_000 + PROBE_WAIT);
@@ -160,7 +160,7 @@ describe('A sign that the node is on another link', () => {
     expect(node.machine.standby).toBeUndefined();
   });
 
-  it('ends a wait, and waits are short again', () => {
+  it('ends a wait, and resets later waits to the shortest one', () => {
     const node = new Node();
     node.feed({ type: 'start' });
     for (let i = 0; i < 5; i += 1) {
@@ -175,7 +175,7 @@ describe('A sign that the node is on another link', () => {
 });
 
 describe('Changes of the network while the node finds its location', () => {
-  it('cause one more look, however many they are', () => {
+  it('cause one further search, however many changes there are', () => {
     const node = attached();
     expect(node.feed({ type: 'networkChanged', sign: 'none' })).toEqual(['locate p1']);
     for (let i = 0; i < 1_000; i += 1) expect(node.feed({ type: 'networkChanged', sign: 'none' })).toEqual([]);

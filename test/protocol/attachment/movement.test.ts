@@ -45,12 +45,12 @@ const address = (text: string, flags = 'scope global', deleted = false): KernelE
 });
 
 describe('Movement', () => {
-  it('reports a link that came up, but neither its loss nor events of a link that stays up, as a reason to ask the PAA', () => {
+  it('reports a link that came up as a reason to ask the PAA, but neither its loss nor events of a link that stays up', () => {
     const watch = new Watch('eth0').at(0, link(true)).at(5_000, link(false)).at(9_000, link(true), link(true));
     expect(watch.until(20_000).reports).toEqual(['5020: ', '9020: link-up']);
   });
 
-  it('reports a new router and a new prefix, also if the next link has the same ones', () => {
+  it('reports a new router and a new prefix, even if the next link has the same ones', () => {
     const watch = new Watch('eth0').at(0, router('fe80::1'), prefix('2001:db8:a::/64'));
     watch.at(5_000, router('fe80::1'), prefix('2001:db8:a::/64'));
     watch.at(10_000, link(false)).at(15_000, link(true));
@@ -82,7 +82,7 @@ describe('Movement', () => {
     expect(watch.until(9_000).reports).toEqual(['20: ', '2020: ', '4020: ', '6020: ']);
   });
 
-  it('counts signs of the access interface only; without a configured one, those of all but tunnels and loopback', () => {
+  it('heeds signs on the access interface only; if none is configured, on all except tunnels and loopback', () => {
     const all = ['eth0', 'wlan0', 'ip6tnl1', 'tun0', 'lo', 'ipsec0'];
     const watch = new Watch('wlan0');
     const any = new Watch();
@@ -94,7 +94,7 @@ describe('Movement', () => {
     expect(any.until(60_000).reports.filter((text) => text.includes('router'))).toEqual(['20: router', '5020: router']);
   });
 
-  it('reports a storm of 1,000 changes a second with intervals that double up to one second, and the link in it', () => {
+  it('reports a storm of 1,000 changes a second at intervals that double up to one second, and a link-up during it', () => {
     const watch = new Watch();
     for (let time = 0; time < 10_000; time += 1) watch.at(time, address(`2001:db8::${time.toString(16)}`));
     watch.at(10_000, link(false), link(true)).until(20_000);
@@ -106,7 +106,7 @@ describe('Movement', () => {
     expect(watch.at(30_000, link(false)).until(31_000).reports.at(-1)).toBe('30020: ');
   });
 
-  it('forgets what it knows when it would have to remember more than 1,024 addresses', () => {
+  it('forgets its state when it would have to remember more than 1,024 addresses', () => {
     const watch = new Watch();
     watch.at(0, address('2001:db8::1'));
     for (let i = 0; i < 1_024; i += 1) watch.at(5_000, address(`2001:db8:1::${i.toString(16)}`));
@@ -114,7 +114,7 @@ describe('Movement', () => {
     expect(watch.reports).toEqual(['20: ', '5020: ', '20020: ']);
   });
 
-  it('takes a jump of the wall clock ahead of the monotonic one for sleep, and a stopped process too', () => {
+  it('treats a jump of the wall clock ahead of the monotonic clock as sleep, and a stopped process too', () => {
     const looks: readonly (readonly [monotonic: number, wall: number])[] = [
       [0, 1_000_000],
       [1_000, 1_001_000],
@@ -138,14 +138,14 @@ describe('Movement', () => {
     expect(watch.until(100_000).reports).toEqual(['7520: wake', '67520: wake']);
   });
 
-  it('reports changes from elsewhere without a sign of movement', () => {
+  it('reports changes from another source without a sign of movement', () => {
     const watch = new Watch();
     watch.machine.handle({ type: 'changed' }, 0);
     expect(watch.until(1_000).reports).toEqual(['20: ']);
     expect(watch.machine.deadline).toBeUndefined();
   });
 
-  it('takes lost events, and a link known only by its index, for a sign of movement', () => {
+  it('treats lost events, and a link known only by its index, as signs of movement', () => {
     const watch = new Watch('eth0').at(0, link(false, '#3')).at(5_000, link(true, '#3'));
     watch.until(10_000).machine.handle({ type: 'lost' }, 10_000);
     expect(watch.until(20_000).reports).toEqual(['20: ', '5020: link-up', '10020: events-lost']);

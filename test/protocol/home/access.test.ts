@@ -161,7 +161,7 @@ describe('a conversation', () => {
     expect(rig.machine.conversations).toBe(2);
   });
 
-  it('continues with the identity that the server requested, and begins anew with any other', () => {
+  it('continues with the identity that the server requested, and restarts with any other', () => {
     const rig = new HomeRig();
     const request = { type: 'request', packet: Uint8Array.of(1, IDENTITY[1] ?? 0, 0, 5, 1) } as const;
     rig.verdict(rig.ask('s', new Uint8Array(0), { wish: HOME_WISH }), request);

@@ -9,7 +9,7 @@ const ANSWER: DeaValues = {
 };
 
 describe('the request for the EAP identity', () => {
-  it('takes one Diameter round trip more if the server is to request the identity', () => {
+  it('takes one more Diameter round trip if the server makes it', () => {
     const world = new NasWorld({ config: { emptyStart: { realm: 'home.example' } } });
     world.node();
     const ladder = world.run(1_000).take();
@@ -42,7 +42,7 @@ describe('the request for the EAP identity', () => {
     expect(world.sessionOf()).toMatchObject({ state: 'OPEN', nai: 'mn@home.example' });
   });
 
-  it('asks for mobility again with the identity, because the server may begin anew with it', () => {
+  it('is followed by another request for mobility with the identity, because the server may restart there', () => {
     const world = new NasWorld({ config: { emptyStart: { realm: 'home.example' }, local: LOCAL } });
     const wish = CAPABILITY.MIP6 | CAPABILITY.LOCAL_HA | CAPABILITY.HOA_ASSIGN | CAPABILITY.IKEV2_PSK;
     world.node({ pac: { mobility: { mode: 'wanted', wish } } });
@@ -52,7 +52,7 @@ describe('the request for the EAP identity', () => {
     expect(asked.slice(1)).toEqual([asked[0], [undefined, undefined], [undefined, undefined]]);
   });
 
-  it('leaves the identity as it is if the server has not asked for it', () => {
+  it('is needed for a new identity: without it the session keeps the identity that it has', () => {
     const access = new Access({ sessionLifetime: 60_000 }, 40);
     access.handle({ type: 'start', wish: undefined });
     access.handle({ type: 'packet', packet: identityResponse(41, '@home.example') });
@@ -67,7 +67,7 @@ describe('the request for the EAP identity', () => {
     ['by the PAA', {}, {}, 6, 3],
     ['by the PAA in PAR[S]', {}, { firstRequest: Uint8Array.of(1, 0, 0, 5, 1) }, 5, 3],
     ['by the server', { emptyStart: { realm: 'home.example' } }, {}, 6, 4],
-  ])('takes these messages from PCI to PAN[C], the identity requested %s', (_who, config, paa, pana, diameter) => {
+  ])('takes these numbers of messages from PCI to PAN[C] if it is made %s', (_who, config, paa, pana, diameter) => {
     const world = new NasWorld({ config, paa });
     world.node();
     const lines = world.run(1_000).takeTexts();

@@ -238,7 +238,7 @@ describe('stop', () => {
     expect(world.server.strs).toHaveLength(3);
   });
 
-  it('retries no STR at a tick afterwards, neither one that was due later nor one that fails then', () => {
+  it('retries no STR at a later tick, neither one that was due later nor one that fails then', () => {
     const { world, node } = open({ requestTimeout: 100 });
     world.node();
     world.for(1_000);

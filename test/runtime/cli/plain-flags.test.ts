@@ -62,7 +62,7 @@ describe('plainFlags', () => {
     expect(plainFlags(given, 'run', FLAGS)).toBeUndefined();
   });
 
-  it('reads nothing that the parser reads otherwise', async () => {
+  it('reads no command line differently from the parser', async () => {
     const word = fc.oneof(
       fc.constantFrom('run', '-c', '--config', '--', '-', '--help', '--no-config', 'a', '', '1', 'true', '"a"', "a'"),
       fc.constantFrom(...NAMES).map((name) => `--${name}`),

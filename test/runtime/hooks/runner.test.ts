@@ -83,7 +83,7 @@ function out(name: string): Promise<string> {
   return readFile(join(folder, 'out', name), 'utf8');
 }
 
-/** Paths of the files in a folder that this process has open, also after they were removed. */
+/** Paths of the files in a folder that this process has open, even if they were removed. */
 async function openFiles(folder: string): Promise<string[]> {
   const descriptors = await readdir('/proc/self/fd');
   // The descriptor of the list itself is closed by now.

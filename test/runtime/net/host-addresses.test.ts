@@ -4,7 +4,7 @@ import { hostAddresses, readAddresses } from '../../../src/runtime/net/host-addr
 
 const info = (address: string, internal = false) => ({ address, internal }) as NetworkInterfaceInfo;
 
-/** As the kernel writes it: address, index, prefix length, scope, flags, name. */
+/** An address as the kernel writes it: address, index, prefix length, scope, flags, name. */
 const TABLE = `20010db8000000000000000000000099 03 40 00 92       a0
 20010db8000000000000000000000001 03 40 00 40       a0
 20010db8000000000000000000000002 03 40 00 44       a0
@@ -16,13 +16,13 @@ a broken line
 `;
 
 describe('hostAddresses', () => {
-  it('tells why an address is unusable, by interface', () => {
+  it('gives the reason why an address is unusable, by interface', () => {
     const all = ['99', '1', '2', '3', '4', '5'].map((last) => info(`2001:db8::${last}`));
     const found = hostAddresses({ a0: all, b0: [info('2001:db8::5')] }, TABLE, new Map());
     expect(found.map(({ unusable }) => unusable)).toEqual([
       'home',
       'tentative',
-      // Optimistic.
+      // An optimistic address.
       undefined,
       'duplicate',
       'deprecated',
@@ -31,7 +31,7 @@ describe('hostAddresses', () => {
     ]);
   });
 
-  it('knows tunnels by name and by type', () => {
+  it('recognizes tunnels by name and by type', () => {
     const interfaces = {
       lo: [info('::1', true)],
       ip6tnl1: [info('fe80::1')],
@@ -49,7 +49,7 @@ describe('hostAddresses', () => {
     expect(found.map(({ kind }) => kind)).toEqual(['loopback', 'tunnel', 'tunnel', 'link']);
   });
 
-  it('reads this computer', async () => {
+  it('reads the addresses of this computer', async () => {
     expect((await readAddresses()).map(({ address }) => address)).toContain('127.0.0.1');
   });
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { networkSnapshot } from '../../../src/runtime/net/network-snapshot.js';
 
-it('a snapshot has the links that the kernel shows; one that is down has no carrier to read', async () => {
+it('A snapshot contains the links that the kernel shows. The carrier of a link that is down cannot be read', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'pana-network-snapshot-'));
   onTestFinished(() => rm(folder, { recursive: true }));
   const link = async (name: string, files: Readonly<Record<string, string>>) => {
@@ -24,7 +24,7 @@ it('a snapshot has the links that the kernel shows; one that is down has no carr
   expect(networkSnapshot(join(folder, 'nowhere')).links).toEqual(new Map());
 });
 
-it('a snapshot has the addresses of this host', () => {
+it('A snapshot contains the addresses of this host', () => {
   const { addresses } = networkSnapshot();
   for (const list of Object.values(networkInterfaces())) {
     for (const { address } of list ?? []) expect(addresses).toContain(address);

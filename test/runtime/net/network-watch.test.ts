@@ -12,7 +12,7 @@ import { VirtualHost } from '../../virtual-host.js';
 const computer = vi.hoisted(() => ({ played: [] as unknown[], refuses: undefined as Error | undefined }));
 const played = computer.played as PlayedMonitor[];
 
-/** A monitor program that the test plays. */
+/** A substitute for the monitor program, controlled by the test. */
 class PlayedMonitor extends EventEmitter {
   readonly did: string[] = [];
   readonly stdout = Object.assign(new EventEmitter(), {
@@ -83,7 +83,7 @@ const ROUTE = '2001:db8::/64 dev eth0 proto kernel metric 256 pref medium';
 const starts = async () => (await readFile(join(folder, 'starts'), 'utf8').catch(() => '')).split('\n').length - 1;
 
 describe('NetworkWatch without a monitor program', () => {
-  it('says so once, and reports each change once, within about a second', async () => {
+  it('reports the missing program once, and each change once, within about a second', async () => {
     const { host, watch, network, changes, missing } = watching({ command: ['/nowhere/ip'], read: kernelEventOf });
     await eventually(() => expect(missing).toEqual(['cannot run /nowhere/ip: ENOENT']));
     host.advance(10_000);
@@ -101,7 +101,7 @@ describe('NetworkWatch without a monitor program', () => {
     expect([changes.length, host.timers]).toEqual([3, 0]);
   });
 
-  it('does not look for it again, even if its exit is reported as well', () => {
+  it('does not try to start it again, even if its exit is reported as well', () => {
     const { host, missing } = watching(PLAYED);
     played[0]?.emit('error', Object.assign(new Error(), { code: 'ENOENT' }));
     played[0]?.emit('exit', -2, null);
@@ -125,7 +125,7 @@ describe('NetworkWatch without a monitor program', () => {
     expect(changes).toEqual(expected);
   });
 
-  it('tries one that could not be started for another reason again, and polls meanwhile', () => {
+  it('retries a program that could not be started for another reason, and polls until then', () => {
     computer.refuses = Object.assign(new Error(), { code: 'ENOMEM' });
     const { host, network, changes, missing } = watching(PLAYED);
     network.addresses = '2001:db8::1';
@@ -137,7 +137,7 @@ describe('NetworkWatch without a monitor program', () => {
 });
 
 describe('NetworkWatch with a monitor program', () => {
-  it('reads the events of the monitor, and counts and ignores lines that are none', async () => {
+  it('reads the events of the monitor, and counts and ignores lines that are no events', async () => {
     const lines = [UP, 'nonsense', DOWN, UP];
     const { host, changes, counted } = watching(script(`printf '%s\\n' '${lines.join("' '")}'; exec sleep 1000`));
     await eventually(() => expect(counted).toEqual(['link', 'unreadable', 'link', 'link']));
@@ -168,7 +168,7 @@ describe('NetworkWatch with a monitor program', () => {
     expect(changes).toEqual(['']);
   });
 
-  it('says once that a monitor exits at once, starts it again, later each time, and polls meanwhile', async () => {
+  it('reports once that a monitor exits at once, restarts it after growing waits, and polls in between', async () => {
     const { host, network, changes, missing } = watching(script('exit 1'));
     for (const [i, wait] of [1_000, 2_000, 4_000].entries()) {
       await eventually(async () => expect(await starts()).toBe(i + 1));
@@ -180,11 +180,11 @@ describe('NetworkWatch with a monitor program', () => {
       host.advance(1);
       host.advance(20);
     }
-    // Not one of them is a sign that the node has moved.
+    // None of them is a sign that the node has moved.
     expect([changes, missing]).toEqual([['', '', ''], ['sh exits at once: 1']]);
   });
 
-  it('takes the death of a monitor that worked for a sign of movement, and polls until the next one works', () => {
+  it('treats the exit of a working monitor as a sign of movement, and polls until the next one works', () => {
     const { host, network, changes, missing, counted } = watching(PLAYED);
     host.advance(5_000);
     played[0]?.emit('exit', null, 'SIGKILL');
@@ -201,7 +201,7 @@ describe('NetworkWatch with a monitor program', () => {
     expect([changes, missing, counted]).toEqual([['events-lost', '', ''], [], ['lost', 'route']]);
   });
 
-  it('starts a monitor that ran for a minute again after a second', () => {
+  it('restarts after a second a monitor that ran for a minute', () => {
     const { host } = watching(PLAYED);
     for (const [lives, wait] of [
       [500, 1_000],
@@ -218,7 +218,7 @@ describe('NetworkWatch with a monitor program', () => {
     }
   });
 
-  it('reads at most 1,000 lines a second; the rest is a sign of movement', () => {
+  it('reads at most 1,000 lines a second, and treats further lines as a sign of movement', () => {
     const { host, changes, counted } = watching(PLAYED);
     host.advance(5_000);
     const [monitor] = played;
@@ -256,7 +256,7 @@ describe('NetworkWatch with a monitor program', () => {
     expect(changes.length).toBeLessThan(70);
   });
 
-  it('keeps no more of a line without an end than of the longest event', async () => {
+  it('keeps of a line without an end no more than the longest event has', async () => {
     await writeFile(join(folder, 'long'), 'x'.repeat(1_000_000));
     const { counted } = watching(
       script(`cat ${join(folder, 'long')}; echo; echo 'default via fe80::1 dev eth0 '; exec sleep 1000`),
@@ -273,8 +273,8 @@ describe('NetworkWatch with a monitor program', () => {
   });
 });
 
-describe('NetworkWatch that stops', () => {
-  it('ends its monitor', async () => {
+describe('A NetworkWatch that has stopped', () => {
+  it('has ended its monitor', async () => {
     const { watch, host } = watching(
       script(`trap 'echo ended >> ${join(folder, 'ends')}; exit' TERM; while :; do sleep 0.05; done`),
     );
@@ -285,7 +285,7 @@ describe('NetworkWatch that stops', () => {
     expect(await starts()).toBe(1);
   });
 
-  it('neither starts another monitor nor reports, reads or polls any more', () => {
+  it('neither starts another monitor nor reports, reads or polls', () => {
     const { host, changes, counted, missing, network, watch } = watching(PLAYED);
     const [monitor] = played;
     host.advance(5_000);
@@ -302,7 +302,7 @@ describe('NetworkWatch that stops', () => {
     expect([changes, counted, missing, played.length]).toEqual([[], [], [], 1]);
   });
 
-  it('does not start a monitor again that had exited', () => {
+  it('does not restart a monitor that had exited', () => {
     const { host, watch } = watching(PLAYED);
     host.advance(5_000);
     played[0]?.emit('exit', 1, null);

@@ -36,7 +36,7 @@ afterEach(() => {
   vi.unstubAllEnvs();
 });
 
-/** Runs a service; `signal` and `hangUp` play the signals. */
+/** Runs a service. `signal` and `hangUp` stand for the signals that it receives. */
 function run(more: Partial<Service> = {}, reload: () => Promise<void> = () => Promise.resolve()) {
   let signal: (name: NodeJS.Signals) => void = () => undefined;
   let hangUp: () => void = () => undefined;
@@ -57,7 +57,7 @@ function run(more: Partial<Service> = {}, reload: () => Promise<void> = () => Pr
   return { ended, signal: (name: NodeJS.Signals) => signal(name), hangUp: () => hangUp() };
 }
 
-/** The messages of this time, and those since the last call. */
+/** The messages of this period, and those since the last call. */
 async function during(milliseconds: number): Promise<string[]> {
   host.advance(milliseconds);
   await quiet();
@@ -73,7 +73,7 @@ describe('A running service', () => {
     expect(await during(10_000)).toEqual(['alive']);
   });
 
-  it('does not feed the watchdog while it does not work, and is asked again only when it has answered', async () => {
+  it('does not feed the watchdog while it does not work, and checks again only after the previous check has ended', async () => {
     const answers: ((works: boolean) => void)[] = [];
     run({ works: () => new Promise((resolve) => answers.push(resolve)) });
     await during(30_000);

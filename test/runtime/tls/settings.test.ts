@@ -76,7 +76,7 @@ describe('weakSettings', () => {
     [{ 'extended-key-usage': 'if-present' }, /^tls\.extended-key-usage: /],
     [{ 'extended-master-secret': 'required' }, undefined],
     [{ 'extended-master-secret': 'wanted' }, /^tls\.extended-master-secret: /],
-  ])('warns of %j alone', (more, warning) => {
+  ])('warns only of %j', (more, warning) => {
     const expected = warning === undefined ? [] : [expect.stringMatching(warning)];
     expect(weakSettings({ ...GOOD, ...more }, 'tls')).toEqual(expected);
   });
