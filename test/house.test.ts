@@ -105,9 +105,20 @@ function circleIn(imports: ReadonlyMap<string, readonly string[]>): string[] | u
 
 /** The computer's clock, timers and randomness, which daemons take from Host. */
 const COMPUTER = [
-  ...['Date.now', 'new Date()', 'performance.now', 'hrtime'],
-  ...['setTimeout', 'setInterval', 'setImmediate', 'timers/promises'],
-  ...['Math.random', 'randomBytes', 'randomInt', 'randomUUID', 'randomFill', 'getRandomValues'],
+  'Date.now',
+  'new Date()',
+  'performance.now',
+  'hrtime',
+  'setTimeout',
+  'setInterval',
+  'setImmediate',
+  'timers/promises',
+  'Math.random',
+  'randomBytes',
+  'randomInt',
+  'randomUUID',
+  'randomFill',
+  'getRandomValues',
 ];
 
 /** Rooms of programs that are not daemons; these may use them directly. */

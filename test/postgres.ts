@@ -69,8 +69,16 @@ export class Postgres {
     if (isRoot) await chown(folder, NOBODY, NOBODY);
     const postgres = new Postgres(folder, await freePort(), environment);
     const { command, options } = asServer('initdb', [
-      ...['--pgdata', join(folder, 'data'), '--username', 'pana', '--auth', 'trust'],
-      ...['--encoding', 'UTF8', '--no-locale', '--no-sync'],
+      '--pgdata',
+      join(folder, 'data'),
+      '--username',
+      'pana',
+      '--auth',
+      'trust',
+      '--encoding',
+      'UTF8',
+      '--no-locale',
+      '--no-sync',
     ]);
     await run(command, options, { cwd: folder });
     await postgres.begin();
@@ -87,7 +95,8 @@ export class Postgres {
       log_checkpoints: 'off',
     };
     const { command, options } = asServer('postgres', [
-      ...['-D', join(this.folder, 'data')],
+      '-D',
+      join(this.folder, 'data'),
       ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
     ]);
     const env = { ...process.env, ...this.#environment };

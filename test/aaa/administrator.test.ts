@@ -214,8 +214,17 @@ describe('Administrator, duties to disconnect removed sessions', () => {
   const begun: DutyInput = { type: 'dutyBegun', duty: held };
   const ended = (over: boolean): DutyInput => ({ type: 'dutyEnded', duty: { ...held, over, notified: undefined } });
   const session = (sessionId: string): Session => ({
-    ...{ sessionId, nai: 'mn@home.example', origin: `paa-of-${sessionId}`, originRealm: undefined, kind: undefined },
-    ...{ homeAgent: undefined, homeAddress: undefined, serial: undefined, startedAt: 0, expiresAt: 1, duty: '0a' },
+    sessionId,
+    nai: 'mn@home.example',
+    origin: `paa-of-${sessionId}`,
+    originRealm: undefined,
+    kind: undefined,
+    homeAgent: undefined,
+    homeAddress: undefined,
+    serial: undefined,
+    startedAt: 0,
+    expiresAt: 1,
+    duty: '0a',
   });
 
   it('are held until the PAA has answered the ASR', async () => {
@@ -390,7 +399,8 @@ describe('Administrator, operator requests', () => {
     [{ operation: 'showLease', arguments: { of: 7 } }, /showLease: of: /],
   ])('rejects an invalid request with status 400: %j', async (body, why) => {
     await expect(administrator.administer(body)).rejects.toMatchObject({
-      ...{ name: 'ControlError', status: 400 },
+      name: 'ControlError',
+      status: 400,
       message: expect.stringMatching(why),
     });
     expect(done).toEqual([]);
@@ -401,7 +411,8 @@ describe('Administrator, operator requests', () => {
     await expect(administer('statistics', {})).rejects.toMatchObject({ status: 503, message: 'gone' });
     backend.commit = () => Promise.reject(new TypeError('x is not a function'));
     await expect(administer('statistics', {})).rejects.toMatchObject({
-      ...{ status: 500, message: 'statistics: internal error of the server; see its log' },
+      status: 500,
+      message: 'statistics: internal error of the server; see its log',
     });
   });
 

@@ -44,7 +44,8 @@ const log = pino({ level: 'silent' });
 it('AaaDaemon creates the folder of its store with mode 0700 before it opens the store', async () => {
   const found: (number | undefined)[] = [];
   const starting = AaaDaemon.start(options, log, undefined, {
-    ...{ ...systemAaaSurroundings, ...DEAF },
+    ...systemAaaSurroundings,
+    ...DEAF,
     openStore: (where) => {
       const place = dirname(where);
       found.push(existsSync(place) ? statSync(place).mode & 0o777 : undefined);
@@ -72,10 +73,15 @@ async function makeScene(): Promise<Scene> {
   const backend = await SqliteBackend.open(':memory:');
   onTestFinished(() => backend.close());
   const scene: Scene = {
-    ...{ host, hookProcesses, events: undefined },
+    host,
+    hookProcesses,
+    events: undefined,
     run: (_operation, _given, usual) => usual(),
     surroundings: {
-      ...{ ...systemAaaSurroundings, ...DEAF, host, hookProcesses },
+      ...systemAaaSurroundings,
+      ...DEAF,
+      host,
+      hookProcesses,
       openStore: async (_where, { events = {} }): Promise<StorePort> => {
         scene.events = events;
         const engine = await StoreEngine.open(backend, host, events);
@@ -106,7 +112,8 @@ it('AaaDaemon leaves duties whose hook has not succeeded to other servers when i
   scene.hookProcesses.only.end('exit status 1');
   await daemon.stop();
   expect(reports.at(-1)).toMatchObject({
-    ...{ leaving: true, held: [] },
+    leaving: true,
+    held: [],
     ended: [{ mark: '0a', over: false, notified: { event: 'down' } }],
   });
 });

@@ -39,8 +39,14 @@ beforeEach(async () => {
   await store.run('addSubscriber', { subscriber: plainSubscriber(SUBSCRIBER) });
   await store.run('addHomeAgent', {
     agent: {
-      ...{ name: 'ha1', address: '2001:db8:1::1', host: 'ha1.home.example', prefix: '2001:db8:1::/64' },
-      ...{ capacity: 10, weight: 1, target: undefined, ike: ['ikev1', 'ikev2'] },
+      name: 'ha1',
+      address: '2001:db8:1::1',
+      host: 'ha1.home.example',
+      prefix: '2001:db8:1::/64',
+      capacity: 10,
+      weight: 1,
+      target: undefined,
+      ike: ['ikev1', 'ikev2'],
     },
   });
   there = await new Application({ pki, paas: [A, B], store }).start();

@@ -122,8 +122,12 @@ describe('A subscriber file', () => {
 
   it('has the format that its file name extension implies; other extensions imply none', () => {
     expect(['a.csv', 'a.CSV', 'b.yaml', 'b.yml', 'c.txt', '-'].map(formatOf)).toEqual([
-      ...['csv', 'csv', 'yaml', 'yaml'],
-      ...[undefined, undefined],
+      'csv',
+      'csv',
+      'yaml',
+      'yaml',
+      undefined,
+      undefined,
     ]);
   });
 });

@@ -19,9 +19,18 @@ export async function nodeOnFirst(made: Lab, configuration: Parameters<Lab['star
   await made.startPaa(place);
   const added = await operate(
     made,
-    ...['home-agent', 'add', 'ha2', '--address', OTHER, '--host', 'ha2.home.example', '--prefix', '2001:db8:2::/64'],
+    'home-agent',
+    'add',
+    'ha2',
+    '--address',
+    OTHER,
+    '--host',
+    'ha2.home.example',
+    '--prefix',
+    '2001:db8:2::/64',
     // The IKE version for which the lab's hooks write files.
-    ...['--ike', 'ikev1'],
+    '--ike',
+    'ikev1',
   );
   expect(added).toMatchObject({ status: 0 });
   await made.addSubscriber('mn1@home.example', 'mn1');

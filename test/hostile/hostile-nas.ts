@@ -195,8 +195,12 @@ export class HostileNas {
 
   #cer(): DiameterMessage {
     const capabilities = {
-      ...{ 'Origin-Host': this.#host, 'Origin-Realm': 'access.example', 'Host-IP-Address': [octets('127.0.0.1')] },
-      ...{ 'Vendor-Id': 0, 'Product-Name': 'hostile', 'Auth-Application-Id': [APPLICATION.EAP] },
+      'Origin-Host': this.#host,
+      'Origin-Realm': 'access.example',
+      'Host-IP-Address': [octets('127.0.0.1')],
+      'Vendor-Id': 0,
+      'Product-Name': 'hostile',
+      'Auth-Application-Id': [APPLICATION.EAP],
     };
     return grammarian.message(CER, APPLICATION.COMMON, capabilities, {
       hopByHop: this.#next(),
@@ -222,10 +226,18 @@ export class HostileNas {
       DER,
       APPLICATION.EAP,
       {
-        ...{ 'Session-Id': sessionId, 'Auth-Application-Id': APPLICATION.EAP, 'Auth-Request-Type': 3 },
-        ...{ 'Origin-Host': this.#host, 'Origin-Realm': 'access.example', 'Destination-Realm': 'home.example' },
-        ...{ 'User-Name': '@home.example', 'NAS-Identifier': this.#host, 'Calling-Station-Id': '192.0.2.7' },
-        ...{ 'Framed-MTU': 1100, 'EAP-Payload': payload, ...mobility },
+        'Session-Id': sessionId,
+        'Auth-Application-Id': APPLICATION.EAP,
+        'Auth-Request-Type': 3,
+        'Origin-Host': this.#host,
+        'Origin-Realm': 'access.example',
+        'Destination-Realm': 'home.example',
+        'User-Name': '@home.example',
+        'NAS-Identifier': this.#host,
+        'Calling-Station-Id': '192.0.2.7',
+        'Framed-MTU': 1100,
+        'EAP-Payload': payload,
+        ...mobility,
       } as never,
       { hopByHop: this.#next(), endToEnd: this.#next() },
     );
@@ -236,8 +248,12 @@ export class HostileNas {
       STR,
       APPLICATION.EAP,
       {
-        ...{ 'Session-Id': sessionId, 'Origin-Host': this.#host, 'Origin-Realm': 'access.example' },
-        ...{ 'Destination-Realm': 'home.example', 'Auth-Application-Id': APPLICATION.EAP, 'Termination-Cause': 1 },
+        'Session-Id': sessionId,
+        'Origin-Host': this.#host,
+        'Origin-Realm': 'access.example',
+        'Destination-Realm': 'home.example',
+        'Auth-Application-Id': APPLICATION.EAP,
+        'Termination-Cause': 1,
       },
       { hopByHop: this.#next(), endToEnd: this.#next() },
     );

@@ -63,14 +63,13 @@ export class HostilePaa {
     this.#eap = eap;
     this.before = before;
     const limits = {
-      ...{
-        pciPerAddress: 1000,
-        pciPerNetwork: 10_000,
-        pciInAll: 100_000,
-        halfOpenPerAddress: 1000,
-        halfOpenPerNetwork: 1000,
-      },
-      ...{ halfOpen: 1000, sessions: 100_000 },
+      pciPerAddress: 1000,
+      pciPerNetwork: 10_000,
+      pciInAll: 100_000,
+      halfOpenPerAddress: 1000,
+      halfOpenPerNetwork: 1000,
+      halfOpen: 1000,
+      sessions: 100_000,
     };
     const config = { ...PAA_CONFIG, exportKeys: true, failedSessionTimeout: 2_000, limits };
     this.#paa = new Paa(config, randomBytes(32));

@@ -17,14 +17,17 @@ import { anyRequest, mutatePana } from './pana-mutations.js';
 import type { Chance } from './seed.js';
 
 const CONFIG: PacConfig = {
-  ...{ vendorId: 32473, prf: [5, 2], integrity: [12, 7], sa: 'required', piggyback: true, eapReplyTimeout: 1_000 },
-  ...{
-    failedSessionTimeout: 60_000,
-    pci: PCI_DEFAULTS,
-    request: REQUEST_DEFAULTS,
-    pingInterval: 0,
-    reauthenticateAt: 0,
-  },
+  vendorId: 32473,
+  prf: [5, 2],
+  integrity: [12, 7],
+  sa: 'required',
+  piggyback: true,
+  eapReplyTimeout: 1_000,
+  failedSessionTimeout: 60_000,
+  pci: PCI_DEFAULTS,
+  request: REQUEST_DEFAULTS,
+  pingInterval: 0,
+  reauthenticateAt: 0,
   mobility: { mode: 'wanted', wish: 0x3d },
   exportKeys: true,
 };

@@ -87,8 +87,12 @@ export class HostileServer {
     switch (message.commandCode) {
       case CER.code: {
         const capabilities = {
-          ...{ 'Result-Code': 2001, ...origin, 'Host-IP-Address': [octets('127.0.0.1')], 'Vendor-Id': 0 },
-          ...{ 'Product-Name': 'hostile', 'Auth-Application-Id': [APPLICATION.EAP] },
+          'Result-Code': 2001,
+          ...origin,
+          'Host-IP-Address': [octets('127.0.0.1')],
+          'Vendor-Id': 0,
+          'Product-Name': 'hostile',
+          'Auth-Application-Id': [APPLICATION.EAP],
         };
         const cea = answerTo(message, grammarian.write(CEA, capabilities));
         // The CEA is mutated only if connections may break, since the PAA then uses the other server.
@@ -143,8 +147,11 @@ export class HostileServer {
     const payload = grammarian.find(der.avps, 'EAP-Payload') ?? new Uint8Array(5);
     const [, identifier = 0, , , type] = payload;
     const base = {
-      ...{ 'Session-Id': sessionId, 'Auth-Application-Id': APPLICATION.EAP, 'Auth-Request-Type': 3 },
-      ...{ 'Origin-Host': host, 'Origin-Realm': realm },
+      'Session-Id': sessionId,
+      'Auth-Application-Id': APPLICATION.EAP,
+      'Auth-Request-Type': 3,
+      'Origin-Host': host,
+      'Origin-Realm': realm,
     };
     if (type === 1) {
       const round = Uint8Array.of(1, (identifier + 1) & 0xff, 0, 6, 13, 0x20);
@@ -191,8 +198,12 @@ export class HostileServer {
     const sessionId =
       this.#sessions.length > 0 && !this.#chance.in(3) ? this.#chance.one(this.#sessions) : 'no;such;session';
     const content = {
-      ...{ 'Session-Id': sessionId, ...origin, 'Destination-Realm': paa.realm, 'Destination-Host': paa.host },
-      ...{ 'Auth-Application-Id': APPLICATION.EAP, 'User-Name': 'mn1@fake.example' },
+      'Session-Id': sessionId,
+      ...origin,
+      'Destination-Realm': paa.realm,
+      'Destination-Host': paa.host,
+      'Auth-Application-Id': APPLICATION.EAP,
+      'User-Name': 'mn1@fake.example',
     };
     if (this.#chance.in(4)) return grammarian.message(ASR, APPLICATION.EAP, content, identifiers);
     return grammarian.message(RAR, APPLICATION.EAP, { ...content, 'Re-Auth-Request-Type': 1 }, identifiers);

@@ -9,8 +9,8 @@ export const PATIENCE = 400_000 + MESSAGES * 10;
 
 /** Lengths at the limits of fields and types. */
 export const BOUNDARY_LENGTHS = [
-  ...[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 15, 16, 17, 18, 19, 20, 21, 31, 32, 33, 63, 64, 65, 127, 128, 129],
-  ...[252, 253, 254, 255, 256, 257, 1023, 1024, 1025, 4095, 4096, 16_383, 16_384, 16_385],
+  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 15, 16, 17, 18, 19, 20, 21, 31, 32, 33, 63, 64, 65, 127, 128, 129, 252, 253,
+  254, 255, 256, 257, 1023, 1024, 1025, 4095, 4096, 16_383, 16_384, 16_385,
 ];
 
 /** Lengths at the limit of a message, and one beyond. */
@@ -18,8 +18,8 @@ export const LONGEST = [32_768, 64_000, 64_001, 65_400, 65_507, 65_532];
 
 /** 32-bit numbers at which signs, widths or meanings change. */
 export const BOUNDARY_NUMBERS = [
-  ...[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x8000, 0xffff, 0x1_0000],
-  ...[0x00ff_ffff, 0x0100_0000, 0x7fff_ffff, 0x8000_0000, 0xffff_fffe, 0xffff_ffff],
+  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x8000, 0xffff, 0x1_0000, 0x00ff_ffff, 0x0100_0000,
+  0x7fff_ffff, 0x8000_0000, 0xffff_fffe, 0xffff_ffff,
 ];
 
 /** The random choices of one hostile end. The seed is printed and can be set by HOSTILE_SEED. */

@@ -58,8 +58,13 @@ it.skipIf(withoutPostgres !== undefined).each([2, 3])(
       if (name === 'ha1') continue;
       const number = i + 1;
       const agent = {
-        ...{ name, capacity, weight, address: `2001:db8:${number}::1`, host: `${name}.home.example` },
-        ...{ prefix: `2001:db8:${number}::/64`, ike: ['ikev1'] },
+        name,
+        capacity,
+        weight,
+        address: `2001:db8:${number}::1`,
+        host: `${name}.home.example`,
+        prefix: `2001:db8:${number}::/64`,
+        ike: ['ikev1'],
       };
       await made.administer('aaa', 'addHomeAgent', { agent });
     }

@@ -39,7 +39,10 @@ afterEach(async () => {
 
 async function make(more: Parameters<typeof Lab.make>[0] = {}): Promise<Lab> {
   lab = await Lab.make({
-    ...{ logLevel: 'info', hooks: false, family: 'ipv4', capacity: 1_000_000 },
+    logLevel: 'info',
+    hooks: false,
+    family: 'ipv4',
+    capacity: 1_000_000,
     aaa: {
       limits: { 'failures-per-subscriber': 0 },
       session: { lifetime: '20s', grace: '1s' },
@@ -50,13 +53,11 @@ async function make(more: Parameters<typeof Lab.make>[0] = {}): Promise<Lab> {
         'progress-timeout': '3s',
         'reauthenticate-at': 0,
         limits: {
-          ...{
-            'pci-per-address': 1000,
-            'pci-per-network': 10_000,
-            pci: 100_000,
-            'half-open-per-address': 1000,
-            'half-open-per-network': 20_000,
-          },
+          'pci-per-address': 1000,
+          'pci-per-network': 10_000,
+          pci: 100_000,
+          'half-open-per-address': 1000,
+          'half-open-per-network': 20_000,
           'half-open': 20_000,
         },
       },
@@ -142,7 +143,11 @@ describe('Hostile ends', () => {
         const credentials = nodes[worker];
         const pac = new HostilePac(
           {
-            ...{ paa: place, credentials, identity: '@home.example', before: 8, inside: 60 },
+            paa: place,
+            credentials,
+            identity: '@home.example',
+            before: 8,
+            inside: 60,
             localAddress: `127.${1 + chance.below(250)}.${chance.below(250)}.${1 + chance.below(250)}`,
           },
           chance,
@@ -218,7 +223,8 @@ describe('Hostile ends', () => {
     const { place: aaa } = await made.startAaa();
     const { place } = await made.startPaa(aaa, 'paa', {
       diameter: {
-        ...{ reconnect: '100ms', 'request-timeout': '500ms' },
+        reconnect: '100ms',
+        'request-timeout': '500ms',
         peers: [
           { host: `aaa.${REALM}`, address: aaa.address, port: aaa.port },
           { host: 'aaa.fake.example', address: made.address, port },
@@ -240,7 +246,10 @@ describe('Hostile ends', () => {
       async () => {
         const pac = new HostilePac(
           {
-            ...{ paa: place, credentials: undefined, before: 0, inside: 0 },
+            paa: place,
+            credentials: undefined,
+            before: 0,
+            inside: 0,
             identity: chance.in(50) ? '@broken.example' : '@fake.example',
             localAddress: `127.${1 + chance.below(250)}.${chance.below(250)}.${1 + chance.below(250)}`,
           },

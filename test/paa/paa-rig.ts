@@ -119,9 +119,13 @@ export async function paaScene(pki: TestPki, hosts: readonly string[] = [SERVER]
     control: { socket: join(folder, 'control.sock') },
     pana: { listen: ['127.0.0.1'], port: 0, interface: 'lo' },
     diameter: {
-      ...{ host: PAA, realm: 'access.example' },
+      host: PAA,
+      realm: 'access.example',
       peers: servers.map(({ node, host }, priority) => ({
-        ...{ host, priority, address: '127.0.0.1', port: node.addresses[0]?.port },
+        host,
+        priority,
+        address: '127.0.0.1',
+        port: node.addresses[0]?.port,
       })),
     },
     hooks: { 'state-dir': folder },

@@ -41,7 +41,11 @@ async function openAttempt() {
   const metrics = new Metrics('pana_pac');
   const attempt = await Attempt.open(
     {
-      ...{ id: 1, paa: PAA, port: 716, localPort: undefined, initiate: true },
+      id: 1,
+      paa: PAA,
+      port: 716,
+      localPort: undefined,
+      initiate: true,
       findSource: () => Promise.resolve(undefined),
       pana: sessionConfig(options, 'none', false),
       eap: () => {
@@ -49,7 +53,9 @@ async function openAttempt() {
       },
     },
     {
-      ...{ metrics, keyLog: undefined, surroundings: { host, udp } },
+      metrics,
+      keyLog: undefined,
+      surroundings: { host, udp },
       log: pino({ level: 'debug', base: {}, timestamp: false }, { write }),
       guard: { ...unguarded, fault: (where, error) => void faults.push([where, (error as Error).message]) },
     },

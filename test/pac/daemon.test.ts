@@ -22,8 +22,10 @@ beforeAll(async () => {
     return join(folder, name);
   };
   tls = {
-    ...{ ca: await file('ca', ca.certificatePem), certificate: await file('certificate', client.certificatePem) },
-    ...{ key: await file('key', client.keyPem), 'server-name': 'aaa.home.example' },
+    ca: await file('ca', ca.certificatePem),
+    certificate: await file('certificate', client.certificatePem),
+    key: await file('key', client.keyPem),
+    'server-name': 'aaa.home.example',
   };
 });
 

@@ -10,7 +10,11 @@ const SESSION = { sessionId: 's' } as Session;
 const NOTHING = { subjects: new Set<string>(), sessions: [SESSION] };
 
 const program = (event: string) => ({
-  ...{ machine: 'aaa1', program: 'ha', event, input: undefined, key: undefined },
+  machine: 'aaa1',
+  program: 'ha',
+  event,
+  input: undefined,
+  key: undefined,
   environment: { MIP6_HOA: LEASE.homeAddress, MIP6_MN_ID: LEASE.nai, MIP6_HA: homeAgent.address },
 });
 

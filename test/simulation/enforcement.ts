@@ -25,8 +25,13 @@ interface Difference {
 
 /** Log events after which an enforcement point is compared again. */
 const ABOUT: readonly string[] = [
-  ...['session authorized', 'session reauthenticated', 'session moved', 'session ended'],
-  ...['hook done', 'hook failed', 'hook refused'],
+  'session authorized',
+  'session reauthenticated',
+  'session moved',
+  'session ended',
+  'hook done',
+  'hook failed',
+  'hook refused',
 ];
 
 /**

@@ -113,7 +113,10 @@ export class ServerMachine extends Machine<AaaDaemon> {
       tls: { ca, certificate, key, crl: this.#crl },
       session: { lifetime: `${lifetime}s`, grace: `${TIMES.grace}ms` },
       hooks: {
-        ...{ 'state-dir': join(folder, this.name), ha: 'ha', wait: `${hookWait}ms`, timeout: `${TIMES.hook}ms` },
+        'state-dir': join(folder, this.name),
+        ha: 'ha',
+        wait: `${hookWait}ms`,
+        timeout: `${TIMES.hook}ms`,
         ...(probes ? { probe: 'probe' } : {}),
       },
     });

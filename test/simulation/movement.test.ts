@@ -8,8 +8,17 @@ const LIFETIMES = { lifetime: 60, watchdog: 6 };
 const PLAN: Plan = {
   seed: 1,
   options: {
-    ...{ nodes: 1, paas: 1, servers: 1, homeAgents: 1, ...LIFETIMES },
-    ...{ batch: false, optimisedStart: false, identityRequest: 'paa', piggyback: true, hookWait: 500, probes: false },
+    nodes: 1,
+    paas: 1,
+    servers: 1,
+    homeAgents: 1,
+    ...LIFETIMES,
+    batch: false,
+    optimisedStart: false,
+    identityRequest: 'paa',
+    piggyback: true,
+    hookWait: 500,
+    probes: false,
   },
   events: [
     { at: 10_000, type: 'sleep', node: 1, lasts: 5_000 },

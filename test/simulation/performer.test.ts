@@ -7,8 +7,18 @@ import type { StoreCondition } from './shared-store.js';
 const PLAN: Plan = {
   seed: 1,
   options: {
-    ...{ nodes: 1, paas: 1, servers: 1, homeAgents: 1, lifetime: 60, watchdog: 6 },
-    ...{ batch: false, optimisedStart: false, identityRequest: 'paa', piggyback: true, hookWait: 500, probes: false },
+    nodes: 1,
+    paas: 1,
+    servers: 1,
+    homeAgents: 1,
+    lifetime: 60,
+    watchdog: 6,
+    batch: false,
+    optimisedStart: false,
+    identityRequest: 'paa',
+    piggyback: true,
+    hookWait: 500,
+    probes: false,
   },
   events: [
     { at: 1_000, type: 'store', condition: 'slow', lasts: 8_000 },

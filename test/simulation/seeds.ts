@@ -79,7 +79,12 @@ const TELL: SeedsListener = {
  */
 export async function runSeeds({ from, bootstraps, minutes, fidelity }: Seeds, listener = TELL): Promise<Totals> {
   const totals: Totals = {
-    ...{ worlds: 0, bootstraps: 0, reauthentications: 0, hours: 0, cpu: 0, broken: 0 },
+    worlds: 0,
+    bootstraps: 0,
+    reauthentications: 0,
+    hours: 0,
+    cpu: 0,
+    broken: 0,
     counts: new Map(),
   };
   for (let seed = from; authentications(totals) < bootstraps; seed += 1) {

@@ -120,8 +120,15 @@ describe('StoreEngine', () => {
     await engine.run(
       'bootstrap',
       {
-        ...{ nai: 'mn@home.example', sessionId: 's1', origin: 'paa', originRealm: undefined, originState: 1 },
-        ...{ wish: 'home', local: undefined, sessionLifetime: 60_000, leaseLifetime: 120_000 },
+        nai: 'mn@home.example',
+        sessionId: 's1',
+        origin: 'paa',
+        originRealm: undefined,
+        originState: 1,
+        wish: 'home',
+        local: undefined,
+        sessionLifetime: 60_000,
+        leaseLifetime: 120_000,
       },
       undefined,
       asked,
@@ -173,7 +180,10 @@ describe('StoreEngine', () => {
         return real.read(job);
       };
       const concurrent: Backend = {
-        ...{ batch: 1, concurrent: true, read: aside, lengthy: aside },
+        batch: 1,
+        concurrent: true,
+        read: aside,
+        lengthy: aside,
         commit: (jobs, first) => real.commit(jobs, first),
         close: () => real.close(),
       };

@@ -42,9 +42,16 @@ for (const { kind, without, places } of DATABASES) {
 
     it('creates all subscribers at once, with all their fields', async () => {
       const whole = subscriberOf('mn0@home.example', {
-        ...{ enabled: false, mip6: false, localHomeAgent: false, pskRoot: 'emsk', sessions: 'one' },
-        ...{ homeAgent: 'ha1', homeAddress: '2001:db8:1::77', sessionLifetime: 4_294_967_294 },
-        ...{ certificateName: 'device', certificateSha256: SHA256 },
+        enabled: false,
+        mip6: false,
+        localHomeAgent: false,
+        pskRoot: 'emsk',
+        sessions: 'one',
+        homeAgent: 'ha1',
+        homeAddress: '2001:db8:1::77',
+        sessionLifetime: 4_294_967_294,
+        certificateName: 'device',
+        certificateSha256: SHA256,
       });
       const given = { ...whole, nai: 'MN0@Home.example', homeAddress: '2001:DB8:1:0::77', certificateName: 'Device' };
       expect(await stage('a', [given])).toEqual([]);

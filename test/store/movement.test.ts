@@ -62,7 +62,10 @@ async function follow(store: Store, number: number, order: readonly Event[]): Pr
       const { session } = event;
       const originState = session % 2 === 1 ? 1 + restarts : 1;
       const { lease } = await user.given(nai, sessionId(session), {
-        ...{ origin: origin(session), originState, leaseLifetime: HOUR, now: Date.now() },
+        origin: origin(session),
+        originState,
+        leaseLifetime: HOUR,
+        now: Date.now(),
       });
       homeAddress ??= lease.homeAddress;
       if (lease.homeAddress !== homeAddress) fail(`the home address is ${lease.homeAddress}, not ${homeAddress}`);

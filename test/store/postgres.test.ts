@@ -102,9 +102,12 @@ describe('PostgresBackend.commit', () => {
       /^BEGIN; SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL synchronous_commit = on; SELECT pg_advisory_xact_lock\(\d+\)$/,
     );
     expect(rest).toEqual([
-      ...['SAVEPOINT job', 'RELEASE job'],
-      ...['SAVEPOINT job', 'ROLLBACK TO job; RELEASE job'],
-      ...['SAVEPOINT job', 'RELEASE job'],
+      'SAVEPOINT job',
+      'RELEASE job',
+      'SAVEPOINT job',
+      'ROLLBACK TO job; RELEASE job',
+      'SAVEPOINT job',
+      'RELEASE job',
       'COMMIT',
     ]);
     expect(database.released).toEqual([false]);

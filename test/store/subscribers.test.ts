@@ -34,8 +34,11 @@ for (const { kind, without, places } of DATABASES) {
       const policy = { enabled: false, mip6: false, localHomeAgent: false, pskRoot: 'emsk', sessions: 'one' } as const;
       const all = {
         ...policy,
-        ...{ homeAgent: 'ha1', homeAddress: '2001:db8:1::77', sessionLifetime: 4_294_967_294 },
-        ...{ certificateName: 'device', certificateSha256: SHA256 },
+        homeAgent: 'ha1',
+        homeAddress: '2001:db8:1::77',
+        sessionLifetime: 4_294_967_294,
+        certificateName: 'device',
+        certificateSha256: SHA256,
       };
       const said = { ...all, homeAddress: '2001:DB8:1:0::77', certificateName: 'DEVICE' };
       const fingerprint = SHA256.toUpperCase().replaceAll(/(..)(?=.)/g, '$1:');

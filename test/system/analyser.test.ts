@@ -77,7 +77,14 @@ describe.runIf(possible)('A complete PANA session on port 716', () => {
       '_ws.malformed',
     ];
     const { stdout } = await promisify(execFile)('tshark', [
-      ...['-r', file, '-T', 'fields', '-E', 'separator=;', '-E', 'occurrence=a'],
+      '-r',
+      file,
+      '-T',
+      'fields',
+      '-E',
+      'separator=;',
+      '-E',
+      'occurrence=a',
       ...fields.flatMap((field) => ['-e', field]),
     ]);
     const lines = stdout.trimEnd().split('\n');
@@ -135,8 +142,18 @@ describe.runIf(possible)('The Diameter messages of a complete session', () => {
     capture.kill('SIGINT');
     await within(once(capture, 'exit'), 'capture exits');
     const { stdout } = await promisify(execFile)('tshark', [
-      ...['-r', file, '-d', `tcp.port==${place.port},diameter`, '-Y', 'diameter', '-T', 'fields'],
-      ...['-E', 'separator=;', '-E', 'occurrence=a'],
+      '-r',
+      file,
+      '-d',
+      `tcp.port==${place.port},diameter`,
+      '-Y',
+      'diameter',
+      '-T',
+      'fields',
+      '-E',
+      'separator=;',
+      '-E',
+      'occurrence=a',
       ...[
         'diameter.cmd.code',
         'diameter.flags.request',

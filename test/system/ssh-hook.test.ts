@@ -187,7 +187,15 @@ it.runIf(possible)('ha-receive.sh reports over ssh what it rejects', async () =>
   const options = ['-F', '/dev/null', '-o', `UserKnownHostsFile=${server.keys}/known_hosts`, '-o', 'BatchMode=yes'];
   const call = promisify(execFile)('ssh', [
     ...options,
-    ...['-i', join(server.keys, 'ha1'), '-l', user, '-p', port, '--', host, 'reboot'],
+    '-i',
+    join(server.keys, 'ha1'),
+    '-l',
+    user,
+    '-p',
+    port,
+    '--',
+    host,
+    'reboot',
   ]);
   call.child.stdin?.end('MIP6_EVENT=down\nMIP6_MN_ID=$(reboot)\nEND\n');
   await expect(call).rejects.toMatchObject({ code: 65, stderr: 'error: MIP6_MN_ID is not a plain name\n' });

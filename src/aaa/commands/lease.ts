@@ -28,8 +28,11 @@ export function leaseCommands(cli: Argv): Argv {
           list<Lease>(argv, {
             header: ['HOME ADDRESS', 'SUBSCRIBER', 'HOME AGENT', 'SINCE', 'UNTIL'],
             row: ({ homeAddress, nai, homeAgent, acquiredAt, expiresAt }) => [
-              ...[homeAddress, nai, homeAgent.name],
-              ...[time(acquiredAt), time(expiresAt)],
+              homeAddress,
+              nai,
+              homeAgent.name,
+              time(acquiredAt),
+              time(expiresAt),
             ],
             filters: ['of', 'home-agent'],
             none: 'No leases.',
@@ -96,8 +99,11 @@ export function leaseCommands(cli: Argv): Argv {
           list<HeldLease>(argv, {
             header: ['HOME ADDRESS', 'SUBSCRIBER', 'HOME AGENT', 'FROM', 'TO'],
             row: ({ homeAddress, nai, homeAgent, acquiredAt, endedAt }) => [
-              ...[homeAddress, nai, homeAgent],
-              ...[time(acquiredAt), endedAt === undefined ? 'now' : time(endedAt)],
+              homeAddress,
+              nai,
+              homeAgent,
+              time(acquiredAt),
+              endedAt === undefined ? 'now' : time(endedAt),
             ],
             filters: [],
             none: 'Nobody.',

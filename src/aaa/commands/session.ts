@@ -24,8 +24,13 @@ export function sessionCommands(cli: Argv): Argv {
           list<Session>(argv, {
             header: ['SESSION', 'SUBSCRIBER', 'PAA', 'HOME AGENT', 'HOME ADDRESS', 'SINCE', 'UNTIL'],
             row: ({ sessionId, nai, origin, homeAgent, homeAddress, startedAt, expiresAt }) => [
-              ...[sessionId, nai, origin, homeAgent ?? '-', homeAddress ?? '-'],
-              ...[time(startedAt), time(expiresAt)],
+              sessionId,
+              nai,
+              origin,
+              homeAgent ?? '-',
+              homeAddress ?? '-',
+              time(startedAt),
+              time(expiresAt),
             ],
             filters: ['of', 'home-agent', 'paa'],
             none: 'No sessions.',

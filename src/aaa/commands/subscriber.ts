@@ -186,8 +186,16 @@ function withPolicy(cli: Argv): Argv {
 }
 
 const POLICY = [
-  ...['enabled', 'mip6', 'local-home-agent', 'home-agent', 'home-address', 'psk-root', 'lifetime'],
-  ...['certificate-name', 'certificate-sha256', 'sessions'],
+  'enabled',
+  'mip6',
+  'local-home-agent',
+  'home-agent',
+  'home-address',
+  'psk-root',
+  'lifetime',
+  'certificate-name',
+  'certificate-sha256',
+  'sessions',
 ];
 
 /** Reads the changes that the options request. Throws OperatorError. */

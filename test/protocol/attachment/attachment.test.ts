@@ -445,7 +445,8 @@ describe('Attachment with any input', () => {
     type: fc.constant('forward' as const),
     choice: fc.constantFrom('authorized', 'authorized', 'silent', 'networkChanged', 'located', 'closed'),
     paas: fc.subarray(['p1', 'p2', 'p3'], { minLength: 1 }),
-    ...{ from, sign },
+    from,
+    sign,
   });
   const step = fc.oneof({ arbitrary: forward, weight: 3 }, { arbitrary: input, weight: 2 });
 

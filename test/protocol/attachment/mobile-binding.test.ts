@@ -23,7 +23,11 @@ function assignmentOf(agent: number, capability = 0): MobilityAssignment {
 
 type Authorized = Extract<BindingInput, { type: 'authorized' }>;
 const authorized = (agent: number | undefined, more: Partial<Authorized> = {}): Authorized => ({
-  ...{ type: 'authorized', place: HERE, problem: undefined, keys: KEYS, reconfigure: false },
+  type: 'authorized',
+  place: HERE,
+  problem: undefined,
+  keys: KEYS,
+  reconfigure: false,
   assignment: agent === undefined ? undefined : assignmentOf(agent),
   ...more,
 });

@@ -218,7 +218,13 @@ describe('EAP-TLS at the server', () => {
       { type: 'abandon' },
       {
         type: 'success',
-        ...{ packet: end(3, FIRST + 3), peer: CLIENT, identity, grant, tlsVersion, resumed, ...keys },
+        packet: end(3, FIRST + 3),
+        peer: CLIENT,
+        identity,
+        grant,
+        tlsVersion,
+        resumed,
+        ...keys,
       },
     ]);
     expect(keys.msk.isWiped).toBe(false);

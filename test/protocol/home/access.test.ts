@@ -52,9 +52,16 @@ describe('a bootstrap', () => {
     expect(rig.answerTo(second)).toBeUndefined();
     expect(rig.asked('bootstrap')).toEqual([
       {
-        ...{ nai: NAI, sessionId: 's', origin: PAA, originRealm: 'example', originState: undefined },
-        ...{ certificate: '0a:1', wish: 'home', local: undefined },
-        ...{ sessionLifetime: 3_600_000, leaseLifetime: 3_660_000 },
+        nai: NAI,
+        sessionId: 's',
+        origin: PAA,
+        originRealm: 'example',
+        originState: undefined,
+        certificate: '0a:1',
+        wish: 'home',
+        local: undefined,
+        sessionLifetime: 3_600_000,
+        leaseLifetime: 3_660_000,
       },
     ]);
     expect(rig.of('hook')).toEqual([]);
@@ -70,7 +77,11 @@ describe('a bootstrap', () => {
     expect(rig.answerTo(second)).toEqual({
       type: 'accept',
       accepted: {
-        ...{ packet: SUCCESS, msk: success.msk, nai: NAI, lifetime: 3_600, grace: 60 },
+        packet: SUCCESS,
+        msk: success.msk,
+        nai: NAI,
+        lifetime: 3_600,
+        grace: 60,
         mobility: { kind: 'home', lease: leaseOf('s'), ike: 'ikev2', root: 'msk' },
       },
     });

@@ -166,7 +166,10 @@ describe('remembered sessions', () => {
     begin('one more');
     begin('another');
     expect(['s0', 's1', 's2', 's3', 'one more', 'another'].filter(isKnown)).toEqual([
-      ...['s1', 's3', 'one more', 'another'],
+      's1',
+      's3',
+      'one more',
+      'another',
     ]);
     expect(admission.seatOf(asking('s0'), true, 0)).toBeUndefined();
   });
@@ -256,8 +259,11 @@ describe('the limit of failures of a certificate', () => {
     const rig = new HomeRig({ failures: 3 });
     rig.advance(120_000);
     expect([1, 2, 3, 4, 5].map(() => fail(rig, 'aa'))).toEqual([
-      ...['disabled', 'disabled', 'disabled'],
-      ...['too-many-failures', 'too-many-failures'],
+      'disabled',
+      'disabled',
+      'disabled',
+      'too-many-failures',
+      'too-many-failures',
     ]);
     expect(rig.events('limited')).toHaveLength(2);
     expect(fail(rig, 'bb')).toBe('disabled');

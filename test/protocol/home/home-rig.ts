@@ -46,8 +46,17 @@ export const HOME_WISH: MobilityWish = {
 };
 
 export const AGENT: HomeAgent = {
-  ...{ id: 1, name: 'ha1', address: '2001:db8:1::1', host: 'ha1.home.example', prefix: '2001:db8:1::/64' },
-  ...{ capacity: 10, weight: 1, leases: 1, state: 'up', failedBy: undefined, target: undefined },
+  id: 1,
+  name: 'ha1',
+  address: '2001:db8:1::1',
+  host: 'ha1.home.example',
+  prefix: '2001:db8:1::/64',
+  capacity: 10,
+  weight: 1,
+  leases: 1,
+  state: 'up',
+  failedBy: undefined,
+  target: undefined,
   ike: ['ikev2', 'ikev1'],
 };
 
@@ -58,8 +67,16 @@ export function leaseOf(sessionId: string, agent: Partial<HomeAgent> = {}): Leas
 
 export function sessionOf(sessionId: string, more: Partial<Session> = {}): Session {
   return {
-    ...{ sessionId, nai: NAI, origin: PAA, originRealm: 'example', kind: undefined, homeAgent: undefined },
-    ...{ homeAddress: undefined, serial: undefined, startedAt: 0, expiresAt: 1 },
+    sessionId,
+    nai: NAI,
+    origin: PAA,
+    originRealm: 'example',
+    kind: undefined,
+    homeAgent: undefined,
+    homeAddress: undefined,
+    serial: undefined,
+    startedAt: 0,
+    expiresAt: 1,
     ...more,
   };
 }
@@ -135,8 +152,16 @@ export class HomeRig {
   ask(sessionId: string, packet: Uint8Array, more: Partial<AccessRequest> = {}): Token {
     const token = this.token();
     const request: AccessRequest = {
-      ...{ sessionId, peer: PAA, origin: PAA, originRealm: 'example', originState: undefined, connected: undefined },
-      ...{ callingStation: '2001:db8:2::1', mtu: undefined, wish: undefined, packet },
+      sessionId,
+      peer: PAA,
+      origin: PAA,
+      originRealm: 'example',
+      originState: undefined,
+      connected: undefined,
+      callingStation: '2001:db8:2::1',
+      mtu: undefined,
+      wish: undefined,
+      packet,
       ...more,
     };
     this.feed({ type: 'request', token, request });
@@ -179,8 +204,16 @@ export class HomeRig {
   success(more: Partial<EapSuccess> = {}): EapSuccess & { readonly type: 'success' } {
     const key = (octet: number) => Secret.make(64, (octets) => octets.fill(octet));
     return {
-      ...{ type: 'success', packet: SUCCESS, msk: key(1), emsk: key(2), certificate: '0a:1', sha256: 'aa' },
-      ...{ validFor: 86_400_000, subscriber: plainSubscriber(NAI), tls: 'TLSv1.3', resumed: false },
+      type: 'success',
+      packet: SUCCESS,
+      msk: key(1),
+      emsk: key(2),
+      certificate: '0a:1',
+      sha256: 'aa',
+      validFor: 86_400_000,
+      subscriber: plainSubscriber(NAI),
+      tls: 'TLSv1.3',
+      resumed: false,
       hooksBehind: false,
       ...more,
     };

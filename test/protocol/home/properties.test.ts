@@ -181,8 +181,12 @@ class Chaos {
     this.due.answer.add(token);
     this.#sessionOf.set(token, sessionId);
     const request = {
-      ...{ sessionId, originRealm: undefined, connected: undefined, callingStation: `2001:db8::${this.pick(3)}` },
-      ...{ packet: this.pick(3) ? Uint8Array.of(2, 0, 0, 5, 1) : RESPONSE, mtu: undefined },
+      sessionId,
+      originRealm: undefined,
+      connected: undefined,
+      callingStation: `2001:db8::${this.pick(3)}`,
+      packet: this.pick(3) ? Uint8Array.of(2, 0, 0, 5, 1) : RESPONSE,
+      mtu: undefined,
       ...more,
     };
     this.feed({ type: 'request', token, request });

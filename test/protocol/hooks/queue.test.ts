@@ -226,7 +226,13 @@ describe('jobs of one subject', () => {
     expect(rig.running).toEqual(['sixth']);
     rig.end('sixth');
     expect(rig.said('firstResult').map((line) => line.split(' ').slice(2, 4).join(' '))).toEqual([
-      ...['up mn', 'second ok', 'move mn', 'third ok', 'fourth ok', 'fifth failed:', 'sixth ok'],
+      'up mn',
+      'second ok',
+      'move mn',
+      'third ok',
+      'fourth ok',
+      'fifth failed:',
+      'sixth ok',
     ]);
   });
 

@@ -5,7 +5,9 @@ import { eap, identityResponse } from './aaa-server.js';
 import { LOCAL, NasWorld } from './nas-world.js';
 
 const ANSWER: DeaValues = {
-  ...{ 'Result-Code': 1001, 'Origin-Host': 'aaa.home.example', 'Origin-Realm': 'home.example' },
+  'Result-Code': 1001,
+  'Origin-Host': 'aaa.home.example',
+  'Origin-Realm': 'home.example',
 };
 
 describe('the request for the EAP identity', () => {

@@ -6,7 +6,10 @@ describe('isRejection', () => {
   it('is true for an error that concerns the node (RFC 6733 7.1)', () => {
     const refusals = Object.values(RESULT).filter((code) => code >= 3000);
     expect(refusals.filter(isRejection).map(resultName)).toEqual([
-      ...['AUTHENTICATION_REJECTED', 'AUTHORIZATION_REJECTED', 'RESOURCES_EXCEEDED', 'ERROR_MIP6_AUTH_MODE'],
+      'AUTHENTICATION_REJECTED',
+      'AUTHORIZATION_REJECTED',
+      'RESOURCES_EXCEEDED',
+      'ERROR_MIP6_AUTH_MODE',
     ]);
   });
 

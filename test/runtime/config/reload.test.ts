@@ -94,7 +94,9 @@ async function paa(): Promise<ReadonlySet<string>> {
     pana: { listen: ['127.0.0.1'] },
     'local-home-agent': { address: '2001:db8:a::1', host: 'ha.access.example', prefix: '2001:db8:a::/64' },
     diameter: {
-      ...{ host: 'paa.access.example', realm: 'access.example', tls },
+      host: 'paa.access.example',
+      realm: 'access.example',
+      tls,
       peers: [{ host: 'aaa.home.example', address: '127.0.0.1' }],
     },
     hooks: { 'state-dir': folder },
@@ -112,14 +114,18 @@ async function aaa(): Promise<ReadonlySet<string>> {
   const options: AaaOptions = aaaSchema.parse({
     store: join(folder, 'store.db'),
     diameter: {
-      ...{ host: 'aaa.home.example', realm: 'home.example', tls },
+      host: 'aaa.home.example',
+      realm: 'home.example',
+      tls,
       peers: [{ host: 'paa.access.example', address: '127.0.0.1' }],
     },
     tls,
     hooks: { 'state-dir': folder },
   });
   const daemon = await AaaDaemon.start(options, log, undefined, {
-    ...{ ...systemAaaSurroundings, ...DEAF, host },
+    ...systemAaaSurroundings,
+    ...DEAF,
+    host,
     openStore: (_where, { events }) => StoreEngine.open(backend, host, events),
   });
   const read = new Set<string>();

@@ -77,7 +77,8 @@ describe('diameterReporter', () => {
     report({ type: 'dropped', peer: PEER, code: 'unknown-answer' });
     report({ type: 'peerRefused', peer: PEER, address: '192.0.2.1', code: 'unknown-peer' });
     expect(await metrics.counters()).toEqual({
-      ...{ failovers: 1, duplicates: 1 },
+      failovers: 1,
+      duplicates: 1,
       'diameter_dropped{code=unknown-answer}': 1,
       'diameter_dropped{code=unknown-peer}': 1,
     });
@@ -87,7 +88,10 @@ describe('diameterReporter', () => {
 describe('diameterReporter logs a message', () => {
   const message = der(PEER);
   const sta = grammarian.message(STA, 5, {
-    ...{ 'Session-Id': 's;1', 'Result-Code': 2001, 'Origin-Host': 'aaa.example', 'Origin-Realm': 'example' },
+    'Session-Id': 's;1',
+    'Result-Code': 2001,
+    'Origin-Host': 'aaa.example',
+    'Origin-Realm': 'example',
   });
 
   it('with its command, Session-Id and Result-Code', () => {

@@ -27,7 +27,12 @@ function running() {
   const runner = makeHookRunner(section, log, metrics, unguarded, { host, hookProcesses: processes });
   hookGauges(metrics, () => runner.status());
   const job = (more: Partial<HookJob> = {}): HookJob => ({
-    ...{ program: '/hook', role: 'mn', event: 'up', subject: 'mn', variables: {}, ...more },
+    program: '/hook',
+    role: 'mn',
+    event: 'up',
+    subject: 'mn',
+    variables: {},
+    ...more,
   });
   const gauges = async () =>
     (await metrics.text()).split('\n').filter((line) => line.startsWith('pana_hooks_') && !line.includes('_total'));

@@ -222,8 +222,12 @@ describe('The extended master secret of TLS 1.2', () => {
     const { minVersion, maxVersion } = options;
     const secureOptions = NO_EXTENDED_MASTER_SECRET;
     const context = createSecureContext({
-      ...{ ca: options.caPem, cert: certificatePem, key: keyPem },
-      ...{ minVersion, maxVersion, secureOptions },
+      ca: options.caPem,
+      cert: certificatePem,
+      key: keyPem,
+      minVersion,
+      maxVersion,
+      secureOptions,
     });
     return new TlsPeerCredentials({ ...createPeerCredentials(options), context });
   }

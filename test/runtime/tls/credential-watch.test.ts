@@ -9,7 +9,10 @@ it('credentialWarnings names each CRL of a CA that is not configured', async () 
   const revocation = revocationOf((await root.crl()) + (await other.crl()));
   revocation.verify([root.certificate]);
   const files = {
-    ...{ ca: 'ca.pem', certificate: 'aaa.pem', key: 'aaa-key.pem', crl: 'crl.pem' },
+    ca: 'ca.pem',
+    certificate: 'aaa.pem',
+    key: 'aaa-key.pem',
+    crl: 'crl.pem',
     'min-version': '1.2',
     'max-version': '1.3',
     'min-rsa-bits': 2048,

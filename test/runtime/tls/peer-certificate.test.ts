@@ -52,8 +52,11 @@ describe('PeerJudge', () => {
     const certificate = certificateOf(client.certificatePem);
     expect(judgement).toMatchObject({
       peer: {
-        ...{ peerIds: ['mn1@home.example'], serial: '8', issuerId: issuing.certificate.issuerId },
-        ...{ fingerprint256: certificate.fingerprint256, notAfter: issuing.certificate.notAfter },
+        peerIds: ['mn1@home.example'],
+        serial: '8',
+        issuerId: issuing.certificate.issuerId,
+        fingerprint256: certificate.fingerprint256,
+        notAfter: issuing.certificate.notAfter,
       },
     });
     expect('peer' in judgement && judgement.peer.path).toHaveLength(3);

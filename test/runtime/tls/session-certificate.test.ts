@@ -14,8 +14,12 @@ const client = await issueCertificate(ca, { kind: 'client', nai: 'mn@home.exampl
 async function handshake(version: SecureVersion, hasCertificate: boolean): Promise<readonly [TLSSocket, TLSSocket]> {
   const [atServer, atClient] = duplexPair();
   const listener = createServer({
-    ...{ ca: ca.certificatePem, cert: server.certificatePem, key: server.keyPem, maxVersion: version },
-    ...{ requestCert: true, rejectUnauthorized: false },
+    ca: ca.certificatePem,
+    cert: server.certificatePem,
+    key: server.keyPem,
+    maxVersion: version,
+    requestCert: true,
+    rejectUnauthorized: false,
   });
   const accepted = once(listener, 'secureConnection') as Promise<[TLSSocket]>;
   listener.emit('connection', atServer);

@@ -80,8 +80,15 @@ describe('pana-aaa commands without a server', () => {
     await say(`subscriber set mn1@home.example --certificate-sha256 ${fingerprint} --home-agent '' --lifetime ''`);
     expect(await json('subscriber show mn1@home.example')).toEqual({
       nai: 'mn1@home.example',
-      ...{ enabled: true, mip6: false, localHomeAgent: true, pskRoot: 'emsk', sessions: 'one', takeovers: 0 },
-      ...{ certificateName: 'sn-7', certificateSha256: `${'ab'.repeat(31)}cd`, lease: null, sessions: [] },
+      enabled: true,
+      mip6: false,
+      localHomeAgent: true,
+      pskRoot: 'emsk',
+      takeovers: 0,
+      certificateName: 'sn-7',
+      certificateSha256: `${'ab'.repeat(31)}cd`,
+      lease: null,
+      sessions: [],
     });
     expect(await say('subscriber list')).toMatch(
       /^NAI.*\nmn1@home\.example +yes +no +yes +any +any +default +SHA-256 abababab…\n$/,

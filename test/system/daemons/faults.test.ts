@@ -86,7 +86,11 @@ beforeAll(async () => {
     control: { socket: lab.socket('aaa') },
     store: lab.path('aaa.db'),
     diameter: {
-      ...{ host: `aaa.${REALM}`, realm: REALM, listen: [lab.address], port: 0, watchdog: '6s' },
+      host: `aaa.${REALM}`,
+      realm: REALM,
+      listen: [lab.address],
+      port: 0,
+      watchdog: '6s',
       peers: [{ host: 'paa.access.example' }],
     },
     tls: {
@@ -105,7 +109,9 @@ beforeAll(async () => {
     control: { socket: lab.socket('paa') },
     pana: { listen: [lab.address], port: 0, interface: 'lo' },
     diameter: {
-      ...{ host: 'paa.access.example', realm: 'access.example', reconnect: '1s' },
+      host: 'paa.access.example',
+      realm: 'access.example',
+      reconnect: '1s',
       peers: [{ host: `aaa.${REALM}`, address: at.address, port: at.port }],
     },
     hooks: { 'state-dir': lab.path('paa-state'), ep: hook },
@@ -117,8 +123,13 @@ beforeAll(async () => {
   place = there;
   await lab.administer('aaa', 'addHomeAgent', {
     agent: {
-      ...{ name: 'ha1', address: '2001:db8:1::1', host: `ha1.${REALM}`, prefix: '2001:db8:1::/64', capacity: 10 },
-      ...{ weight: 1, ike: ['ikev1', 'ikev2'] },
+      name: 'ha1',
+      address: '2001:db8:1::1',
+      host: `ha1.${REALM}`,
+      prefix: '2001:db8:1::/64',
+      capacity: 10,
+      weight: 1,
+      ike: ['ikev1', 'ikev2'],
     },
   });
   await lab.addSubscriber('mn1@home.example', 'mn1');
@@ -127,8 +138,10 @@ beforeAll(async () => {
     pana: { paa: [place.address], port: place.port, interface: 'lo' },
     eap: { identity: `@${REALM}` },
     tls: {
-      ...{ ca: lab.path('pki', 'ca.pem'), certificate: lab.path('pki', 'mn1.pem') },
-      ...{ key: lab.path('pki', 'mn1-key.pem'), 'server-name': REALM },
+      ca: lab.path('pki', 'ca.pem'),
+      certificate: lab.path('pki', 'mn1.pem'),
+      key: lab.path('pki', 'mn1-key.pem'),
+      'server-name': REALM,
     },
     retry: { first: '100ms', longest: '200ms' },
     hooks: { 'state-dir': lab.path('mn1-state'), mn: hook },

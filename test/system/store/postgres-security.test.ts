@@ -94,8 +94,10 @@ describe.skipIf(withoutPostgres !== undefined)('PostgreSQL with TLS and a passwo
     'has its certificate verified with sslmode=%s, without a driver warning',
     async (mode) => {
       const place = (ca: string) => [
-        ...['--store', url(verified(ca).replace('verify-full', mode), { password: PASSWORD })],
-        ...['--control.socket', join(folder, 'aaa.sock')],
+        '--store',
+        url(verified(ca).replace('verify-full', mode), { password: PASSWORD }),
+        '--control.socket',
+        join(folder, 'aaa.sock'),
       ];
       const { status, stderr } = await run('aaa', ['home-agent', 'list', ...place('ca.pem')]);
       expect({ status, stderr }).toEqual({ status: 0, stderr: '' });

@@ -104,7 +104,10 @@ const avpOf = (name: AvpName): Avp => grammarian.avp(name, exampleOf(name) as ne
 
 const messageOf = ({ code, flags }: Definition, names: readonly AvpName[]): DiameterMessage => ({
   flags: (flags.includes('REQ') ? FLAG.R : 0) | (flags.includes('PXY') ? FLAG.P : 0),
-  ...{ commandCode: code, applicationId: APPLICATION.EAP, hopByHop: 1, endToEnd: 1 },
+  commandCode: code,
+  applicationId: APPLICATION.EAP,
+  hopByHop: 1,
+  endToEnd: 1,
   avps: names.map(avpOf),
 });
 

@@ -73,8 +73,15 @@ describe('a DER', () => {
     expect(read(der(more))).toEqual({
       type: 'request',
       request: {
-        ...{ sessionId: 's', peer: 'relay.example', origin: PAA, originRealm: 'example', originState: 5 },
-        ...{ callingStation: '2001:db8::1', packet: IDENTITY, mtu: 1_000, wish: undefined },
+        sessionId: 's',
+        peer: 'relay.example',
+        origin: PAA,
+        originRealm: 'example',
+        originState: 5,
+        callingStation: '2001:db8::1',
+        packet: IDENTITY,
+        mtu: 1_000,
+        wish: undefined,
       },
     });
   });
@@ -107,13 +114,16 @@ describe('the mobility wish in a DER (RFC 5447 4.2.5)', () => {
 
   const info = { 'MIP-Home-Agent-Address': [address(9, 1)] };
   const proposal = {
-    ...{ 'MIP6-Feature-Vector': 3n, 'Mobility-Capability': 0x3 },
-    ...{ 'MIP6-Agent-Info': [info], 'MIP-Mobile-Node-Address': [address(9, 7)] },
+    'MIP6-Feature-Vector': 3n,
+    'Mobility-Capability': 0x3,
+    'MIP6-Agent-Info': [info],
+    'MIP-Mobile-Node-Address': [address(9, 7)],
   };
 
   it('has the proposal of the visited network', () => {
     expect(wishOf(proposal)?.local).toEqual({
-      ...{ homeAgent: '2001:db8:9::1', homeAddress: '2001:db8:9::7' },
+      homeAgent: '2001:db8:9::1',
+      homeAddress: '2001:db8:9::7',
       offer: { homeAgent: address(9, 1), homeAddress: address(9, 7), prefix: undefined, host: undefined },
     });
   });
@@ -184,9 +194,15 @@ describe('a DEA', () => {
   it('of a success has the key, the name and the times', () => {
     const content = dea(accept());
     expect(content).toMatchObject({
-      ...{ 'Result-Code': 2001, 'EAP-Payload': SUCCESS, 'User-Name': NAI, 'Auth-Session-State': 0 },
-      ...{ 'Session-Timeout': 3_600, 'Authorization-Lifetime': 3_600, 'Auth-Grace-Period': 60 },
-      ...{ 'Re-Auth-Request-Type': 1, 'Accounting-EAP-Auth-Method': [13n] },
+      'Result-Code': 2001,
+      'EAP-Payload': SUCCESS,
+      'User-Name': NAI,
+      'Auth-Session-State': 0,
+      'Session-Timeout': 3_600,
+      'Authorization-Lifetime': 3_600,
+      'Auth-Grace-Period': 60,
+      'Re-Auth-Request-Type': 1,
+      'Accounting-EAP-Auth-Method': [13n],
     });
     expect(content['EAP-Master-Session-Key']?.octets()).toEqual(new Uint8Array(64).fill(1));
     expect(content['MIP6-Feature-Vector']).toBeUndefined();
@@ -325,7 +341,10 @@ describe('ASR and RAR', () => {
   ])('have the outcome of an answer %s', (_name, from, code, outcome) => {
     const asr = make().demand('disconnect', sessionOf('s'));
     const avps = grammarian.write(ASA, {
-      ...{ 'Session-Id': 's', 'Result-Code': code ?? 0, 'Origin-Host': from, 'Origin-Realm': 'example' },
+      'Session-Id': 's',
+      'Result-Code': code ?? 0,
+      'Origin-Host': from,
+      'Origin-Realm': 'example',
     });
     const kept = code === undefined ? avps.filter((avp) => avp.code !== AVPS['Result-Code'].code) : avps;
     expect(make().demandOutcome(answerTo(asr, kept), sessionOf('s'))).toEqual(outcome);

@@ -145,8 +145,13 @@ describe('the PAA in INITIAL', () => {
 
   it('limits PCIs, starts, half-open sessions, sessions and invitations', () => {
     const limits = {
-      ...{ pciPerAddress: 2, pciPerNetwork: 1000, pciInAll: 3, sessions: 1 },
-      ...{ halfOpenPerAddress: 1, halfOpenPerNetwork: 9, halfOpen: 1 },
+      pciPerAddress: 2,
+      pciPerNetwork: 1000,
+      pciInAll: 3,
+      sessions: 1,
+      halfOpenPerAddress: 1,
+      halfOpenPerNetwork: 9,
+      halfOpen: 1,
     };
     const codes = (pac: ForeignPac) => pac.take().filter((name) => name.startsWith('dropped'));
     const pac = new ForeignPac({ limits });

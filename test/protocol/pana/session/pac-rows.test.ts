@@ -287,7 +287,8 @@ describe('the PaC in WAIT_PAA before the session is open', () => {
     paa.request(PAR, FLAG.C, [...result, makeAvp('Session-Lifetime', 0), agent]);
     paa.feed({ type: 'eapSucceeded' });
     expect(paa.said.findLast(({ type }) => type === 'authorized')).toMatchObject({
-      ...{ assignment: undefined, mobilityProblem: 'home agent: it is unspecified, loopback or IPv4-compatible' },
+      assignment: undefined,
+      mobilityProblem: 'home agent: it is unspecified, loopback or IPv4-compatible',
       lifetime: 1000,
     });
     expect(paa.state).toBe('OPEN');
