@@ -21,3 +21,27 @@ export const DEAF = {
   readAddresses: () => Promise.resolve([]),
   openControl: () => Promise.resolve(() => Promise.resolve()),
 };
+
+/** Surroundings that count what is open: control sockets, key logs and watches of the network. */
+export function countedSurroundings() {
+  const close = () => {
+    counted.open -= 1;
+    return Promise.resolve();
+  };
+  const counted = {
+    open: 0,
+    openControl: () => {
+      counted.open += 1;
+      return Promise.resolve(close);
+    },
+    openKeyLog: () => {
+      counted.open += 1;
+      return Promise.resolve({ write: () => undefined, close });
+    },
+    watchNetwork: () => {
+      counted.open += 1;
+      return () => void close();
+    },
+  };
+  return counted;
+}

@@ -12,7 +12,7 @@ import { SqliteBackend } from '../../src/store/database.js';
 import { StoreEngine } from '../../src/store/engine.js';
 import type { OperationName } from '../../src/store/operations.js';
 import type { StoreEvents, StorePort } from '../../src/store/port.js';
-import { DEAF } from '../deaf-surroundings.js';
+import { countedSurroundings, DEAF } from '../deaf-surroundings.js';
 import { eventually, within } from '../eventually.js';
 import { AGENT, leaseOf } from '../protocol/home/home-rig.js';
 import { makePki } from '../runtime/eap/eap-run.js';
@@ -137,13 +137,16 @@ it('AaaDaemon probes the home agents from its start if it has a probe hook', asy
   await daemon.stop();
 });
 
-describe('AaaDaemon leaves no timer', () => {
+describe('AaaDaemon leaves no timer and no control socket', () => {
   it('when it has stopped', async () => {
-    const { host, surroundings } = await makeScene();
-    const daemon = await AaaDaemon.start(options, log, undefined, surroundings);
-    expect(host.timers).toBeGreaterThan(0);
+    const { host, hookProcesses, surroundings } = await makeScene();
+    hookProcesses.atOnce = true;
+    const counted = countedSurroundings();
+    const hooks = { ...options.hooks, probe: '/probe' };
+    const daemon = await AaaDaemon.start({ ...options, hooks }, log, undefined, { ...surroundings, ...counted });
+    expect([host.timers > 0, counted.open]).toEqual([true, 1]);
     await daemon.stop();
-    expect(host.timers).toBe(0);
+    expect([host.timers, counted.open]).toEqual([0, 0]);
   });
 
   it('when it cannot start', async () => {

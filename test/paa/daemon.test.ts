@@ -6,7 +6,9 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { PaaDaemon } from '../../src/paa/daemon.js';
 import { type PaaOptions, paaSchema } from '../../src/paa/options.js';
 import { systemSurroundings } from '../../src/runtime/surroundings/surroundings.js';
-import { DEAF } from '../deaf-surroundings.js';
+import { countedSurroundings, DEAF } from '../deaf-surroundings.js';
+import { eventually } from '../eventually.js';
+import { quiet } from '../quiet.js';
 import { SimulatedProcesses } from '../simulated-hooks.js';
 import { VirtualHost } from '../virtual-host.js';
 
@@ -49,10 +51,10 @@ it('PaaDaemon runs hook start before it listens and hook stop when it ends', asy
   expect(events()).toEqual(['start', 'stop']);
 });
 
-it('PaaDaemon leaves no timer and no open socket when it has stopped', async () => {
+it('PaaDaemon waits for hook stop, and leaves no timer, socket or file open', async () => {
   const host = new VirtualHost();
   const hookProcesses = new SimulatedProcesses();
-  hookProcesses.atOnce = true;
+  const counted = countedSurroundings();
   let sockets = 0;
   const open = async () => {
     sockets += 1;
@@ -62,9 +64,26 @@ it('PaaDaemon leaves no timer and no open socket when it has stopped', async () 
     };
     return { ...(await DEAF.udp.open()), close };
   };
-  const surroundings = { ...systemSurroundings, ...DEAF, host, hookProcesses, udp: { ...DEAF.udp, open } };
-  const daemon = await PaaDaemon.start(options, log, surroundings);
-  expect([host.timers > 0, sockets]).toEqual([true, 1]);
-  await daemon.stop();
-  expect([host.timers, sockets]).toEqual([0, 0]);
+  const udp = { ...DEAF.udp, open };
+  const starting = PaaDaemon.start({ ...options, 'key-log': '/keys' }, log, {
+    ...systemSurroundings,
+    ...DEAF,
+    ...counted,
+    host,
+    hookProcesses,
+    udp,
+  });
+  await eventually(() => hookProcesses.only.end());
+  const daemon = await starting;
+  expect([host.timers > 0, sockets, counted.open]).toEqual([true, 1, 2]);
+  let hasStopped = false;
+  const stopping = daemon.stop().then(() => {
+    hasStopped = true;
+  });
+  await eventually(() => expect(hookProcesses.only.call.event).toBe('stop'));
+  await quiet();
+  expect(hasStopped).toBe(false);
+  hookProcesses.only.end();
+  await stopping;
+  expect([host.timers, sockets, counted.open]).toEqual([0, 0, 0]);
 });

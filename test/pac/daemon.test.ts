@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PacDaemon } from '../../src/pac/daemon.js';
 import { pacSchema } from '../../src/pac/options.js';
 import { systemPacSurroundings } from '../../src/pac/surroundings.js';
-import { DEAF } from '../deaf-surroundings.js';
+import { countedSurroundings, DEAF } from '../deaf-surroundings.js';
 import { quiet } from '../quiet.js';
 import { makePki } from '../runtime/eap/eap-run.js';
 import { VirtualHost } from '../virtual-host.js';
@@ -47,6 +47,7 @@ async function sockets(pana: object, milliseconds: number, hooks: object = {}): 
     eap: { identity: '@home.example' },
     tls,
     hooks: { 'state-dir': folder, ...hooks },
+    'key-log': '/keys',
   });
   const opened: string[] = [];
   const udp = {
@@ -57,10 +58,16 @@ async function sockets(pana: object, milliseconds: number, hooks: object = {}): 
     },
   };
   const log = pino({ level: 'silent' });
-  const daemon = await PacDaemon.start(options, log, { ...systemPacSurroundings, ...DEAF, udp, host });
+  const counted = countedSurroundings();
+  const daemon = await PacDaemon.start(options, log, {
+    ...{ ...systemPacSurroundings, ...DEAF, ...counted },
+    ...{ udp, host },
+  });
   await settle(host, milliseconds);
+  // The control socket, the key log and, without a fixed local address, the network.
+  expect(counted.open).toBe(options.pana['local-address'] === undefined ? 3 : 2);
   await Promise.all([daemon.stop(), settle(host, 10_000)]);
-  expect(host.timers).toBe(0);
+  expect([host.timers, counted.open]).toEqual([0, 0]);
   return opened;
 }
 
@@ -70,6 +77,10 @@ describe('PacDaemon', () => {
     [5_000, '5000'],
   ])('sends from its local port %i', async (port, from) => {
     expect(await sockets({ paa: ['127.0.0.1'], 'local-port': port }, 500)).toEqual([`${from} to 127.0.0.1`]);
+  });
+
+  it('leaves nothing open when it has stopped, also if it watches the network', async () => {
+    expect(await sockets({ paa: ['127.0.0.1'], 'local-address': undefined }, 500)).toHaveLength(1);
   });
 
   it('creates its state folder only if a hook is configured', async () => {

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Backend, DatabaseJob } from '../../src/store/backend.js';
 import { SqliteBackend } from '../../src/store/database.js';
@@ -303,6 +304,23 @@ describe('StoreEngine, state of the database', () => {
     host.advance(1);
     await call('write');
     expect(news).toEqual(['full', 'works']);
+  });
+
+  it('writes a row with an operation that writes nothing, only until a write has shown that the disk has room', async () => {
+    /** The number of rows that this operation writes. */
+    const rowsOf = async (what: keyof typeof CALLS) => {
+      const total = await changes();
+      await call(what);
+      return (await changes()) - total;
+    };
+    const changes = () =>
+      backend.read(async (db) => {
+        const { rows } = await sql<{ readonly n: number }>`select total_changes() as n`.execute(db);
+        return rows[0]?.n ?? Number.NaN;
+      }) as Promise<number>;
+    expect(await rowsOf('write')).toBe(0);
+    await call('failed', FULL());
+    expect([await rowsOf('read'), await rowsOf('write'), await rowsOf('write')]).toEqual([0, 1, 0]);
   });
 
   it('repeats the reads of a commit that failed on a full disk', async () => {

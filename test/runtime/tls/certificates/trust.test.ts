@@ -53,7 +53,10 @@ describe('Trust.paths', () => {
     for (const trust of [new Trust([root.certificate]), new Trust([root.certificate], [other.certificate])]) {
       expect(ways(trust, client, [other.certificate])).toMatchObject({ reason: 'other-ca' });
     }
-    expect(ways(new Trust([issuing.certificate]), leaf)).toMatchObject({ reason: 'other-ca' });
+    for (const one of [leaf, issuing.certificate]) {
+      expect(ways(new Trust([issuing.certificate]), one)).toMatchObject({ reason: 'other-ca' });
+    }
+    expect(ways(new Trust([root.certificate, issuing.certificate]), issuing.certificate)).toEqual([['root']]);
     expect(new Trust([other.certificate]).paths(other.certificate, [], NOW, true)).toEqual([[other.certificate]]);
     expect(ways(new Trust([root.certificate]), other.certificate)).toMatchObject({ reason: 'other-ca' });
   });
