@@ -3,28 +3,35 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pino } from 'pino';
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { type AaaOptions, aaaSchema } from '../../src/aaa/config/options.js';
 import { AaaDaemon } from '../../src/aaa/daemon.js';
 import { type AaaSurroundings, systemAaaSurroundings } from '../../src/aaa/surroundings.js';
 import type { DutyOperation } from '../../src/protocol/home/duties.js';
 import { SqliteBackend } from '../../src/store/database.js';
+import { DatabaseError } from '../../src/store/database-error.js';
 import { StoreEngine } from '../../src/store/engine.js';
 import type { OperationName } from '../../src/store/operations.js';
 import type { StoreEvents, StorePort } from '../../src/store/port.js';
 import { countedSurroundings, DEAF } from '../deaf-surroundings.js';
 import { eventually, within } from '../eventually.js';
 import { AGENT, leaseOf } from '../protocol/home/home-rig.js';
-import { makePki } from '../runtime/eap/eap-run.js';
+import { quiet } from '../quiet.js';
+import { makePki, type TestPki } from '../runtime/eap/eap-run.js';
 import { SimulatedProcesses } from '../simulated-hooks.js';
 import { VirtualHost } from '../virtual-host.js';
 
 let folder: string;
 let options: AaaOptions;
+let pki: TestPki;
+
+beforeAll(async () => {
+  pki = await makePki('p256');
+});
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'pana-aaa-'));
-  const { ca, server } = await makePki('p256');
+  const { ca, server } = pki;
   const tls = { ca: join(folder, 'ca'), certificate: join(folder, 'certificate'), key: join(folder, 'key') };
   await writeFile(tls.ca, ca.certificatePem);
   await writeFile(tls.certificate, server.certificatePem);
@@ -135,6 +142,27 @@ it('AaaDaemon probes the home agents from its start if it has a probe hook', asy
   const { calls } = scene.hookProcesses;
   await eventually(() => expect(calls).toMatchObject([{ program: '/probe', event: 'probe' }]));
   await daemon.stop();
+});
+
+it('AaaDaemon repeats failed operations of the store until it stops', async () => {
+  const scene = await makeScene();
+  let calls = 0;
+  scene.run = () => {
+    calls += 1;
+    return Promise.reject(new DatabaseError('ERR_STORE_DOWN', 'gone'));
+  };
+  const callsIn = async (milliseconds: number) => {
+    const before = calls;
+    for (let passed = 0; passed < milliseconds; passed += 1_000) {
+      scene.host.advance(1_000);
+      await quiet();
+    }
+    return calls - before;
+  };
+  const daemon = await AaaDaemon.start(options, log, undefined, scene.surroundings);
+  expect(await callsIn(30_000)).toBeGreaterThan(2);
+  await Promise.all([daemon.stop(), callsIn(30_000)]);
+  expect(await callsIn(60_000)).toBe(0);
 });
 
 describe('AaaDaemon leaves no timer and no control socket', () => {
