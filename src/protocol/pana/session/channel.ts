@@ -1,5 +1,6 @@
 import type { Drbg } from '../../bytes/drbg.js';
 import { equalOctets } from '../../bytes/octets.js';
+import { xorshift } from '../../bytes/xorshift.js';
 import {
   encodePana,
   FLAG,
@@ -63,7 +64,8 @@ export type RequestVerdict = 'new' | 'duplicate' | 'out-of-sequence';
  * one outstanding request with its retransmission, the last answer for repeated requests, and AUTH.
  */
 export class Channel {
-  readonly #drbg: Drbg;
+  /** Draws the jitter of each transmission. */
+  readonly #unit: () => number;
   readonly #parameters: RetransmissionParameters;
   #sessionId: number;
   #txSeq: number;
@@ -76,7 +78,7 @@ export class Channel {
   #replays = { since: 0, count: 0 };
 
   constructor(drbg: Drbg, parameters: RetransmissionParameters, sessionId: number, txSeq = drbg.u32()) {
-    this.#drbg = drbg;
+    this.#unit = xorshift(drbg.u32());
     this.#parameters = parameters;
     this.#sessionId = sessionId;
     this.#txSeq = txSeq;
@@ -172,7 +174,7 @@ export class Channel {
     if (draft.protect) this.protect(draft.protect);
     const sequence = this.#txSeq;
     this.#txSeq = (sequence + 1) >>> 0;
-    const timer = startRetransmission(this.#parameters, now, this.#drbg.unit());
+    const timer = startRetransmission(this.#parameters, now, this.#unit());
     this.#outstanding = { draft, sequence, timer };
     return this.resend();
   }
@@ -186,7 +188,7 @@ export class Channel {
   tick(now: number): Uint8Array[] | 'failed' {
     const outstanding = this.#outstanding;
     if (!outstanding || now < outstanding.timer.at) return [];
-    const timer = nextRetransmission(outstanding.timer, now, this.#drbg.unit());
+    const timer = nextRetransmission(outstanding.timer, now, this.#unit());
     if (!timer) return 'failed';
     outstanding.timer = timer;
     return [this.#encoded(outstanding)];
