@@ -31,7 +31,7 @@ export const paaSchema = z.strictObject({
         .enum(['paa', 'server'])
         .default('paa')
         .describe(
-          'who requests the EAP identity; server: begin with an empty EAP-Payload, sent to the first realm of diameter.routes',
+          'who requests the EAP identity; server: begin with an empty EAP-Payload, sent to the first realm of diameter.routes, or without one to diameter.realm',
         ),
     ),
     'ip-reconfiguration': reloadable(
