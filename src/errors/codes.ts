@@ -18,6 +18,8 @@ export const ERROR_CODES = {
   ERR_OPERATOR: { of: 'OperatorError', ...OPERATOR },
   /** No daemon listens on the control socket. */
   ERR_NO_DAEMON: { of: 'NoDaemonError', ...OPERATOR },
+  /** The node has no address from which the PAA can be reached. */
+  ERR_NO_SOURCE: { of: 'NoSourceError', ...PEOPLE },
   /** A CRL that its issuer did not sign or must not sign. */
   ERR_CRL_SIGNATURE: { of: 'CrlSignatureError', ...OPERATOR },
   /** A step of the demo failed. */

@@ -1,10 +1,13 @@
+import { CodedError } from '../errors/coded-error.js';
 import { type CareOfAddress, careOfAddresses, isSameAddress } from '../protocol/attachment/care-of-address.js';
 import type { Surroundings } from '../runtime/surroundings/surroundings.js';
 
 /** There is no address from which the PAA can be reached. */
-export class NoSourceError extends Error {
+export class NoSourceError extends CodedError<'ERR_NO_SOURCE'> {
+  override readonly name = 'NoSourceError';
+
   constructor(where: string | undefined) {
-    super(`no usable address${where === undefined ? '' : ` on ${where}`}`);
+    super('ERR_NO_SOURCE', `no usable address${where === undefined ? '' : ` on ${where}`}`);
   }
 }
 
