@@ -12,7 +12,7 @@ import { DEAF } from '../deaf-surroundings.js';
 import { quiet } from '../quiet.js';
 import { VirtualHost } from '../virtual-host.js';
 
-/** A connection attempt; the test plays its session. */
+/** A connection attempt whose session the test controls. */
 interface Played {
   readonly options: AttemptOptions;
   readonly did: string[];

@@ -86,7 +86,7 @@ function out(name: string): Promise<string> {
 /** Paths of the files in a folder that this process has open, even if they were removed. */
 async function openFiles(folder: string): Promise<string[]> {
   const descriptors = await readdir('/proc/self/fd');
-  // The descriptor of the list itself is closed by now.
+  // The descriptor with which the folder was read is closed by now.
   const paths = await Promise.all(descriptors.map((number) => readlink(`/proc/self/fd/${number}`).catch(() => '')));
   return paths.filter((path) => path.startsWith(`${folder}/`));
 }
