@@ -1,18 +1,21 @@
 # shellcheck shell=sh
 # The link of a mobile node on Linux; read with "." after common.sh.
 
-# forget_routers: after a move, removes default routes of the former link, which the kernel would use for seconds: those by a
-# router whose link-layer address is unknown here, while that of another is known. A router of this link advertises itself again.
+# forget_routers: after a move, removes default routes of the former link, which the kernel would use for seconds. If there are
+# several routers, asks each for its link-layer address, and removes those that do not answer while another does. A router of
+# this link that was slow advertises itself again.
 forget_routers() {
 	[ "$DRY_RUN" != yes ] || return 0
-	routers_left=$(ip -6 route show default dev "$INTERFACE" proto ra 2>/dev/null || :)
+	# Without loss of the carrier, the kernel remembers the neighbours of the former link.
+	routers_left=$(printf 'neigh flush dev %s\nroute show default dev %s proto ra\n' "$INTERFACE" "$INTERFACE" |
+		ip -6 -force -batch - 2>/dev/null || :)
 	routers=
 	while :; do
 		case $routers_left in
-		*' via '*) ;;
+		*'via '*) ;;
 		*) break ;;
 		esac
-		routers_left=${routers_left#* via }
+		routers_left=${routers_left#*via }
 		routers="$routers ${routers_left%% *}"
 	done
 	# One router is no choice.
@@ -20,20 +23,29 @@ forget_routers() {
 	' '*' '*) ;;
 	*) return 0 ;;
 	esac
-	routers_here=$(ip -6 neigh show dev "$INTERFACE" 2>/dev/null || :)
-	routers_gone=
-	routers_known=no
 	for router in $routers; do
-		case "$NL$routers_here" in
-		*"$NL$router lladdr "*) routers_known=yes ;;
-		*) routers_gone="$routers_gone $router" ;;
-		esac
+		ping -6 -n -c 1 -w 1 "$router%$INTERFACE" >/dev/null 2>&1 &
+	done
+	routers_tries=0
+	routers_known=no
+	while [ "$routers_known" = no ] && [ "$routers_tries" -lt 10 ]; do
+		routers_tries=$((routers_tries + 1))
+		nap 0.1
+		routers_here=$(ip -6 neigh show dev "$INTERFACE" 2>/dev/null || :)
+		routers_gone=
+		for router in $routers; do
+			case "$NL$routers_here" in
+			*"$NL$router lladdr "*) routers_known=yes ;;
+			*) routers_gone="$routers_gone $router" ;;
+			esac
+		done
 	done
 	[ "$routers_known" = yes ] || return 0
+	[ -n "$routers_gone" ] || return 0
+	say "move: no router$routers_gone on $INTERFACE any more"
 	for router in $routers_gone; do
-		say "move: no router $router on $INTERFACE any more"
-		ip -6 route del default via "$router" dev "$INTERFACE" 2>/dev/null || :
+		printf 'route del default via %s dev %s\n' "$router" "$INTERFACE"
 		# charon's route for the home address, which charon sets again.
-		ip -6 route del default via "$router" dev "$INTERFACE" table 220 2>/dev/null || :
-	done
+		printf 'route del default via %s dev %s table 220\n' "$router" "$INTERFACE"
+	done | ip -6 -force -batch - 2>/dev/null || :
 }

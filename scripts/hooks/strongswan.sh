@@ -387,10 +387,8 @@ ike_mn_move() {
 	GENERATION=$((GENERATION + 1))
 	node_write
 	if [ "$DRY_RUN" != yes ]; then
-		connections_of "$HOA"
-		for connect_name in $CONNECTIONS; do
-			swan --terminate --ike "$connect_name" --force || :
-		done
+		connection_name "$HOA"
+		swan --terminate --ike "$CONNECTION-$((GENERATION - 1))" --force || :
 	fi
 	mn_load
 	HAS_NEW_KEY=yes

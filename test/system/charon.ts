@@ -1,5 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -10,6 +11,11 @@ const run = promisify(execFile);
 const CHARON = charonProgram() ?? '';
 const LIMIT = 10_000;
 
+/** The plugins that the tests need, whatever else is installed. */
+const PLUGINS =
+  'random nonce x509 pubkey pkcs1 pem openssl gmp hmac kdf sha1 sha2 aes drbg kernel-netlink socket-default vici updown';
+const USER_SPACE_ESP = '/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so';
+
 /** Why tests with strongSwan are skipped; undefined: they can run. */
 export function charonMissing(): string | undefined {
   const why = missing('swanctl', 'unshare');
@@ -17,15 +23,37 @@ export function charonMissing(): string | undefined {
   return CHARON === '' ? 'they need charon and swanctl of strongSwan' : undefined;
 }
 
+/** Why tests with ESP in user space are skipped; undefined: they can run. */
+export function userSpaceEspMissing(): string | undefined {
+  const why = charonMissing();
+  if (why !== undefined) return why;
+  if (!existsSync(USER_SPACE_ESP)) return 'they need the plugin kernel-libipsec (libcharon-extra-plugins)';
+  return existsSync('/dev/net/tun') ? undefined : 'they need /dev/net/tun';
+}
+
+/** charon's own packets do not take the route into its tunnel. */
+const ESP_SETTINGS = `
+    kernel-netlink {
+      fwmark = !0x42
+    }
+    socket-default {
+      fwmark = 0x42
+    }
+    kernel-libipsec {
+      allow_peer_ts = yes
+    }`;
+
 /** strongSwan's charon in a network namespace, with its own folder. */
 export class Charon {
   readonly namespace: string;
   readonly folder: string;
+  readonly #userSpaceEsp: boolean;
   #process: ChildProcess | undefined;
 
-  constructor(namespace: string, folder: string) {
+  constructor(namespace: string, folder: string, { userSpaceEsp = false } = {}) {
     this.namespace = namespace;
     this.folder = folder;
+    this.#userSpaceEsp = userSpaceEsp;
   }
 
   /** Writes the configuration without starting charon. */
@@ -34,13 +62,15 @@ export class Charon {
     await writeFile(
       join(this.folder, 'strongswan.conf'),
       `charon {
-  load_modular = yes
+  load = ${this.#userSpaceEsp ? 'kernel-libipsec ' : ''}${PLUGINS}
   i_dont_care_about_security_and_use_aggressive_mode_psk = yes
+  retransmit_timeout = 0.5
+  retransmit_base = 1.3
+  retransmit_tries = 4
   plugins {
-    include /etc/strongswan.d/charon/*.conf
     vici {
       socket = ${this.socket}
-    }
+    }${this.#userSpaceEsp ? ESP_SETTINGS : ''}
   }
   filelog {
     log {
