@@ -66,7 +66,7 @@ class Scene {
   }
 
   get settings(): string {
-    return `MOBILITY=none\nINITIATE_SECONDS=2\n${this.esp ? '' : 'CHILD_SA=no\n'}`;
+    return `MOBILITY=none\nWATCH=no\nINITIATE_SECONDS=2\n${this.esp ? '' : 'CHILD_SA=no\n'}`;
   }
 
   /** Runs a hook as a daemon does; resolves with its output. */

@@ -146,7 +146,8 @@ class NetworkLab {
 
   #hookSettings(name: string): string {
     if (name === 'paa') return '';
-    const lines = ['IKE=strongswan', `MOBILITY=${whyNoMobility() === undefined ? 'umip' : 'none'}`];
+    // Nothing is started again while the lab ends its programs.
+    const lines = ['IKE=strongswan', `MOBILITY=${whyNoMobility() === undefined ? 'umip' : 'none'}`, 'WATCH=no'];
     lines.push(`INTERFACE=${name === 'mn1' ? 'mn0' : 'home0'}`);
     if (!this.#charons) lines.push('DRY_RUN=yes');
     if (!this.#esp) lines.push('CHILD_SA=no');
