@@ -8,6 +8,7 @@ import { type AaaOptions, aaaSchema } from '../../src/aaa/config/options.js';
 import { AaaDaemon } from '../../src/aaa/daemon.js';
 import { type AaaSurroundings, systemAaaSurroundings } from '../../src/aaa/surroundings.js';
 import type { DutyOperation } from '../../src/protocol/home/duties.js';
+import { EXPIRY_INTERVAL } from '../../src/protocol/home/upkeep.js';
 import { SqliteBackend } from '../../src/store/database.js';
 import { DatabaseError } from '../../src/store/database-error.js';
 import { StoreEngine } from '../../src/store/engine.js';
@@ -123,6 +124,29 @@ it('AaaDaemon leaves duties whose hook has not succeeded to other servers when i
     held: [],
     ended: [{ mark: '0a', over: false, notified: { event: 'down' } }],
   });
+});
+
+it('AaaDaemon starts no maintenance of the store while it waits for hooks at its end', async () => {
+  const scene = await makeScene();
+  const operations: OperationName[] = [];
+  const lease = { ...leaseOf('s'), duty: '0a' };
+  scene.run = async (operation, _given, usual) => {
+    operations.push(operation);
+    if (operation !== 'duties') return usual();
+    return { lost: [], taken: operations.includes('expire') ? [] : [{ event: 'down', lease }] };
+  };
+  const daemon = await AaaDaemon.start(options, log, undefined, scene.surroundings);
+  scene.host.advance(EXPIRY_INTERVAL);
+  await quiet();
+  expect(operations).toContain('expire');
+  const stopping = daemon.stop();
+  operations.length = 0;
+  expect(scene.hookProcesses.only.call.event).toBe('down');
+  scene.host.advance(EXPIRY_INTERVAL);
+  await quiet();
+  scene.hookProcesses.only.end();
+  await stopping;
+  expect(operations).not.toContain('expire');
 });
 
 it('AaaDaemon finishes with exit status 1 when the thread of its store ends', async () => {
