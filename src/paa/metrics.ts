@@ -8,15 +8,35 @@ import type { Metrics } from '../runtime/service/metrics.js';
 
 /** The reasons whose series exist from the start; the series of other reasons appear when they occur. */
 const DROPPED: readonly DropCode[] = [
-  ...(['truncated', 'auth', 'unknown-session', 'unexpected', 'out-of-sequence', 'bad-start'] as const),
-  ...(['pci-of-address', 'pci-of-network', 'pci-in-all'] as const),
-  ...(['half-open-of-address', 'half-open-of-network', 'half-open-in-all'] as const),
-  ...(['sessions-in-all', 'address-held', 'echo'] as const),
+  'truncated',
+  'auth',
+  'unknown-session',
+  'unexpected',
+  'out-of-sequence',
+  'bad-start',
+  'pci-of-address',
+  'pci-of-network',
+  'pci-in-all',
+  'half-open-of-address',
+  'half-open-of-network',
+  'half-open-in-all',
+  'sessions-in-all',
+  'address-held',
+  'echo',
 ];
 
 const CLOSED: readonly PaaClosed[] = [
-  ...(['rejected', 'eap-timeout', 'no-progress', 'no-answer', 'lifetime-expired'] as const),
-  ...(['logout', 'administrative', 'session-timeout', 'replaced', 'pushed-out', 'fault'] as const),
+  'rejected',
+  'eap-timeout',
+  'no-progress',
+  'no-answer',
+  'lifetime-expired',
+  'logout',
+  'administrative',
+  'session-timeout',
+  'replaced',
+  'pushed-out',
+  'fault',
 ];
 
 /** Counters and timers of pana-paa. */

@@ -8,20 +8,25 @@ import { each, type MetricDescriptions, pairs } from '../runtime/service/metric-
 const DROPPED: readonly DropCode[] = ['truncated', 'auth', 'unknown-session', 'unexpected', 'out-of-sequence'];
 
 const CLOSED: readonly PacClosed[] = [
-  ...(['authentication-rejected', 'authorization-rejected', 'eap-failed', 'no-progress', 'no-answer'] as const),
-  ...(['lifetime-expired', 'terminated-by-paa', 'terminated', 'fault'] as const),
+  'authentication-rejected',
+  'authorization-rejected',
+  'eap-failed',
+  'no-progress',
+  'no-answer',
+  'lifetime-expired',
+  'terminated-by-paa',
+  'terminated',
+  'fault',
 ];
 
 const FAILED: readonly PeerFailure[] = [
-  ...([
-    'server-certificate',
-    'server-name',
-    'extended-master-secret',
-    'tls-alert',
-    'fragments',
-    'too-many-rounds',
-    'refused',
-  ] as const),
+  'server-certificate',
+  'server-name',
+  'extended-master-secret',
+  'tls-alert',
+  'fragments',
+  'too-many-rounds',
+  'refused',
   'protocol',
 ];
 

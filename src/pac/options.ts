@@ -51,13 +51,7 @@ export const pacSchema = z.strictObject({
         .min(1)
         .max(253)
         .describe('identity, sent in clear text; @realm reveals only what routing needs'),
-      mtu: z
-        .number()
-        .int()
-        .min(64)
-        .max(1400)
-        .default(1100)
-        .describe('size of the largest EAP packet to send, in octets'),
+      mtu: section.eapMtu().describe('size of the largest EAP packet to send, in octets'),
     }),
   ),
   tls: reloadable(

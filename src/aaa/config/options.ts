@@ -57,13 +57,7 @@ export const aaaSchema = z.strictObject({
     }),
   ),
   eap: section.group({
-    mtu: z
-      .number()
-      .int()
-      .min(64)
-      .max(1400)
-      .default(1100)
-      .describe('size of the largest EAP packet in octets; Framed-MTU lowers it'),
+    mtu: section.eapMtu().describe('size of the largest EAP packet in octets; Framed-MTU lowers it'),
     'client-flight': z
       .number()
       .int()

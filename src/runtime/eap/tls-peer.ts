@@ -53,14 +53,7 @@ export interface PeerSession {
   readonly server: VerifiedPeer;
 }
 
-interface Parts {
-  readonly context: SecureContext;
-  readonly serverName: string;
-  readonly judge: PeerJudge;
-  readonly binding: string;
-  readonly extendedMasterSecret: MasterSecretPolicy;
-  readonly host: Host;
-}
+type Parts = Pick<TlsPeerCredentials, 'context' | 'serverName' | 'judge' | 'binding' | 'extendedMasterSecret' | 'host'>;
 
 /** Node's TLS as the engine of EAP peers. Created once, since parsing certificates costs more than a handshake. */
 export class TlsPeerCredentials implements PeerCredentials {
