@@ -5,7 +5,7 @@ import { Conversations } from '../../../src/protocol/home/conversations.js';
 import { EngineQueue } from '../../../src/protocol/home/engine-queue.js';
 import { plainSubscriber } from '../../../src/protocol/home/records.js';
 import { Sessions } from '../../../src/protocol/home/sessions.js';
-import { CONFIG, HOME_WISH, HomeRig, home, NAI, PAA, REQUEST, sessionOf } from './home-rig.js';
+import { CONFIG, FAILURE, HOME_WISH, HomeRig, home, NAI, PAA, REQUEST, sessionOf } from './home-rig.js';
 
 const denied = (because: string) => ({ type: 'denied', because });
 const UNAVAILABLE = { ok: false, reason: 'unavailable' };
@@ -26,6 +26,22 @@ describe('an exception in the machine', () => {
     expect(rig.of('fault')).toHaveLength(1);
     expect(rig.answerTo(token)).toEqual(denied('failed'));
     expect([success.msk.isWiped, success.emsk.isWiped]).toEqual([true, true]);
+  });
+
+  it('is not caused by a verdict that comes after its request was answered', () => {
+    const rig = new HomeRig();
+    const token = rig.begin('s');
+    const late = [
+      { type: 'request', packet: REQUEST },
+      { type: 'invalid', packet: undefined, reason: 'wrong EAP identifier' },
+      { type: 'failure', packet: FAILURE, reason: 'protocol', detail: '', identity: undefined },
+      { type: 'busy' },
+    ] as const;
+    rig.feed({ type: 'verdict', token, verdict: late[0] });
+    const { length } = rig.of('answer');
+    expect(length).toBe(1);
+    for (const verdict of late) expect(rig.feed({ type: 'verdict', token, verdict })).toEqual([]);
+    expect(rig.of('answer')).toHaveLength(length);
   });
 
   it('fails the request or the termination that causes it', () => {
