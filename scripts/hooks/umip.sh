@@ -56,7 +56,7 @@ umip_clear() {
 		esac
 	done
 	if [ "$umip_left" = no ] && [ "$EVENT" != probe ]; then return 0; fi
-	ip xfrm policy deleteall ptype sub 2>/dev/null || :
+	ip xfrm policy flush ptype sub 2>/dev/null || :
 	ip -6 xfrm policy deleteall proto 135 2>/dev/null || :
 	ip xfrm state deleteall proto hao 2>/dev/null || :
 	ip xfrm state deleteall proto route2 2>/dev/null || :
@@ -143,7 +143,8 @@ umip_ha_apply() {
 	fi
 }
 
-# Without router advertisements of a home agent, mip6d answers binding updates with status 132.
+# Without router advertisements of a home agent, mip6d answers binding updates with status 132. A restarted mip6d hears the next
+# one, which with radvd's defaults can be ten minutes away.
 umip_radvd() {
 	[ "$RADVD" = yes ] || return 0
 	put "$RADVD_CONF" 644 cat <<-EOF
@@ -151,6 +152,9 @@ umip_radvd() {
 		  AdvSendAdvert on;
 		  AdvHomeAgentFlag on;
 		  AdvIntervalOpt on;
+		  MinRtrAdvInterval 0.3;
+		  MaxRtrAdvInterval 1;
+		  AdvDefaultLifetime 1800;
 		  prefix $MIP6_HA/$MIP6_PREFIX_LEN {
 		    AdvOnLink on;
 		    AdvAutonomous on;
