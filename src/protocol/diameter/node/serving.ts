@@ -38,11 +38,14 @@ export class Serving {
     this.duplicates = new Duplicates(grammarian);
   }
 
-  /** Handles a request of a peer. `isClosing`: the node is stopping and serves no more requests. */
+  /**
+   * Handles a request of a peer. `isClosing`: the node is stopping and serves no new requests, but still answers copies
+   * of earlier ones.
+   */
   request(asked: ServedRequest, isClosing: boolean, now: number): NodeOutput[] {
     const { entry, request } = asked;
     const violation =
-      entry.serving >= MAX_SERVING || isClosing
+      entry.serving >= MAX_SERVING
         ? because(RESULT.TOO_BUSY, 'too many requests at once')
         : checkRequest(this.#grammarian, this.#receiver, entry.capabilities, request, this.#isAgent);
     if (violation) return this.refuse(asked, violation);
@@ -51,6 +54,10 @@ export class Serving {
     const found = this.duplicates.take(request, token, entry.host, now);
     switch (found.state) {
       case 'new':
+        if (isClosing) {
+          this.duplicates.failed(token);
+          return this.refuse(asked, because(RESULT.TOO_BUSY, 'the node is stopping'));
+        }
         this.#open.set(token, [asked]);
         entry.serving += 1;
         return [{ type: 'serve', token, peer: entry.host, message: request }];

@@ -129,6 +129,26 @@ describe('requests of a peer', () => {
     }
   });
 
+  it('get 3004 when the node is stopping, except copies of earlier requests', () => {
+    const { world, node, client, answer } = server(false);
+    const answered = { ...der(CLIENT), endToEnd: 5 };
+    const pending = { ...der(CLIENT), endToEnd: 6 };
+    client.send(answered);
+    answer();
+    client.send(pending);
+    world.feed(node, { type: 'stop', timeout: 60_000 });
+    const resultOf = (endToEnd: number) => {
+      client.send({ ...der(CLIENT), endToEnd });
+      return client.result;
+    };
+    expect(resultOf(5)).toBe(2001);
+    expect(resultOf(7)).toBe(3004);
+    expect(resultOf(7)).toBe(3004);
+    client.answers.length = 0;
+    expect(client.send({ ...pending, hopByHop: 9 })).toEqual([]);
+    expect(node.served).toHaveLength(2);
+  });
+
   it('get 5012 for every copy when they could not be served, and are served when repeated', () => {
     const { world, node, client } = server(false);
     const request = { ...der(CLIENT), endToEnd: 5 };
