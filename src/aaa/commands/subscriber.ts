@@ -100,16 +100,16 @@ export function subscriberCommands(cli: Argv): Argv {
       (argv) =>
         withStore(argv, async (store) => {
           const subscriber = await store.run('showSubscriber', { nai: String(argv['nai']) });
-          const { items: sessions } = await store.run('listSessions', { of: subscriber.nai });
+          const { items: openSessions } = await store.run('listSessions', { of: subscriber.nai });
           const lease = await store.run('leaseOf', { nai: subscriber.nai });
-          show(argv, { ...subscriber, lease: lease ?? null, sessions }, () =>
+          show(argv, { ...subscriber, lease: lease ?? null, openSessions }, () =>
             details([
               ...describe(subscriber),
               [
                 'lease',
                 lease ? `${lease.homeAddress} on ${lease.homeAgent.name} until ${time(lease.expiresAt)}` : 'none',
               ],
-              ...sessions.map(({ sessionId, origin }) => ['session', `${sessionId} at ${origin}`] as const),
+              ...openSessions.map(({ sessionId, origin }) => ['session', `${sessionId} at ${origin}`] as const),
             ]),
           );
         }),

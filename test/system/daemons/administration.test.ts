@@ -88,7 +88,8 @@ describe('pana-aaa commands without a server', () => {
       certificateName: 'sn-7',
       certificateSha256: `${'ab'.repeat(31)}cd`,
       lease: null,
-      sessions: [],
+      sessions: 'one',
+      openSessions: [],
     });
     expect(await say('subscriber list')).toMatch(
       /^NAI.*\nmn1@home\.example +yes +no +yes +any +any +default +SHA-256 abababab…\n$/,
