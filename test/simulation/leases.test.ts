@@ -7,10 +7,10 @@ const GIVEN = { nai: naiOf(1), sessionId: 's', leaseLifetime: 60_000, origin: 'p
 const LEASE = { homeAddress: '2001:db8:1::99', homeAgent: { address: '2001:db8:1::1' } };
 
 /** A model in which this subscriber has a lease. */
-function withLease() {
+function withLease(clock = { now: 0 }) {
   const broken: string[] = [];
   const leases = new Leases(
-    () => 0,
+    () => clock.now,
     (invariant) => void broken.push(invariant),
   );
   const commit = (operation: OperationName, given: object, result: object) =>
@@ -30,6 +30,17 @@ describe('The model of the leases', () => {
     commit('changeHomeAgent', {}, { ...LEASE.homeAgent, state, failedBy });
     commit('bootstrap', GIVEN, { result: 'home', lease: { ...LEASE, homeAddress: '2001:db8:2::1' } });
     expect(broken).toEqual(Array(count).fill('no lease is moved while it is valid'));
+  });
+
+  it.each([
+    [59_998.9, 1],
+    [59_999.1, 0],
+  ])('with a lease of 60,000 ms that is taken after %d ms reports %i moved leases', (now, count) => {
+    const clock = { now: 0 };
+    const { broken, commit } = withLease(clock);
+    clock.now = now;
+    commit('bootstrap', GIVEN, { result: 'home', released: LEASE, lease: LEASE });
+    expect(broken).toHaveLength(count);
   });
 
   it('reports a lease that is taken from a subscriber, unless an operator has changed the subscriber', () => {

@@ -31,6 +31,9 @@ interface EndedGiven {
   readonly leasesFor: number;
 }
 
+/** The store rounds its times to whole milliseconds. */
+const ROUNDING = 1;
+
 /** A model of the leases, built only from the answers of the store. Reports contradictions between them. */
 export class Leases {
   readonly #now: () => number;
@@ -146,7 +149,7 @@ export class Leases {
     this.#promises.set(sessionId, { homeAddress, after: this.#commits - 1 });
     const holder = this.#byAddress.get(homeAddress);
     const now = this.#now();
-    if (holder && holder.nai !== nai && holder.until > now) {
+    if (holder && holder.nai !== nai && holder.until > now + ROUNDING) {
       this.#broken('no home address has two subscribers', `${homeAddress} of ${holder.nai} is assigned to ${nai}`);
     }
     const before = this.#byNai.get(nai);
@@ -159,7 +162,7 @@ export class Leases {
 
   #takenBack(nai: string, { homeAddress }: Lease, isByPolicy: boolean): void {
     const promised = this.#byAddress.get(homeAddress);
-    if (!isByPolicy && promised && promised.until > this.#now() && !this.#gone.has(promised.homeAgent)) {
+    if (!isByPolicy && promised && promised.until > this.#now() + ROUNDING && !this.#gone.has(promised.homeAgent)) {
       this.#broken('no lease is moved while it is valid', `${homeAddress} is taken from ${nai}`);
     }
     this.#forget(homeAddress);
@@ -167,7 +170,7 @@ export class Leases {
 
   #moved(nai: string, before: string, after: string): void {
     const promised = this.#byAddress.get(before);
-    if (promised && promised.until > this.#now() && !this.#gone.has(promised.homeAgent)) {
+    if (promised && promised.until > this.#now() + ROUNDING && !this.#gone.has(promised.homeAgent)) {
       this.#broken('no lease is moved while it is valid', `${nai} had ${before} and is assigned ${after}`);
     }
     this.#forget(before);
