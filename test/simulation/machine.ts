@@ -122,6 +122,11 @@ export abstract class Machine<D extends { stop(): Promise<void> }> implements At
     return stopped;
   }
 
+  /** Resolves when the running daemon ends. */
+  get ended(): Promise<void> {
+    return this.#running?.life.ended ?? Promise.resolve();
+  }
+
   /** Sends an operator's request to the daemon; resolves to undefined if it does not run. */
   async ask(route: string, body?: unknown): Promise<unknown> {
     const running = this.#running;

@@ -69,17 +69,16 @@ export class Operators {
     void this.#import(subscribers, false);
   }
 
-  /** Sends a request to a running server; resolves to whether it succeeded. */
+  /** Sends a request to a running server; resolves to whether it succeeded before the server ended. */
   async ask(route: string, body: object): Promise<boolean> {
     const running = this.#world.servers.filter(({ isRunning }) => isRunning);
     if (running.length === 0) return false;
-    return this.#dice
-      .pick(running)
-      .ask(route, { who: 'operator', ...body })
-      .then(
-        () => true,
-        () => false,
-      );
+    const server = this.#dice.pick(running);
+    const answered = server.ask(route, { who: 'operator', ...body }).then(
+      () => true,
+      () => false,
+    );
+    return Promise.race([answered, server.ended.then(() => false)]);
   }
 
   #administer(node: number): void {
@@ -94,14 +93,19 @@ export class Operators {
     });
   }
 
-  /** Repeats a request until it succeeds or a newer one replaces it. */
+  /** Repeats a request until it succeeds or a newer one replaces it. A newer one waits for the end of the current attempt. */
   #want(subject: string, wish: () => Promise<boolean>): void {
+    const isIdle = !this.#wishes.has(subject);
     this.#wishes.set(subject, wish);
-    const attempt = async () => {
-      if (this.#wishes.get(subject) !== wish || (await wish())) return;
-      this.#world.clock.after(OPERATOR_RETRY, () => void attempt());
-    };
-    void attempt();
+    if (isIdle) void this.#attempt(subject);
+  }
+
+  async #attempt(subject: string): Promise<void> {
+    const wish = this.#wishes.get(subject);
+    const succeeded = await wish?.();
+    if (this.#wishes.get(subject) !== wish) void this.#attempt(subject);
+    else if (succeeded) this.#wishes.delete(subject);
+    else this.#world.clock.after(OPERATOR_RETRY, () => void this.#attempt(subject));
   }
 
   #store(operation: string, given: object): Promise<boolean> {
