@@ -3,17 +3,14 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** The files that run longest in `npm test` and in `npm run test:system`, the longest first, as beginnings of their paths in test. */
 const LONG = [
   'daemons/bootstrap',
-  'store/sqlite-file',
-  'daemons/bad-input',
-  'store/atomic-migration',
   'long/simulation',
   'long/',
   'protocol/pana/session/simulation',
   'system/daemons/',
   'system/',
   'daemons/',
-  'aaa/foreign-sessions',
   'simulation/world',
+  'scripts/hook-scripts',
 ];
 
 /**

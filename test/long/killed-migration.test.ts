@@ -26,7 +26,7 @@ async function opened(path: string, statement: number): Promise<{ killed: boolea
 }
 
 /**
- * From nothing and from the oldest version, so that every migration is run, with and without rows. test/store/atomic-migration
+ * From nothing and from the oldest version, so that every migration is run, with and without rows. test/system/store/atomic-migration
  * opens a copy of the files at each statement from every version; a killed process must leave the same behind.
  */
 const STARTS = ['nothing', ...OLD_VERSIONS.slice(0, 1)];

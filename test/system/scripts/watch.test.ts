@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { eventually } from '../eventually.js';
-import { runHook, testNode } from './hook-rig.js';
+import { eventually } from '../../eventually.js';
+import { runHook, testNode } from '../../scripts/hook-rig.js';
 
 const NODE = testNode(1);
 const CONNECTION = 'pana-2001-db8-1--1001';

@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { hookPath } from '../../dist/lab/lab.js';
+import { hookPath } from '../../../dist/lab/lab.js';
 
 const KEY = `0x${'5a'.repeat(64)}`;
 const SHELLS = [['sh'], ['dash'], ['busybox', 'sh'], ['bash']].filter(([program = '']) => {

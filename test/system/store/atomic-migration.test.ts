@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { Kysely, SqliteDialect } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { openSqlite } from '../../src/store/database.js';
-import { KNOWN_MIGRATIONS, MIGRATIONS } from '../../src/store/schema.js';
-import { contentOf, OLD_VERSIONS, writeOld } from './old-stores.js';
+import { openSqlite } from '../../../src/store/database.js';
+import { KNOWN_MIGRATIONS, MIGRATIONS } from '../../../src/store/schema.js';
+import { contentOf, OLD_VERSIONS, writeOld } from '../../store/old-stores.js';
 
 /** An empty path and a store of each earlier schema version. */
 const STARTS = ['nothing', ...OLD_VERSIONS];

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import type { DaemonProcess } from '../../dist/lab/daemon-process.js';
-import { Lab } from '../../dist/lab/lab.js';
-import { run } from './program.js';
+import type { DaemonProcess } from '../../../dist/lab/daemon-process.js';
+import { Lab } from '../../../dist/lab/lab.js';
+import { run } from '../../daemons/program.js';
 
 let lab: Lab | undefined;
 

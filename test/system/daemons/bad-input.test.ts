@@ -5,11 +5,11 @@ import { createServer } from 'node:net';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
-import type { DaemonName } from '../../dist/lab/daemon-process.js';
-import { Lab } from '../../dist/lab/lab.js';
-import { DAY, issueCertificate, makeCa } from '../../src/pki/certificate-authority.js';
-import { within } from '../eventually.js';
-import { type Ended, run } from './program.js';
+import type { DaemonName } from '../../../dist/lab/daemon-process.js';
+import { Lab } from '../../../dist/lab/lab.js';
+import { DAY, issueCertificate, makeCa } from '../../../src/pki/certificate-authority.js';
+import { type Ended, run } from '../../daemons/program.js';
+import { within } from '../../eventually.js';
 
 let lab: Lab;
 

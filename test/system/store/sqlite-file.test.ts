@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { OpenOptions, Store } from '../../src/store/store.js';
-import { backUp, restore } from '../../src/store/store-file.js';
-import { eventually } from '../eventually.js';
-import { announce } from '../system/access-network.js';
-import { StoreUser, subscriberOf } from './fixtures.js';
-import { openStore } from './open-store.js';
+import type { OpenOptions, Store } from '../../../src/store/store.js';
+import { backUp, restore } from '../../../src/store/store-file.js';
+import { eventually } from '../../eventually.js';
+import { StoreUser, subscriberOf } from '../../store/fixtures.js';
+import { openStore } from '../../store/open-store.js';
+import { announce } from '../access-network.js';
 
 const isRoot = announce('store files left by root', process.geteuid?.() === 0 ? undefined : 'it needs root');
 
