@@ -135,7 +135,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     const isAnother = local !== undefined && !current?.isAt(local);
     if (isAnother && current && current.used > 0) {
       throw new OperatorError(
-        `local-home-agent: ${current.used} nodes have a home address of ${current.config.address}: end their sessions first`,
+        `local-home-agent: ${current.used} nodes use the home agent ${current.config.address}: end their sessions first`,
       );
     }
     adopt();

@@ -95,7 +95,10 @@ export const paaSchema = z.strictObject({
         host: section.identity().describe('its name'),
         prefix: section.prefix64().describe('home link prefix, such as 2001:db8:a::/64'),
         capacity: limit(1_000_000).default(1_000).describe('maximum number of home addresses assigned'),
-        ike: z.enum(['ikev1', 'ikev2']).default('ikev2').describe('IKE version that its hook sets up; racoon: ikev1'),
+        ike: z
+          .enum(['ikev1', 'ikev2'])
+          .default('ikev2')
+          .describe('IKE version that its hook sets up (ikev1 for racoon)'),
       })
       .optional()
       .describe('home agent in this access network: {address, host, prefix, capacity, ike}'),

@@ -121,7 +121,7 @@ export function pkiCommands(cli: Argv): Argv {
     )
     .command(
       'list',
-      'List the CA, the CRL and the certificates with their days left',
+      'List the CA, the CRL and the certificates with the days until they expire',
       (list) =>
         list
           .option('dir', dir)

@@ -9,6 +9,7 @@ import { plainSubscriber } from '../../src/protocol/home/records.js';
 import type { PeerCredentials } from '../../src/runtime/eap/engine.js';
 import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';
 import type { Store } from '../../src/store/store.js';
+import { within } from '../eventually.js';
 import { grammarian } from '../protocol/diameter/messages.js';
 import { stopNodes } from '../runtime/diameter/rig.js';
 import { makePki, SUBSCRIBER, type TestPki } from '../runtime/eap/eap-run.js';
@@ -114,7 +115,7 @@ async function enter(held: HeldStore): Promise<{ readonly session: string; reado
   there = await new Application({ pki, paas: [PAA], store: held }).start();
   const session = there.newSession(PAA);
   const result = there.enter(PAA, '2001:db8:2::1', credentials(), session, WISH);
-  await held.arrived;
+  await within(held.arrived, 'the held store operation');
   return { session, result };
 }
 

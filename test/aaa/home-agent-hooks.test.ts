@@ -81,7 +81,7 @@ describe('HomeAgentHooks', () => {
     });
   });
 
-  it('runs hook down at once while a failed up waits for its retry, and wipes the key of that up', () => {
+  it('runs hook down at once while a failed up waits for its retry, and wipes the key that was passed to it', () => {
     void hooks.run('up', LEASE, key());
     const { call } = processes.only;
     processes.only.end('exit status 1');

@@ -194,8 +194,8 @@ export class WorldClock {
   }
 
   /**
-   * Without a TLS engine only promises continue after an event, unless files are read or written. Runs all promises, which
-   * is much cheaper than a turn of the event loop. Returns whether the world is quiet then.
+   * Without a TLS engine and file access, only pending promises remain after an event. Runs all promises, which is much
+   * cheaper than a turn of the event loop. Returns whether the world is quiet then.
    */
   async #settleWithoutTurn(): Promise<boolean> {
     await promisesRun();

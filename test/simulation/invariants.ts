@@ -66,8 +66,8 @@ export class Invariants implements Watcher {
   readonly #unauthenticated: Unauthenticated;
   readonly #sessionKeys: SessionKeys;
   /**
-   * By PAA and End-to-End Identifier: the commits before a DER was first sent; after its answer, the home addresses in it. The
-   * oldest are dropped.
+   * By PAA and End-to-End Identifier: before the answer to a DER, the number of commits when it was first sent; afterwards, the
+   * home addresses in the answer. The oldest are dropped.
    */
   readonly #requested = new Map<string, number | string>();
   /** Subscribers that are disabled by a committed change. */

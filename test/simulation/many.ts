@@ -10,7 +10,8 @@ const SHOWN = 2;
 const say = (text: string) => process.stdout.write(`${new Date().toISOString()} ${text}\n`);
 
 /**
- * Runs very many bootstraps and continues after a broken invariant: `npm run simulate -- --bootstraps 1000000`. Exits with
+ * Runs a large number of bootstraps and continues after a broken invariant, up to `MAX_BROKEN` worlds: `npm run simulate --
+ * --bootstraps 1000000`. Ends at SIGINT or SIGTERM after the current world. Exits with
  * status 1 if an invariant broke in any world.
  */
 const { values } = parseArgs({
@@ -28,6 +29,12 @@ const seeds = {
   fidelity: values.fidelity as Fidelity,
 };
 say(`${JSON.stringify(seeds)}, process ${process.pid}`);
+for (const [signal, number] of [
+  ['SIGINT', 2],
+  ['SIGTERM', 15],
+] as const) {
+  process.on(signal, () => process.exit(128 + number));
+}
 let reported = 0;
 const totals = await runSeeds(seeds, {
   onSeed: (seed, _result, so) => {

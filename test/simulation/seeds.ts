@@ -1,8 +1,12 @@
+import { setImmediate } from 'node:timers/promises';
 import { type Plan, planOf } from './plan.js';
 import { type RunResult, report, run } from './run.js';
 import { shrink } from './shrink.js';
 
 export type Fidelity = 'tls' | 'plain';
+
+/** No further world is run after this number of broken ones. */
+export const MAX_BROKEN = 100;
 
 /** The event numbers of a reduced plan, in the format of `SIMULATION_KEEP`. */
 export function keptOf(all: readonly unknown[], kept: readonly unknown[]): string {
@@ -87,7 +91,9 @@ export async function runSeeds({ from, bootstraps, minutes, fidelity }: Seeds, l
     broken: 0,
     counts: new Map(),
   };
-  for (let seed = from; authentications(totals) < bootstraps; seed += 1) {
+  for (let seed = from; authentications(totals) < bootstraps && totals.broken < MAX_BROKEN; seed += 1) {
+    // A world without TLS never waits for an event, such as a signal to this process.
+    await setImmediate();
     const before = process.cpuUsage();
     try {
       const result = await runSeed(seed, minutes, fidelity);

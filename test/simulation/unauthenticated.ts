@@ -86,7 +86,7 @@ export class StrangeSessions {
   /** The time at which each session was first seen. */
   #seen = new Map<string, number>();
 
-  /** Returns the faults in the sessions that a PAA lists. It is called for all PAAs in turn, again and again. */
+  /** Returns the faults in the sessions that a PAA lists. It is called periodically for each PAA. */
   look(paa: string, sessions: readonly ListedSession[], now: number): string[] {
     const problems: string[] = [];
     const of = new Map<string, number>();

@@ -189,7 +189,7 @@ interface FieldTypes {
   readonly limit: string;
   /** Milliseconds by which the clock was set forward. */
   readonly step: number;
-  /** The entry point of a fault, its stack, and how many faults there were not logged. */
+  /** The entry point of a fault, its stack, and the number of faults at this entry point that were not logged. */
   readonly where: string;
   readonly stack: string | undefined;
   readonly unlogged: number;

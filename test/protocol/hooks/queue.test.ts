@@ -183,7 +183,7 @@ describe('jobs of one subject', () => {
     expect(rig.running).toEqual(['up mn']);
   });
 
-  it('stop the retries of a down when a newer down or move comes', () => {
+  it('stop retrying a down when a newer down or move is queued', () => {
     for (const newer of ['down', 'move'] as const) {
       const rig = new QueueRig();
       rig.job('down', 'mn', { name: 'older' });

@@ -167,7 +167,7 @@ describe('A reload of a PAA', () => {
       },
       'reload failed',
     );
-    expect(refused['reason']).toContain('1 nodes have a home address of 2001:db8:a::1');
+    expect(refused['reason']).toContain('1 nodes use the home agent 2001:db8:a::1');
 
     await reload(lab, paa, (tree) => {
       tree['local-home-agent'] = kept as never;
