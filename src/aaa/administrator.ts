@@ -96,8 +96,9 @@ export class Administrator {
     }
     const by = who ?? 'somebody';
     const administered = this.#parts.store.administer(operation, given, by).catch((error: unknown) => {
-      // The change may have been committed, although its answer was lost.
-      if (error instanceof DatabaseError) this.#finishLater();
+      // The change may have been committed, although its answer was lost. A call that was refused because too many are
+      // pending was not run.
+      if (error instanceof DatabaseError && error.code !== 'ERR_STORE_BUSY') this.#finishLater();
       throw this.#toControlError(error, operation);
     });
     const { result, changed } = await administered;

@@ -305,6 +305,16 @@ describe('Administrator, after a failure of the database', () => {
     expect(done).toEqual(['forget', effect]);
   });
 
+  it('looks for nothing if the store has refused the request because too many are pending', async () => {
+    await bootstrapped('mn');
+    await store.run('changeHomeAgent', { name: 'ha1', change: { state: 'down' } });
+    store.administer = () => Promise.reject(new DatabaseError('ERR_STORE_BUSY', 'too many requests'));
+    await expect(administer('statistics', {})).rejects.toMatchObject({ status: 503 });
+    host.advance(10_000);
+    await settle();
+    expect(done).toEqual([]);
+  });
+
   it('waits until the database works again', async () => {
     const homeAddress = await bootstrapped('mn');
     loseAnswers();
