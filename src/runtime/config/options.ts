@@ -111,6 +111,7 @@ interface FileTree {
 
 async function readFileTree(path: string | undefined): Promise<FileTree> {
   if (path === undefined) return { tree: {}, place: () => 'configuration' };
+  if (path === '') throw new OperatorError('-c needs the name of the configuration file');
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw new OperatorError(`cannot read the configuration ${path}: ${error.code ?? error.message}`);
   });

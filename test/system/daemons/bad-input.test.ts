@@ -92,6 +92,7 @@ describe('Configuration file', () => {
 
   it('that is missing, invalid YAML or no map is rejected', async () => {
     expectRefusal(await run('aaa', ['run', '-c', lab.path('none.yaml')]), 'cannot read the configuration', 'ENOENT');
+    expectRefusal(await run('aaa', ['run', '-c']), '-c needs the name of the configuration file');
     await writeFile(lab.path('broken.yaml'), 'log:\n  level: "info\n');
     expectRefusal(await run('aaa', ['run', '-c', lab.path('broken.yaml')]), /broken\.yaml:\d: not YAML/);
     await writeFile(lab.path('list.yaml'), '- a\n- b\n');
