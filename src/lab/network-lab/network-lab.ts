@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DIAMETER_PORT } from '../../protocol/diameter/wire/ports.js';
 import { PANA_PORT } from '../../protocol/pana/wire/ports.js';
@@ -8,24 +8,13 @@ import { OperatorError } from '../../runtime/system/failure.js';
 import type { DaemonProcess } from '../daemon-process.js';
 import { HOME_AGENT, hookPath, Lab, REALM } from '../lab.js';
 import { charonProgram, HostCharon, hasEsp } from './charon.js';
-import { hasProgram, link, makeFolder, NetworkHost, removeLeftovers } from './hosts.js';
+import { CleanUp } from './clean-up.js';
+import { hasProgram, makeFolder, type NetworkHost, removeLeftovers } from './hosts.js';
+import { buildNetwork, CORRESPONDENT, HOME, type Network, NODE, PICTURE, ROUTER } from './network.js';
 import { type Finding, PHASES, type Phase } from './report.js';
 import { BindingWatch, Echo, Prober } from './traffic.js';
 
-const NODE = '2001:db8:a::11';
-const ROUTER = '2001:db8:a::1';
-const ROUTER_INSIDE = '2001:db8:b::1';
-const HOME = '2001:db8:b::2';
-const HOME_OUTSIDE = '2001:db8:c::1';
-const CORRESPONDENT = '2001:db8:c::2';
 const NAI = `mn1@${REALM}`;
-
-const PICTURE = `
-   MN ─────────────── AR ─────────────── HA ─────────────── CN
-   pana-pac           pana-paa           pana-aaa           a correspondent
-   strongSwan         nftables           strongSwan
-   …:a::11      …:a::1  …:b::1     …:b::2  …:c::1     …:c::2        (2001:db8)
-                                         home link 2001:db8:1::/64`;
 
 export interface NetworkLabOptions {
   /** Called before the session ends, with commands to inspect the lab. */
@@ -44,54 +33,110 @@ export async function runNetworkLab(options: NetworkLabOptions): Promise<Finding
   const left = await removeLeftovers();
   if (left.length > 0) options.say(`Removed the remains of a killed lab: ${left.join(', ')}`);
   const folder = await makeFolder();
-  const lab = new NetworkLab(folder, options);
+  const cleanUp = new CleanUp();
+  await cleanUp.add({ stop: () => rm(folder, { recursive: true, force: true }) });
   const ended = new Promise<never>((_, reject) => {
     options.signal.addEventListener('abort', () => reject(new OperatorError('interrupted')));
   });
   try {
-    return await Promise.race([lab.run(), ended]);
+    return await Promise.race([findingsOf(folder, options, cleanUp), ended]);
   } finally {
-    await lab.close();
+    await cleanUp.run();
   }
 }
 
+/** Builds the lab and runs the phases. If a step fails, the failure is the last finding. */
+async function findingsOf(folder: string, options: NetworkLabOptions, cleanUp: CleanUp): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  try {
+    options.say(`Four hosts, each a network namespace:\n${PICTURE}\n`);
+    const hosts = await buildNetwork(folder, cleanUp);
+    const ike = await startIke(hosts, options, cleanUp);
+    const lab = await makeLab(folder, hosts, ike);
+    // Clean-up ends the daemons before the hosts, and removes the folder last.
+    await cleanUp.add({ stop: () => lab.close(true) });
+    await new NetworkLab({ hosts, ike, lab, options, cleanUp, findings }).run();
+  } catch (error) {
+    if (cleanUp.begun) return findings;
+    const [reason = '', ...more] = (error as Error).message.split('\n');
+    options.say(more.join('\n').trim());
+    findings.push({ what: 'further steps', result: 'no', detail: reason });
+  }
+  return findings;
+}
+
+/** The IKE daemons of the node and of the home agent. */
+interface IkeDaemons {
+  readonly mn: HostCharon;
+  readonly ha: HostCharon;
+  /** Whether the kernel supports ESP. */
+  readonly esp: boolean;
+}
+
+/** Undefined: strongSwan is not installed. */
+async function startIke(
+  { MN, HA }: Network,
+  { say }: NetworkLabOptions,
+  cleanUp: CleanUp,
+): Promise<IkeDaemons | undefined> {
+  const program = charonProgram();
+  if (program === undefined) return undefined;
+  say('Starting strongSwan on the mobile node and on the home agent …');
+  const esp = await hasEsp(MN.namespace);
+  const mn = await cleanUp.add(await HostCharon.start(MN, program));
+  const ha = await cleanUp.add(await HostCharon.start(HA, program));
+  return { mn, ha, esp };
+}
+
+function makeLab(folder: string, { MN, AR, HA }: Network, ike: IkeDaemons | undefined): Promise<Lab> {
+  return Lab.make({
+    folder,
+    family: 'ipv6',
+    launcher: (daemon) => (daemon === 'pac' ? MN : daemon === 'paa' ? AR : HA).launcher,
+    hookSettings: (name) => hookSettings(name, ike),
+  });
+}
+
+function hookSettings(name: string, ike: IkeDaemons | undefined): string {
+  if (name === 'paa') return '';
+  // Nothing is started again while the lab ends its programs.
+  const lines = ['IKE=strongswan', `MOBILITY=${whyNoMobility() === undefined ? 'umip' : 'none'}`, 'WATCH=no'];
+  lines.push(`INTERFACE=${name === 'mn1' ? 'mn0' : 'home0'}`);
+  if (!ike) lines.push('DRY_RUN=yes');
+  if (!ike?.esp) lines.push('CHILD_SA=no');
+  return `${lines.join('\n')}\n`;
+}
+
+interface NetworkLabParts {
+  readonly hosts: Network;
+  readonly ike: IkeDaemons | undefined;
+  readonly lab: Lab;
+  readonly options: NetworkLabOptions;
+  readonly cleanUp: CleanUp;
+  /** Where the findings are added. */
+  readonly findings: Finding[];
+}
+
+/** The phases, on a network that is built. */
 class NetworkLab {
-  readonly #folder: string;
+  readonly #hosts: Network;
+  readonly #ike: IkeDaemons | undefined;
+  readonly #lab: Lab;
   readonly #options: NetworkLabOptions;
-  readonly #findings: Finding[] = [];
-  /** Clean-up actions, run in reverse order. */
-  readonly #ends: (() => Promise<unknown>)[] = [];
-  #closed = false;
-  #lab!: Lab;
-  #hosts!: Readonly<Record<'MN' | 'AR' | 'HA' | 'CN', NetworkHost>>;
-  #charons: { readonly mn: HostCharon; readonly ha: HostCharon } | undefined;
-  #esp = false;
+  readonly #cleanUp: CleanUp;
+  readonly #findings: Finding[];
 
-  constructor(folder: string, options: NetworkLabOptions) {
-    this.#folder = folder;
+  constructor({ hosts, ike, lab, options, cleanUp, findings }: NetworkLabParts) {
+    this.#hosts = hosts;
+    this.#ike = ike;
+    this.#lab = lab;
     this.#options = options;
+    this.#cleanUp = cleanUp;
+    this.#findings = findings;
   }
 
-  /** Returns the findings. If a step fails, the failure is the last finding. */
-  async run(): Promise<Finding[]> {
-    try {
-      await this.#goThrough();
-    } catch (error) {
-      // The lab is being removed, so failures are expected.
-      if (this.#closed) return this.#findings;
-      const [reason = '', ...more] = (error as Error).message.split('\n');
-      this.#options.say(more.join('\n').trim());
-      this.#found({ what: 'further steps', result: 'no', detail: reason });
-    }
-    return this.#findings;
-  }
-
-  async #goThrough(): Promise<void> {
+  async run(): Promise<void> {
     const { say } = this.#options;
-    say(`Four hosts, each a network namespace:\n${PICTURE}\n`);
-    this.#lab = await this.#make();
-    await this.#build();
-    await this.#startIke();
     say('Starting pana-aaa in the home network and pana-paa on the access router …');
     const { daemon: aaa, place } = await this.#lab.startAaa('aaa', {
       diameter: { listen: [HOME], port: DIAMETER_PORT },
@@ -103,14 +148,13 @@ class NetworkLab {
       hooks: { ep, 'ep-batch': true },
     });
     await this.#lab.addSubscriber(NAI, 'mn1');
-    await this.#end(await Echo.start(this.#hosts.CN));
-    await this.#end(await Echo.start(this.#hosts.HA));
+    await this.#cleanUp.add(await Echo.start(this.#hosts.CN));
+    await this.#cleanUp.add(await Echo.start(this.#hosts.HA));
 
-    const prober = new Prober(this.#hosts.MN, NODE, CORRESPONDENT);
-    await this.#end(prober);
+    const prober = await this.#cleanUp.add(new Prober(this.#hosts.MN, NODE, CORRESPONDENT));
     await this.#before(prober);
     const binding = whyNoMobility() === undefined ? await BindingWatch.start(this.#hosts.MN, 'mn0', NODE) : undefined;
-    if (binding) await this.#end(binding);
+    if (binding) await this.#cleanUp.add(binding);
     say('Starting pana-pac on the mobile node …');
     const pac = await this.#lab.startPac('mn1', {
       pana: { interface: 'mn0' },
@@ -118,87 +162,11 @@ class NetworkLab {
     });
     const authorized = await pac.line('session authorized');
     await this.#pana(pac, paa, prober, authorized);
-    const ike = await this.#ike(pac, authorized);
-    await this.#mobility(pac, ike, binding);
+    const established = await this.#exchange(pac, authorized);
+    await this.#mobility(pac, established, binding);
     await this.#again(pac, prober);
     await this.#options.look?.(this.#lookAround());
     await this.#over(pac, aaa, prober);
-  }
-
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    for (const end of this.#ends.reverse()) await end().catch(() => undefined);
-  }
-
-  // ---------------------------------------------------------------------------------------------------------- set-up
-
-  async #make(): Promise<Lab> {
-    const lab = await Lab.make({
-      folder: this.#folder,
-      family: 'ipv6',
-      launcher: (daemon) => this.#hosts[daemon === 'pac' ? 'MN' : daemon === 'paa' ? 'AR' : 'HA'].launcher,
-      hookSettings: (name) => this.#hookSettings(name),
-    });
-    this.#ends.push(() => lab.close());
-    return lab;
-  }
-
-  #hookSettings(name: string): string {
-    if (name === 'paa') return '';
-    // Nothing is started again while the lab ends its programs.
-    const lines = ['IKE=strongswan', `MOBILITY=${whyNoMobility() === undefined ? 'umip' : 'none'}`, 'WATCH=no'];
-    lines.push(`INTERFACE=${name === 'mn1' ? 'mn0' : 'home0'}`);
-    if (!this.#charons) lines.push('DRY_RUN=yes');
-    if (!this.#esp) lines.push('CHILD_SA=no');
-    return `${lines.join('\n')}\n`;
-  }
-
-  /** Registers a part that is stopped when the lab ends. */
-  async #end(part: { stop(): Promise<unknown> }): Promise<void> {
-    this.#ends.push(() => part.stop());
-    // The clean-up began while the part was starting.
-    if (this.#closed) await part.stop();
-  }
-
-  async #host(name: string): Promise<NetworkHost> {
-    const host = await NetworkHost.make(name, join(this.#folder, 'hosts'));
-    await this.#end({ stop: () => host.remove() });
-    return host;
-  }
-
-  async #build(): Promise<void> {
-    const hosts = {
-      MN: await this.#host('MN'),
-      AR: await this.#host('AR'),
-      HA: await this.#host('HA'),
-      CN: await this.#host('CN'),
-    };
-    this.#hosts = hosts;
-    const { MN, AR, HA, CN } = hosts;
-    await link([MN, 'mn0', `${NODE}/64`], [AR, 'ar0', `${ROUTER}/64`]);
-    await link([AR, 'ar1', `${ROUTER_INSIDE}/64`], [HA, 'ha0', `${HOME}/64`]);
-    await link([HA, 'ha1', `${HOME_OUTSIDE}/64`], [CN, 'cn0', `${CORRESPONDENT}/64`]);
-    await HA.ip('link add home0 type bridge');
-    await HA.ip('link set home0 up');
-    await HA.ip(`address add ${HOME_AGENT}/64 dev home0 nodad`);
-    for (const router of [AR, HA]) await router.set('ipv6/conf/all/forwarding', 1);
-    await MN.ip(`route add default via ${ROUTER}`);
-    await AR.ip(`route add default via ${HOME}`);
-    await HA.ip(`route add 2001:db8:a::/64 via ${ROUTER_INSIDE}`);
-    await CN.ip(`route add default via ${HOME_OUTSIDE}`);
-  }
-
-  async #startIke(): Promise<void> {
-    const program = charonProgram();
-    if (program === undefined) return;
-    this.#options.say('Starting strongSwan on the mobile node and on the home agent …');
-    this.#esp = await hasEsp(this.#hosts.MN.namespace);
-    const mn = await HostCharon.start(this.#hosts.MN, program);
-    await this.#end(mn);
-    const ha = await HostCharon.start(this.#hosts.HA, program);
-    await this.#end(ha);
-    this.#charons = { mn, ha };
   }
 
   // ---------------------------------------------------------------------------------------------------------- phases
@@ -241,9 +209,9 @@ class NetworkLab {
   }
 
   /** Resolves with the time when the IKE_SA was established; undefined if there is none. */
-  async #ike(pac: DaemonProcess, authorized: LogLine): Promise<number | undefined> {
-    const charons = this.#charons;
-    if (!charons) {
+  async #exchange(pac: DaemonProcess, authorized: LogLine): Promise<number | undefined> {
+    const ike = this.#ike;
+    if (!ike) {
       const detail = 'strongSwan (charon, swanctl) is not installed';
       this.#phase('PANA → IKE', { result: 'skipped', detail });
       this.#phase('IKE', { result: 'skipped', detail });
@@ -253,8 +221,8 @@ class NetworkLab {
       pac.line('hook output', ({ line }) => String(line).startsWith('IKE_SA up')),
       pac.line('hook failed'),
     ]);
-    const times = await charons.mn.times();
-    const [sa] = await charons.ha.established();
+    const times = await ike.mn.times();
+    const [sa] = await ike.ha.established();
     if (said.msg === 'hook failed' || !times || !sa) {
       this.#phase('IKE', { result: 'no', detail: String(said['reason'] ?? 'no IKE_SA') });
       return undefined;
@@ -272,7 +240,7 @@ class NetworkLab {
 
   async #childSa(pac: DaemonProcess, isThere: boolean): Promise<void> {
     const what = 'CHILD_SA: the home address reaches the home link under ESP';
-    if (!this.#esp) {
+    if (!this.#ike?.esp) {
       this.#found({ what, result: 'skipped', detail: 'this kernel does not support ESP' });
       return;
     }
@@ -312,17 +280,17 @@ class NetworkLab {
 
   /** Tests a new key while traffic flows. */
   async #again(pac: DaemonProcess, prober: Prober): Promise<void> {
-    const [before] = (await this.#charons?.ha.established()) ?? [];
+    const [before] = (await this.#ike?.ha.established()) ?? [];
     await callDaemon(this.#lab.socket('mn1'), 'POST', '/reauth');
     const { at } = await pac.line('session reauthenticated');
     await pac.line('hook done', ({ event }) => event === 'refresh');
     const detail = prober.pause > 0 ? `packets paused for ${Math.round(prober.pause)} ms` : 'no pause in the packets';
-    if (!this.#charons) {
+    if (!this.#ike) {
       this.#found({ what: 're-authentication: another key', result: 'yes', detail });
       return;
     }
-    const [now] = await this.#charons.ha.established();
-    const times = await this.#charons.mn.times();
+    const [now] = await this.#ike.ha.established();
+    const times = await this.#ike.mn.times();
     const isAnother = now !== undefined && now.id !== before?.id;
     this.#found({
       what: 're-authentication: another key, another IKE_SA',
@@ -341,12 +309,12 @@ class NetworkLab {
       const closed = await prober.change('closed', began - 1000);
       this.#found({ what: 'after: no packet of the node passes', result: 'yes', detail: since(closed, began) });
     }
-    if (!this.#charons) return;
+    if (!this.#ike) return;
     const limit = performance.now() + 10_000;
-    let sas = await this.#charons.ha.established();
+    let sas = await this.#ike.ha.established();
     while (sas.length > 0 && performance.now() < limit) {
       await sleep(20);
-      sas = await this.#charons.ha.established();
+      sas = await this.#ike.ha.established();
     }
     this.#found({ what: 'after: no IKE_SA is left', result: sas.length === 0 ? 'yes' : 'no' });
   }
