@@ -3,8 +3,9 @@ import { listenEarly } from '../runtime/system/early-signals.js';
 
 listenEarly(false);
 
-const [{ runProgram }, { decodeOptions, describeDecode }, { pkiCommands }] = await Promise.all([
+const [{ runProgram }, { labOptions }, { decodeOptions, describeDecode }, { pkiCommands }] = await Promise.all([
   import('../runtime/cli/cli.js'),
+  import('../lab/network-lab/options.js'),
   import('./decode/options.js'),
   import('./pki.js'),
 ]);
@@ -99,19 +100,7 @@ await runProgram({
       .command(
         'lab',
         'Build a mobile node, an access router and a home network as network namespaces, and test them',
-        (lab) =>
-          lab
-            .option('wait', {
-              type: 'boolean',
-              default: false,
-              description: 'before the session ends, print commands to inspect the lab, and wait for Enter',
-            })
-            .option('json', { type: 'boolean', default: false, description: 'print results as JSON' })
-            .example('sudo pana-mip6 lab', 'print which phases work, with their times and those of the paper')
-            .epilogue(
-              'Needs Linux and root. Uses strongSwan (charon, swanctl) and nftables if they are installed.\n' +
-                'Exit status 1: at least one test failed.',
-            ),
+        labOptions,
         async (argv) => {
           const { labCommand } = await import('../lab/network-lab/command.js');
           await labCommand({ wait: argv.wait, json: argv.json });
