@@ -9,6 +9,7 @@ import type { DaemonProcess } from '../daemon-process.js';
 import { HOME_AGENT, hookPath, Lab, REALM } from '../lab.js';
 import { charonProgram, HostCharon, hasEsp } from './charon.js';
 import { CleanUp } from './clean-up.js';
+import { type Enforcement, enforcementOn } from './enforcement.js';
 import { hasProgram, makeFolder, type NetworkHost, removeLeftovers } from './hosts.js';
 import { buildNetwork, CORRESPONDENT, HOME, type Network, NODE, PICTURE, ROUTER } from './network.js';
 import { type Finding, PHASES, type Phase } from './report.js';
@@ -52,10 +53,11 @@ async function findingsOf(folder: string, options: NetworkLabOptions, cleanUp: C
     options.say(`Four hosts, each a network namespace:\n${PICTURE}\n`);
     const hosts = await buildNetwork(folder, cleanUp);
     const ike = await startIke(hosts, options, cleanUp);
-    const lab = await makeLab(folder, hosts, ike);
+    const enforcement = await enforcementOn(hosts.AR);
+    const lab = await makeLab(folder, hosts, ike, enforcement);
     // Clean-up ends the daemons before the hosts, and removes the folder last.
     await cleanUp.add({ stop: () => lab.close(true) });
-    await new NetworkLab({ hosts, ike, lab, options, cleanUp, findings }).run();
+    await new NetworkLab({ hosts, ike, enforcement, lab, options, cleanUp, findings }).run();
   } catch (error) {
     if (cleanUp.begun) return findings;
     const [reason = '', ...more] = (error as Error).message.split('\n');
@@ -88,17 +90,21 @@ async function startIke(
   return { mn, ha, esp };
 }
 
-function makeLab(folder: string, { MN, AR, HA }: Network, ike: IkeDaemons | undefined): Promise<Lab> {
+function makeLab(
+  folder: string,
+  { MN, AR, HA }: Network,
+  ike: IkeDaemons | undefined,
+  enforcement: Enforcement,
+): Promise<Lab> {
   return Lab.make({
     folder,
     family: 'ipv6',
     launcher: (daemon) => (daemon === 'pac' ? MN : daemon === 'paa' ? AR : HA).launcher,
-    hookSettings: (name) => hookSettings(name, ike),
+    hookSettings: (name) => (name === 'paa' ? enforcement.settings : hookSettings(name, ike)),
   });
 }
 
 function hookSettings(name: string, ike: IkeDaemons | undefined): string {
-  if (name === 'paa') return '';
   // Nothing is started again while the lab ends its programs.
   const lines = ['IKE=strongswan', `MOBILITY=${whyNoMobility() === undefined ? 'umip' : 'none'}`, 'WATCH=no'];
   lines.push(`INTERFACE=${name === 'mn1' ? 'mn0' : 'home0'}`);
@@ -110,6 +116,7 @@ function hookSettings(name: string, ike: IkeDaemons | undefined): string {
 interface NetworkLabParts {
   readonly hosts: Network;
   readonly ike: IkeDaemons | undefined;
+  readonly enforcement: Enforcement;
   readonly lab: Lab;
   readonly options: NetworkLabOptions;
   readonly cleanUp: CleanUp;
@@ -121,14 +128,16 @@ interface NetworkLabParts {
 class NetworkLab {
   readonly #hosts: Network;
   readonly #ike: IkeDaemons | undefined;
+  readonly #enforcement: Enforcement;
   readonly #lab: Lab;
   readonly #options: NetworkLabOptions;
   readonly #cleanUp: CleanUp;
   readonly #findings: Finding[];
 
-  constructor({ hosts, ike, lab, options, cleanUp, findings }: NetworkLabParts) {
+  constructor({ hosts, ike, enforcement, lab, options, cleanUp, findings }: NetworkLabParts) {
     this.#hosts = hosts;
     this.#ike = ike;
+    this.#enforcement = enforcement;
     this.#lab = lab;
     this.#options = options;
     this.#cleanUp = cleanUp;
@@ -142,10 +151,9 @@ class NetworkLab {
       diameter: { listen: [HOME], port: DIAMETER_PORT },
     });
     await this.#lab.administer('aaa', 'changeHomeAgent', { name: 'ha1', change: { ike: ['ikev2'] } });
-    const ep = hookPath(hasProgram('nft') ? 'ep-nft.sh' : 'ep-list.sh');
     const { daemon: paa } = await this.#lab.startPaa(place, 'paa', {
       pana: { listen: [ROUTER], port: PANA_PORT, interface: 'ar0' },
-      hooks: { ep, 'ep-batch': true },
+      hooks: { ep: hookPath(this.#enforcement.hook), 'ep-batch': true },
     });
     await this.#lab.addSubscriber(NAI, 'mn1');
     await this.#cleanUp.add(await Echo.start(this.#hosts.CN));
@@ -181,8 +189,9 @@ class NetworkLab {
 
   async #before(prober: Prober): Promise<void> {
     const what = 'before: no packet of the node passes the router';
-    if (hasProgram('nft')) this.#found({ what, result: (await prober.first()) === 'closed' ? 'yes' : 'no' });
-    else this.#found({ what, result: 'skipped', detail: 'nftables is not installed' });
+    const { why } = this.#enforcement;
+    if (why === undefined) this.#found({ what, result: (await prober.first()) === 'closed' ? 'yes' : 'no' });
+    else this.#found({ what, result: 'skipped', detail: why });
   }
 
   async #pana(pac: DaemonProcess, paa: DaemonProcess, prober: Prober, authorized: LogLine): Promise<void> {
@@ -192,7 +201,8 @@ class NetworkLab {
       detail: `EAP-TLS, PANA protected with ${String(authorized['protection'])}`,
     });
     await paa.line('hook done', ({ event }) => event === 'permit');
-    if (hasProgram('nft')) {
+    const { why } = this.#enforcement;
+    if (why === undefined) {
       const opened = await prober.change('open', 0);
       const later = Math.max(0, opened - authorized.at);
       this.#found({
@@ -201,7 +211,7 @@ class NetworkLab {
         detail: `${later.toFixed(1)} ms after PAN[C]`,
       });
     } else {
-      this.#found({ what: 'enforcement point', result: 'skipped', detail: 'nftables is not installed' });
+      this.#found({ what: 'enforcement point', result: 'skipped', detail: why });
     }
     const given = await pac.line('bootstrap completed');
     this.#found({ what: 'home agent assigned', result: 'yes', detail: String(given['homeAgent']) });
@@ -305,7 +315,7 @@ class NetworkLab {
     await pac.stop();
     const { at } = await aaa.line('lease released');
     this.#found({ what: 'after: the home address is free again', result: 'yes', detail: since(at, began) });
-    if (hasProgram('nft')) {
+    if (this.#enforcement.why === undefined) {
       const closed = await prober.change('closed', began - 1000);
       this.#found({ what: 'after: no packet of the node passes', result: 'yes', detail: since(closed, began) });
     }
@@ -326,7 +336,7 @@ class NetworkLab {
       `  pana-pac status --control.socket ${this.#lab.socket('mn1')}`,
       `  pana-paa session list --control.socket ${this.#lab.socket('paa')}`,
       `  pana-aaa lease list -c ${this.#lab.path('aaa.yaml')}`,
-      on(AR, 'nft list table inet pana_ep'),
+      on(AR, this.#enforcement.show),
       on(HA, 'swanctl --list-sas'),
       on(MN),
     ].join('\n');
