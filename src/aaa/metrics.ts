@@ -11,8 +11,9 @@ import { each, type MetricDescriptions, pairs } from '../runtime/service/metric-
 import type { Metrics, Sample } from '../runtime/service/metrics.js';
 import type { CancelTimer, Host } from '../runtime/system/host.js';
 import { datedCertificates, nextEnds } from '../runtime/tls/expiry.js';
+import { STORE_CLASSES } from '../store/operation.js';
 import type { StoreStatistics } from '../store/records.js';
-import { STORE_CLASSES, type StoreCalls } from './measured-store.js';
+import type { StoreCalls } from './measured-store.js';
 
 /** How long the list of home agents and the counts of whole tables are cached, in milliseconds. */
 const HOME_AGENTS_FRESH = 5_000;

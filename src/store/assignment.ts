@@ -1,11 +1,11 @@
 import type { Selectable } from 'kysely';
 import { formatAddress } from '../protocol/bytes/address.js';
 import { fromHex } from '../protocol/bytes/octets.js';
+import type { HomeOperations } from '../protocol/home/alphabet.js';
 import type { BootstrapRequest, BootstrapResult, Lease, NoMobility } from '../protocol/home/records.js';
 import { homeAddress, MAX_ATTEMPTS } from '../protocol/mip6/home-address.js';
 import { countLease, release, withDuty } from './duties.js';
 import { internal } from './operation.js';
-
 import {
   type Context,
   type Db,
@@ -18,7 +18,6 @@ import {
   toLease,
   withoutId,
 } from './rows.js';
-
 import type { Schema } from './schema.js';
 import { Statement } from './statement.js';
 import { CLOCKS_APART } from './store-clock.js';
@@ -32,9 +31,10 @@ type Request = BootstrapRequest & {
 /** Home agent and home address for a session. */
 export const assignmentOperations = {
   /** Stores a session, and assigns a home agent and a home address by its request and policy. Idempotent. */
-  bootstrap: internal({
+  bootstrap: internal<HomeOperations['bootstrap']>({
     kind: 'write',
-    async run(db: Db, given: BootstrapRequest, context: Context): Promise<BootstrapResult> {
+    measuredAs: 'bootstrap',
+    async run(db, given, context) {
       // The time of the transaction and not of the request, because others may have written in between.
       const now = given.now ?? context.now();
       // Lifetimes count from the request, so that waiting for the transaction does not extend the lease.

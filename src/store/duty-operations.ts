@@ -19,9 +19,10 @@ export const dutyOperations = {
    * Removes the duties that the server has ended, renews those that it holds, and assigns it duties of no living
    * server: those of its earlier runs, and those of servers that have not renewed them for their term.
    */
-  duties: internal({
+  duties: internal<DutyOperation>({
     kind: 'write',
-    async run(db: Db, given: DutyOperation[0], context: Context): Promise<DutyOperation[1]> {
+    measuredAs: 'upkeep',
+    async run(db, given, context) {
       const { holder } = context;
       if (!holder) return { lost: [], taken: [] };
       const { held, ended, term, leaving = false } = given;

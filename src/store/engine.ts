@@ -3,8 +3,8 @@ import { writeAudit } from './audit.js';
 import type { Backend, DatabaseJob } from './backend.js';
 import { ClockKeeper } from './clock-keeper.js';
 import { DatabaseError } from './database-error.js';
-import type { Operation } from './operation.js';
-import { type ArgumentsOf, type OperationName, operations, type ResultOf } from './operations.js';
+import type { Operation, StoreClass } from './operation.js';
+import { type ArgumentsOf, type OperationName, operationClasses, operations, type ResultOf } from './operations.js';
 import type { Administered, StoreEvents, StorePort } from './port.js';
 import { StoreError } from './records.js';
 import type { DutyHolder } from './rows.js';
@@ -108,6 +108,10 @@ export class StoreEngine implements StorePort {
     const checked = await validated(operation, given);
     const result = await this.#enqueue({ operation, given: checked, who, asked, holder });
     return { result, changed: operations[operation].audited };
+  }
+
+  classOf(operation: OperationName): StoreClass {
+    return operationClasses[operation];
   }
 
   answers(): Promise<boolean> {

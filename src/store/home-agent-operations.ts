@@ -1,11 +1,12 @@
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
+import type { ProbeOperations } from '../protocol/home/probes.js';
 import type { HomeAgent, Lease } from '../protocol/home/records.js';
 import { checkName } from '../protocol/mip6/names.js';
 import { release } from './duties.js';
 import { ike, text } from './inputs.js';
 import { administrative, internal } from './operation.js';
 import { StoreError } from './records.js';
-import { type Context, type Db, leases, parsePrefix, requireHomeAgent, toHomeAgent } from './rows.js';
+import { leases, parsePrefix, requireHomeAgent, toHomeAgent } from './rows.js';
 
 /** The largest PostgreSQL integer. */
 const MAX_CAPACITY = 2 ** 31 - 1;
@@ -138,14 +139,10 @@ export const homeAgentOperations = {
    * failed can mark the home agent as alive again, unless that server has been silent for `trust` milliseconds. Returns
    * the home agent if this changed whether it is assigned.
    */
-  probedHomeAgent: internal({
+  probedHomeAgent: internal<ProbeOperations['probedHomeAgent']>({
     kind: 'write',
-    async run(
-      db: Db,
-      probe: { readonly name: string; readonly alive: boolean; readonly by: string; readonly trust: number },
-      context: Context,
-    ): Promise<HomeAgent | undefined> {
-      const { name, alive, by, trust } = probe;
+    measuredAs: 'upkeep',
+    async run(db, { name, alive, by, trust }, context) {
       const row = await db.selectFrom('home_agents').selectAll().where('name', '=', name).executeTakeFirst();
       if (!row || row.state === 'down') return undefined;
       const now = context.now();
@@ -163,6 +160,7 @@ export const homeAgentOperations = {
 
   listHomeAgents: administrative({
     kind: 'read',
+    measuredAs: 'upkeep',
     input: (z) => z.strictObject({}),
     async run(db): Promise<HomeAgent[]> {
       return (await db.selectFrom('home_agents').selectAll().orderBy('name').execute()).map(toHomeAgent);

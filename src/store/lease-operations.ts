@@ -1,10 +1,11 @@
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
 import type { Lease } from '../protocol/home/records.js';
+import type { UpkeepOperations } from '../protocol/home/upkeep.js';
 import { release } from './duties.js';
 import { page, text, whole } from './inputs.js';
-import { administrative, internal } from './operation.js';
+import { administrative, type Dated, internal } from './operation.js';
 import { type HeldLease, MAX_PAGE, type Page, StoreError } from './records.js';
-import { type Context, contains, type Db, type LeaseRow, leases, pageOf, placeOf, toLease } from './rows.js';
+import { contains, type Db, type LeaseRow, leases, pageOf, placeOf, toLease } from './rows.js';
 
 /** Operations on leases and their history. */
 export const leaseOperations = {
@@ -106,13 +107,10 @@ export const leaseOperations = {
   }),
 
   /** Deletes history entries that ended more than `age` milliseconds ago; at most `limit`. */
-  forgetHistory: internal({
+  forgetHistory: internal<Dated<UpkeepOperations['forgetHistory']>>({
     kind: 'write',
-    async run(
-      db: Db,
-      { age, limit, now }: { readonly age: number; readonly limit: number; readonly now?: number },
-      context: Context,
-    ): Promise<number> {
+    measuredAs: 'upkeep',
+    async run(db, { age, limit, now }, context) {
       const before = (now ?? context.now()) - age;
       const old = await db
         .selectFrom('lease_history')
@@ -126,13 +124,10 @@ export const leaseOperations = {
   }),
 
   /** Ends sessions and leases that have expired by the clock of the store; at most `limit` of each. */
-  expire: internal({
+  expire: internal<Dated<UpkeepOperations['expire']>>({
     kind: 'write',
-    async run(
-      db: Db,
-      { limit, now: given }: { readonly limit: number; readonly now?: number },
-      context: Context,
-    ): Promise<Lease[]> {
+    measuredAs: 'upkeep',
+    async run(db, { limit, now: given }, context) {
       const now = given ?? context.now();
       const over = await leases(db).where('leases.expires_at', '<=', now).limit(limit).execute();
       const released: Lease[] = [];

@@ -1,3 +1,5 @@
+import type { StoreClass } from './operation.js';
+import type { OperationName } from './operations.js';
 import type { DutyHolder } from './rows.js';
 import type { StoreUse } from './store-lock.js';
 
@@ -37,7 +39,8 @@ export type StoreReply =
 export type ToThread = readonly ThreadCall[] | 'close';
 
 export type FromThread =
-  | { readonly type: 'opened' }
+  /** The store is open. The operations are loaded only in the thread, because they need the database library. */
+  | { readonly type: 'opened'; readonly classes: Readonly<Record<OperationName, StoreClass>> }
   | { readonly type: 'refused'; readonly failure: ThreadFailure }
   | { readonly type: 'replies'; readonly replies: readonly StoreReply[] }
   /** Events, as in StoreEvents and EngineEvents. */

@@ -10,6 +10,10 @@ export type Zod = typeof z;
  */
 export type OperationKind = 'read' | 'write' | 'lengthy';
 
+/** Classes of operations in the measurements of the server, named after the activity that waits for them. */
+export const STORE_CLASSES = ['authentication', 'bootstrap', 'session', 'upkeep', 'administration'] as const;
+export type StoreClass = (typeof STORE_CLASSES)[number];
+
 /** An operation of the store. Its key in `operations` is its name. */
 export interface Operation<G, R> {
   readonly kind: OperationKind;
@@ -17,6 +21,8 @@ export interface Operation<G, R> {
   readonly administrative: boolean;
   /** Whether it is an administrative change, which is recorded in the audit trail. */
   readonly audited: boolean;
+  /** Its class when the server itself runs it. */
+  readonly measuredAs: StoreClass;
   /** The schema of arguments that come from outside. */
   readonly input: ((z: Zod) => z.ZodType<G>) | undefined;
   /** Runs in a transaction of the caller, on SQLite or PostgreSQL. */
@@ -33,17 +39,26 @@ export function administrative<S extends z.ZodType, R>(record: {
   readonly kind: OperationKind;
   /** `false` for a write that only prepares a change. Reads are never audited. */
   readonly audited?: false;
+  /** For one that the server itself runs too. */
+  readonly measuredAs?: StoreClass;
   readonly input: (z: Zod) => S;
   readonly run: (db: Db, given: z.output<S>, context: Context) => Promise<R>;
 }): Operation<z.output<S>, R> {
-  const { kind, audited = kind !== 'read', input, run } = record;
-  return { kind, administrative: true, audited, input: input as (z: Zod) => z.ZodType<z.output<S>>, run };
+  const { kind, audited = kind !== 'read', measuredAs = 'administration', input, run } = record;
+  return { kind, administrative: true, audited, measuredAs, input: input as (z: Zod) => z.ZodType<z.output<S>>, run };
 }
 
-/** An internal operation, whose arguments the compiler checks. */
-export function internal<G extends object, R>(record: {
+/** Arguments and result of an operation, as a machine of the protocol states them. */
+export type Question = readonly [given: object, result: unknown];
+
+/** A question whose arguments may state the time. Default: the store's own clock. */
+export type Dated<Q extends Question> = readonly [given: Q[0] & { readonly now?: number }, result: Q[1]];
+
+/** An internal operation. Its arguments and its result are those that the machine which asks for it states. */
+export function internal<Q extends Question>(record: {
   readonly kind: OperationKind;
-  readonly run: (db: Db, given: G, context: Context) => Promise<R>;
-}): InternalOperation<G, R> {
+  readonly measuredAs: StoreClass;
+  readonly run: (db: Db, given: Q[0], context: Context) => Promise<Q[1]>;
+}): InternalOperation<Q[0], Q[1]> {
   return { ...record, administrative: false, audited: false, input: undefined };
 }

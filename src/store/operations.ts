@@ -3,6 +3,7 @@ import { dutyOperations } from './duty-operations.js';
 import { homeAgentOperations } from './home-agent-operations.js';
 import { importOperations } from './import-operations.js';
 import { leaseOperations } from './lease-operations.js';
+import type { StoreClass } from './operation.js';
 import { sessionOperations } from './session-operations.js';
 import { storeOperations } from './store-operations.js';
 import { subscriberOperations } from './subscriber-operations.js';
@@ -21,10 +22,18 @@ export const operations = {
 
 type Operations = typeof operations;
 
+/** The class of each operation. */
+export const operationClasses = Object.fromEntries(
+  Object.entries(operations).map(([name, { measuredAs }]) => [name, measuredAs]),
+) as Readonly<Record<OperationName, StoreClass>>;
+
 export type OperationName = keyof Operations;
-/** Operations that operators cannot request. */
-export type InternalName = {
-  [N in OperationName]: Operations[N] extends { readonly administrative: false } ? N : never;
-}[OperationName];
-export type ArgumentsOf<N extends OperationName> = Parameters<Operations[N]['run']>[1];
-export type ResultOf<N extends OperationName> = Awaited<ReturnType<Operations[N]['run']>>;
+/** Arguments and result of each operation, in the form in which the machines of the protocol state theirs. */
+export type OperationTypes = {
+  readonly [N in OperationName]: readonly [
+    given: Parameters<Operations[N]['run']>[1],
+    result: Awaited<ReturnType<Operations[N]['run']>>,
+  ];
+};
+export type ArgumentsOf<N extends OperationName> = OperationTypes[N][0];
+export type ResultOf<N extends OperationName> = OperationTypes[N][1];

@@ -1,3 +1,4 @@
+import type { StoreClass } from './operation.js';
 import type { ArgumentsOf, OperationName, ResultOf } from './operations.js';
 import type { StoreFault } from './store-fault.js';
 
@@ -18,6 +19,8 @@ export interface StorePort {
   run<N extends OperationName>(operation: N, given: ArgumentsOf<N>, who?: string): Promise<ResultOf<N>>;
   /** Runs an administrative operation; checks its name and arguments, which come from outside. Rejects like `run`. */
   administer(operation: string, given: unknown, who: string): Promise<Administered>;
+  /** The class of an operation that the server itself runs, for measurements. */
+  classOf(operation: OperationName): StoreClass;
   /** Whether the store thread responds, whatever the state of the database. */
   answers(): Promise<boolean>;
   /** Completes pending calls; later calls are rejected. */

@@ -33,12 +33,6 @@ export interface AuditEntry {
   readonly detail: string;
 }
 
-/** A TLS session ticket key: 96 hexadecimal digits. `validFor`: its remaining lifetime in milliseconds. */
-export interface TicketKey {
-  readonly value: string;
-  readonly validFor: number;
-}
-
 export interface StoreStatistics {
   readonly subscribers: number;
   readonly disabled: number;

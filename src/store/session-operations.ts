@@ -1,18 +1,20 @@
 import type { Selectable } from 'kysely';
-import type { Lease, Session } from '../protocol/home/records.js';
+import type { HomeOperations } from '../protocol/home/alphabet.js';
+import type { Session } from '../protocol/home/records.js';
 import { release, writeDuty } from './duties.js';
 import { MAX_LIST, page, text } from './inputs.js';
-import { administrative, internal } from './operation.js';
+import { administrative, type Dated, internal } from './operation.js';
 import { MAX_PAGE, type Page } from './records.js';
-import { type Context, type Db, leases, pageOf } from './rows.js';
+import { type Db, leases, pageOf } from './rows.js';
 import type { Schema } from './schema.js';
 import { Statement } from './statement.js';
 
 export const sessionOperations = {
   /** The PAA of a session, by its Origin-Host; undefined if there is no such session. */
-  originOfSession: internal({
+  originOfSession: internal<HomeOperations['originOfSession']>({
     kind: 'read',
-    async run(db: Db, { sessionId }: { readonly sessionId: string }): Promise<string | undefined> {
+    measuredAs: 'authentication',
+    async run(db, { sessionId }) {
       return (await originOf.first(db, { sessionId }))?.origin;
     },
   }),
@@ -21,19 +23,10 @@ export const sessionOperations = {
    * Ends a session. Its lease is released unless a newer session took it over. With `origin`, ends it only if that is
    * its PAA; otherwise nothing changes.
    */
-  endSession: internal({
+  endSession: internal<Dated<HomeOperations['endSession']>>({
     kind: 'write',
-    async run(
-      db: Db,
-      given: {
-        readonly sessionId: string;
-        readonly origin?: string | undefined;
-        /** The PAA was not notified, so the duty to disconnect the session there is stored. */
-        readonly unconfirmed?: boolean | undefined;
-        readonly now?: number;
-      },
-      context: Context,
-    ): Promise<{ known: boolean; foreign?: boolean; released: Lease | undefined }> {
+    measuredAs: 'session',
+    async run(db, given, context) {
       const { sessionId, origin, now } = given;
       if (origin !== undefined) {
         const row = await originOf.first(db, { sessionId });
@@ -123,13 +116,10 @@ export const sessionOperations = {
    * Ends the sessions of a PAA that has restarted and lost them (RFC 6733 8.16). Their leases are kept for `leasesFor`
    * milliseconds, because the nodes return and get the same addresses. Returns the number of sessions.
    */
-  endSessionsOf: internal({
+  endSessionsOf: internal<HomeOperations['endSessionsOf']>({
     kind: 'write',
-    async run(
-      db: Db,
-      { origin, before, leasesFor }: { readonly origin: string; readonly before: number; readonly leasesFor: number },
-      context: Context,
-    ): Promise<number> {
+    measuredAs: 'session',
+    async run(db, { origin, before, leasesFor }, context) {
       const leasesUntil = context.now() + leasesFor;
       const gone = await db
         .selectFrom('sessions')

@@ -1,11 +1,10 @@
 import { toHex } from '../protocol/bytes/octets.js';
+import type { UpkeepOperations } from '../protocol/home/upkeep.js';
 import { TICKET_KEY } from '../runtime/tls/session-tickets.js';
 import { page, text } from './inputs.js';
 import { administrative, internal } from './operation.js';
-
-import { type AuditEntry, MAX_PAGE, type Page, type StoreStatistics, type TicketKey } from './records.js';
-import { type Context, contains, type Db, pageOf, placeOf } from './rows.js';
-
+import { type AuditEntry, MAX_PAGE, type Page, type StoreStatistics } from './records.js';
+import { contains, pageOf, placeOf } from './rows.js';
 import { freshSecret } from './secret.js';
 import { CLOCKS_APART } from './store-clock.js';
 
@@ -13,6 +12,7 @@ import { CLOCKS_APART } from './store-clock.js';
 export const storeOperations = {
   statistics: administrative({
     kind: 'read',
+    measuredAs: 'upkeep',
     input: (z) => z.strictObject({}),
     async run(db): Promise<StoreStatistics> {
       const count = async (table: 'subscribers' | 'leases' | 'sessions' | 'duties') => {
@@ -67,9 +67,10 @@ export const storeOperations = {
    * Returns the TLS session ticket key that all servers of the store share. Creates a new one when the last is `every`
    * milliseconds old.
    */
-  ticketKey: internal({
+  ticketKey: internal<UpkeepOperations['ticketKey']>({
     kind: 'write',
-    async run(db: Db, { every }: { readonly every: number }, context: Context): Promise<TicketKey> {
+    measuredAs: 'upkeep',
+    async run(db, { every }, context) {
       const now = context.now();
       const last = await db.selectFrom('ticket_keys').selectAll().orderBy('id', 'desc').executeTakeFirst();
       if (last && last.valid_from < now + CLOCKS_APART && now < last.valid_from + every) {

@@ -3,6 +3,7 @@ import type { Host } from '../runtime/system/host.js';
 import { within } from '../runtime/system/within.js';
 import { DatabaseError, type DatabaseErrorCode } from './database-error.js';
 import type { FromThread, StoreReply, StoreThread, ThreadCall, ThreadFailure, ToThread } from './messages.js';
+import type { StoreClass } from './operation.js';
 import type { ArgumentsOf, OperationName, ResultOf } from './operations.js';
 import type { Administered, StoreEvents, StorePort } from './port.js';
 import { StoreError, type StoreErrorCode } from './records.js';
@@ -53,6 +54,7 @@ export class Store implements StorePort {
   #last = 0;
   #broken: Error | undefined;
   #isOpen = false;
+  #classes: Readonly<Partial<Record<OperationName, StoreClass>>> = {};
   #closing = false;
   /** Whether the thread is running an operation that may take minutes, and the callbacks to call when it starts one. */
   #busy = false;
@@ -106,6 +108,10 @@ export class Store implements StorePort {
 
   administer(operation: string, given: unknown, who: string): Promise<Administered> {
     return this.#ask(operation, given, who, true) as Promise<Administered>;
+  }
+
+  classOf(operation: OperationName): StoreClass {
+    return this.#classes[operation] ?? 'administration';
   }
 
   /**
@@ -190,6 +196,7 @@ export class Store implements StorePort {
     switch (message.type) {
       case 'opened':
         this.#isOpen = true;
+        this.#classes = message.classes;
         this.#opened();
         break;
       case 'refused':

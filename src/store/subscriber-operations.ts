@@ -1,12 +1,12 @@
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
-import type { FoundSubscriber, Lease, Proof, Session, Subscriber } from '../protocol/home/records.js';
+import type { HomeOperations } from '../protocol/home/alphabet.js';
+import type { Lease, Session, Subscriber } from '../protocol/home/records.js';
 import { checkName, MAX_NAME } from '../protocol/mip6/names.js';
 import { release, writeDuty } from './duties.js';
 import { page, subscriberChange, subscriberInput, text } from './inputs.js';
 import { administrative, internal } from './operation.js';
 import { MAX_PAGE, type Page, StoreError } from './records.js';
 import {
-  type Context,
   contains,
   type Db,
   hasOtherSession,
@@ -29,9 +29,10 @@ export interface RemovedSubscriber {
 
 export const subscriberOperations = {
   /** Finds the subscriber of a certificate and decides whether it may authenticate now. */
-  findSubscriber: internal({
+  findSubscriber: internal<HomeOperations['findSubscriber']>({
     kind: 'read',
-    async run(db: Db, { names, sha256, sessionId }: Proof, context: Context): Promise<FoundSubscriber> {
+    measuredAs: 'authentication',
+    async run(db, { names, sha256, sessionId }, context) {
       const row = await subscriberOf(db, names, sha256);
       if (!row) return { refusal: 'no-subscriber' };
       const { id, ...fields } = row;

@@ -3,6 +3,7 @@ import { type Backend, isPostgresUrl } from './backend.js';
 import { DatabaseError } from './database-error.js';
 import { StoreEngine } from './engine.js';
 import type { FromThread, StoreReply, StoreThread, ThreadCall, ThreadFailure, ToThread } from './messages.js';
+import { operationClasses } from './operations.js';
 import { StoreError } from './records.js';
 import { StoreFault } from './store-fault.js';
 import { threadHost } from './thread-host.js';
@@ -54,7 +55,7 @@ async function main(): Promise<void> {
       );
     }
   });
-  post({ type: 'opened' });
+  post({ type: 'opened', classes: operationClasses });
 }
 
 function post(message: FromThread): void {

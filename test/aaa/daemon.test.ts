@@ -98,6 +98,7 @@ async function makeScene(): Promise<Scene> {
         return {
           run: run as StorePort['run'],
           administer: (...given) => engine.administer(...given),
+          classOf: (operation) => engine.classOf(operation),
           answers: () => Promise.resolve(true),
           close: () => engine.close(),
         };

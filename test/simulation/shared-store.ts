@@ -2,6 +2,7 @@ import type { Host } from '../../src/runtime/system/host.js';
 import { SqliteBackend } from '../../src/store/database.js';
 import { DatabaseError } from '../../src/store/database-error.js';
 import { StoreEngine } from '../../src/store/engine.js';
+import type { StoreClass } from '../../src/store/operation.js';
 import type { ArgumentsOf, OperationName, ResultOf } from '../../src/store/operations.js';
 import { operations } from '../../src/store/operations.js';
 import type { Administered, StoreEvents, StorePort } from '../../src/store/port.js';
@@ -147,6 +148,10 @@ class Port implements StorePort {
 
   administer(operation: string, given: unknown, who: string): Promise<Administered> {
     return this.#ask(operation, given, () => this.#store.administer(operation, given, who, this.#holder));
+  }
+
+  classOf(operation: OperationName): StoreClass {
+    return this.#store.engine.classOf(operation);
   }
 
   answers(): Promise<boolean> {

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { beforeEach, expect, it, vi } from 'vitest';
 import type { FromThread, ThreadCall, ThreadFailure, ToThread } from '../../src/store/messages.js';
+import { type OperationName, operationClasses, operations } from '../../src/store/operations.js';
 import { MAX_WAITING, type Store } from '../../src/store/store.js';
 import { openStore } from './open-store.js';
 
@@ -13,7 +14,7 @@ class Thread extends EventEmitter {
   constructor() {
     super();
     Thread.last = this;
-    queueMicrotask(() => this.say({ type: 'opened' }));
+    queueMicrotask(() => this.say({ type: 'opened', classes: operationClasses }));
   }
 
   say(message: FromThread): void {
@@ -70,6 +71,13 @@ const open = () =>
 beforeEach(async () => {
   events = [];
   store = await open();
+});
+
+it('Store knows the class of each operation from its thread', () => {
+  for (const [name, { measuredAs }] of Object.entries(operations)) {
+    expect(store.classOf(name as OperationName), name).toBe(measuredAs);
+  }
+  expect(new Set(Object.values(operationClasses)).size).toBe(5);
 });
 
 it('Store.answers is true when its thread replies, even with a database failure', async () => {

@@ -162,7 +162,10 @@ export interface EapSuccess {
 
 // ------------------------------------------------------------------------------------------------------------- store
 
-/** Store operations for sessions: arguments and result. */
+/**
+ * Store operations for sessions: arguments and result. The store runs them by these names and takes their types from
+ * here.
+ */
 export interface HomeOperations {
   readonly findSubscriber: readonly [given: Proof, result: FoundSubscriber];
   readonly originOfSession: readonly [given: { readonly sessionId: string }, result: string | undefined];
@@ -182,16 +185,22 @@ export interface HomeOperations {
   ];
 }
 
+/** Store operations by name. */
+type Operations<O> = { readonly [N in keyof O]: readonly [given: unknown, result: unknown] };
+
 /** An operation with its arguments. */
-export type StoreCall<O = HomeOperations> = {
-  [N in keyof O]: O[N] extends readonly [infer G, unknown] ? { readonly operation: N; readonly given: G } : never;
-}[keyof O];
+export type StoreCall<O extends Operations<O> = HomeOperations, N extends keyof O = keyof O> = {
+  [P in N]: { readonly operation: P; readonly given: O[P][0] };
+}[N];
 
 /** Result of an operation. */
-export type Stored<O = HomeOperations> =
-  | {
-      [N in keyof O]: O[N] extends readonly [unknown, infer R] ? { readonly operation: N; readonly result: R } : never;
-    }[keyof O]
+export type StoreResult<O extends Operations<O> = HomeOperations, N extends keyof O = keyof O> = {
+  [P in N]: { readonly operation: P; readonly result: O[P][1] };
+}[N];
+
+/** Answer to a question: the result of the operation, or its failure. */
+export type Stored<O extends Operations<O> = HomeOperations, N extends keyof O = keyof O> =
+  | StoreResult<O, N>
   | StoreFailure;
 
 /** `full`: the disk is full. */

@@ -28,6 +28,7 @@ export interface UpkeepOperations {
   readonly abandonImport: readonly [given: { readonly age: number }, result: unknown];
   readonly ticketKey: readonly [
     given: { readonly every: number },
+    /** The key in 96 hexadecimal digits, and its remaining lifetime in milliseconds. */
     result: { readonly value: string; readonly validFor: number },
   ];
   readonly duties: DutyOperation;
