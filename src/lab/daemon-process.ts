@@ -16,6 +16,9 @@ interface Waiter {
 /** Number of lines of error output that are kept to explain an early exit. */
 const KEPT_ERRORS = 20;
 
+/** The OpenSSL settings that the service of pana-aaa uses. */
+const OPENSSL_CONF = fileURLToPath(new URL('../../scripts/config/openssl-aaa.cnf', import.meta.url));
+
 /** The path of a built daemon, or of this tool. */
 export function programOf(name: DaemonName | 'tool'): string {
   return fileURLToPath(new URL(`../${name}/main.js`, import.meta.url));
@@ -66,7 +69,13 @@ export class DaemonProcess {
     const [program = '', ...parameters] = [...launcher, process.execPath, programOf(daemon), 'run', '-c', config];
     const child = spawn(program, parameters, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { PATH: process.env['PATH'], HOME: process.env['HOME'], NODE_ENV: 'production', ...environment },
+      env: {
+        PATH: process.env['PATH'],
+        HOME: process.env['HOME'],
+        NODE_ENV: 'production',
+        ...(daemon === 'aaa' ? { OPENSSL_CONF } : {}),
+        ...environment,
+      },
     });
     return new DaemonProcess(name, child, onLine);
   }

@@ -5,6 +5,7 @@ import { identityRequest } from '../protocol/nas/eap.js';
 import type { PaaConfig } from '../protocol/pana/agent/paa-interface.js';
 import { REQUEST_DEFAULTS } from '../protocol/pana/session/retransmission.js';
 import { INTEGRITY, PRF } from '../protocol/pana/wire/algorithms.js';
+import { eapPacketOf } from '../runtime/net/link-mtu.js';
 import type { PaaOptions } from './options.js';
 
 /** The Diameter identity of the NAS. `stateId`: Origin-State-Id. */
@@ -15,7 +16,7 @@ export function nasOrigin({ diameter, pana, nas }: PaaOptions, stateId: number):
     stateId,
     ownVendor: pana['vendor-id'],
     nasIdentifier: nas.identifier ?? diameter.host,
-    framedMtu: nas['framed-mtu'],
+    framedMtu: nas['framed-mtu'] ?? eapPacketOf(pana.interface),
   };
 }
 

@@ -129,8 +129,10 @@ export const paaSchema = z.strictObject({
       .int()
       .min(256)
       .max(1400)
-      .default(1100)
-      .describe('size of the largest EAP packet to clients in octets; 1100 fits the IPv6 minimum MTU of 1280'),
+      .optional()
+      .describe(
+        'size of the largest EAP packet to clients in octets; 1100 fits the IPv6 minimum MTU of 1280 [default: what fits the MTU of pana.interface; 1100 if that is not known]',
+      ),
   }),
   hooks: section.group({
     ...section.hooks('/var/db/pana-paa'),

@@ -13,6 +13,7 @@ import type { PacAuthorized } from '../protocol/pana/session/pac-interface.js';
 import type { PeerCredentials } from '../runtime/eap/engine.js';
 import type { Logger } from '../runtime/log/events.js';
 import { sessionText } from '../runtime/log/pana-fields.js';
+import { eapPacketOf } from '../runtime/net/link-mtu.js';
 import type { Barrier } from '../runtime/service/barrier.js';
 import { ControlError } from '../runtime/service/control.js';
 import type { Metrics } from '../runtime/service/metrics.js';
@@ -204,6 +205,7 @@ export class Attachments {
   async #open({ attempt: id, paa, beside, limit }: Extract<AttachmentOutput, { type: 'open' }>): Promise<void> {
     const { pana, eap } = this.#options;
     const { log, metrics, barrier, surroundings, keyLog, credentials } = this.#tools;
+    const mtu = eap.mtu ?? eapPacketOf(pana.interface);
     const options = {
       id,
       paa,
@@ -213,7 +215,7 @@ export class Attachments {
       localPort: beside || pana['local-port'] === 0 ? undefined : pana['local-port'],
       initiate: pana.initiate || beside,
       pana: sessionConfig(this.#options, limit, keyLog !== undefined),
-      eap: () => ({ identity: eap.identity, mtu: eap.mtu, credentials: credentials() }),
+      eap: () => ({ identity: eap.identity, mtu, credentials: credentials() }),
     };
     const tools = { log, metrics, keyLog, guard: barrier, surroundings };
     try {

@@ -25,6 +25,7 @@ export const readCredentials: ReadCredentials = async ({ tls }, host, before) =>
   const options = { caPem, certificatePem, keyPem, serverName: tls['server-name'], revocation, host, ...settings };
   const replaced = before?.peer instanceof TlsPeerCredentials ? before.peer : undefined;
   const peer = createPeerCredentials(options, replaced);
+  peer.prepare();
   const { judge } = peer;
   return {
     peer,

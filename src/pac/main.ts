@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { importEagerly } from '../runtime/system/eager-import.js';
 import { listenEarly } from '../runtime/system/early-signals.js';
 
 listenEarly(process.argv[2] === 'run');
@@ -17,7 +18,7 @@ await runDaemonProgram({
   description:
     'PANA client of a mobile node (RFC 5191): authenticates with EAP-TLS and gets its home agent, home address and IKE key.',
   start: async (options, log) => {
-    const { PacDaemon } = await import('./daemon.js');
+    const { PacDaemon } = await importEagerly(() => import('./daemon.js'));
     return PacDaemon.start(options, log);
   },
   check: async (options) => {

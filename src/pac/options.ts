@@ -51,7 +51,12 @@ export const pacSchema = z.strictObject({
         .min(1)
         .max(253)
         .describe('identity, sent in clear text; @realm reveals only what routing needs'),
-      mtu: section.eapMtu().describe('size of the largest EAP packet to send, in octets'),
+      mtu: section
+        .eapMtu()
+        .optional()
+        .describe(
+          'size of the largest EAP packet to send, in octets [default: what fits the MTU of pana.interface; 1100 if that is not known]',
+        ),
     }),
   ),
   tls: reloadable(

@@ -50,3 +50,10 @@ it('The NAS-Identifier is the Diameter host unless configured', () => {
   expect(nasOrigin(optionsOf(), 7)).toMatchObject({ nasIdentifier: 'paa.access.example', stateId: 7 });
   expect(nasOrigin(optionsOf({ nas: { identifier: 'nas7' } }), 7)).toMatchObject({ nasIdentifier: 'nas7' });
 });
+
+it('Framed-MTU is what the interface carries unless configured', () => {
+  const framedMtu = (more: Record<string, object>) => nasOrigin(optionsOf(more), 7).framedMtu;
+  expect(framedMtu({ pana: { interface: 'nosuch0' } })).toBe(1100);
+  if (process.platform === 'linux') expect(framedMtu({ pana: { interface: 'lo' } })).toBe(1400);
+  expect(framedMtu({ pana: { interface: 'lo' }, nas: { 'framed-mtu': 1000 } })).toBe(1000);
+});

@@ -57,7 +57,10 @@ export const aaaSchema = z.strictObject({
     }),
   ),
   eap: section.group({
-    mtu: section.eapMtu().describe('size of the largest EAP packet in octets; Framed-MTU lowers it'),
+    mtu: section
+      .eapMtu()
+      .default(1400)
+      .describe('size of the largest EAP packet in octets; Framed-MTU lowers it, and counts as 1100 if it is missing'),
     'client-flight': z
       .number()
       .int()

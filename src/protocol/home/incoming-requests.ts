@@ -6,6 +6,9 @@ import type { EngineQueue } from './engine-queue.js';
 import { type NewState, OriginStates } from './origin-states.js';
 import { reasonOf, type StepContext } from './step-context.js';
 
+/** The size of an EAP packet in octets that a NAS carries if it sends no Framed-MTU; RFC 3748 requires 1020. */
+const UNSAID_MTU = 1100;
+
 /** An unanswered access request. */
 export interface Exchange {
   readonly token: Token;
@@ -117,7 +120,7 @@ export class IncomingRequests {
       for (const event of admission.turnedAway('conversations', pushedOut.seat, now)) this.#context.say(event);
     if (pushedOut === conversation) return 'too-busy';
     if (pushedOut) this.#context.put({ type: 'close', conversation: pushedOut.id });
-    const mtu = Math.min(this.#config.mtu, request.mtu ?? Number.POSITIVE_INFINITY);
+    const mtu = Math.min(this.#config.mtu, request.mtu ?? UNSAID_MTU);
     this.#context.put({ type: 'open', conversation: id, sessionId, mtu });
     return conversation;
   }

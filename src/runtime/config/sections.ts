@@ -41,7 +41,7 @@ export const port = () => z.number().int().min(0).max(MAX_PORT);
 export const fileName = () => z.string().min(1);
 
 /** Size of the largest EAP packet to send, in octets. */
-export const eapMtu = () => z.number().int().min(64).max(1400).default(1100);
+export const eapMtu = () => z.number().int().min(64).max(1400);
 
 /** Accepts a version without quotes, which YAML parses as a number. */
 const versionText = (value: unknown) => (typeof value === 'number' ? value.toFixed(1) : value);

@@ -68,6 +68,7 @@ export class TlsPeerCredentials implements PeerCredentials {
    * The session of the last handshake, for resumption (RFC 9190 2.1.2). Used once, so that two uses cannot be linked.
    */
   session: PeerSession | undefined;
+  #prepared: TlsPeerHandshake | undefined;
 
   constructor({ context, serverName, judge, binding, extendedMasterSecret, host }: Parts, session?: PeerSession) {
     this.context = context;
@@ -80,7 +81,20 @@ export class TlsPeerCredentials implements PeerCredentials {
   }
 
   open(): TlsPeerHandshake {
+    const prepared = this.#prepared;
+    this.#prepared = undefined;
+    // A session received meanwhile is worth more.
+    if (prepared && !this.session) return prepared;
+    prepared?.destroy();
     return new TlsPeerHandshake(this);
+  }
+
+  /**
+   * Begins the handshake that the next `open` returns, unless there is a session to resume. The first ClientHello of a
+   * process takes some milliseconds, which then do not delay an answer.
+   */
+  prepare(): void {
+    if (!this.session) this.#prepared ??= new TlsPeerHandshake(this);
   }
 
   /** Returns the session to resume if its server would still be accepted. The caller owns it. */

@@ -156,10 +156,11 @@ describe('EAP at the home server', () => {
   });
 
   it('opens a conversation with the smaller MTU of both ends', () => {
-    const rig = new HomeRig({ mtu: 1100 });
+    const rig = new HomeRig({ mtu: 1300 });
     rig.begin('a', { mtu: 900 });
     rig.begin('b', { mtu: 1400 });
-    expect(rig.of('open').map(({ mtu }) => mtu)).toEqual([900, 1100]);
+    rig.begin('c', { mtu: undefined });
+    expect(rig.of('open').map(({ mtu }) => mtu)).toEqual([900, 1300, 1100]);
   });
 });
 

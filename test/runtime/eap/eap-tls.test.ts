@@ -277,6 +277,20 @@ describe.each(VERSIONS)('A resumed handshake with %s', (version) => {
     }
   });
 
+  it('is not given up for a handshake that was prepared before the ticket arrived', async () => {
+    const server = makeServer(pki());
+    const first = await runEap(pki(), { version, eapServer: server });
+    const { session } = first.credentials;
+    first.credentials.session = undefined;
+    first.credentials.prepare();
+    first.credentials.session = session;
+    const second = await runEap(pki(), { version, eapServer: server, credentials: first.credentials });
+    expect(second.events.find(({ type }) => type === 'keys')).toMatchObject({ resumed: true });
+    first.credentials.prepare();
+    const third = await runEap(pki(), { version, eapServer: server, credentials: first.credentials });
+    expect(third.events.find(({ type }) => type === 'keys')).toMatchObject({ resumed: true });
+  });
+
   it('is refused for a subscriber that has been disabled since the first handshake', async () => {
     const { eapServer, credentials } = await first();
     const authorize = () => Promise.resolve({ ok: false, reason: 'disabled' } as const);
@@ -297,6 +311,25 @@ describe.each(VERSIONS)('A resumed handshake with %s', (version) => {
 });
 
 describe('EAP-TLS at the peer', () => {
+  it('uses a prepared handshake once', async () => {
+    const { credentials } = await runEap(pki(), { version: 'TLSv1.3' });
+    credentials.forgetSession();
+    credentials.prepare();
+    credentials.prepare();
+    const handshakes = [credentials.open(), credentials.open()];
+    const hellos = await Promise.all(
+      handshakes.map((handshake) => new Promise((resolve) => handshake.exchange(new Uint8Array(0), resolve))),
+    );
+    const [prepared, other] = hellos.map((answer) =>
+      Buffer.from((answer as { flight: Uint8Array }).flight).toString('hex'),
+    );
+    expect(prepared).toMatch(/^160301/);
+    expect(other).toMatch(/^160301/);
+    expect(prepared).not.toBe(other);
+    for (const handshake of handshakes) handshake.destroy();
+    expect((await runEap(pki(), { version: 'TLSv1.3', credentials })).events.at(-1)?.type).toBe('succeeded');
+  });
+
   it('offers only TLS 1.3 by default, and fails with a server limited to 1.2', async () => {
     const outcome = await runEap(pki(), { serverOptions: { maxVersion: 'TLSv1.2' } });
     expectRefused(outcome, 'tls-alert');
