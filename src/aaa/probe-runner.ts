@@ -122,6 +122,8 @@ export class ProbeRunner {
   }
 
   #onReport(report: HookReport): void {
+    // The time limit of a probe does not change.
+    if (report.type === 'limit') return;
     const { subject: homeAgentName } = report;
     if (report.type === 'line') this.#parts.log.debug({ homeAgentName, line: report.line }, 'probe output');
     if (report.type === 'refused')

@@ -48,7 +48,7 @@ export interface Job {
 }
 
 export interface QueueOptions {
-  /** Time limit of a run in milliseconds. */
+  /** Time limit of a run in milliseconds. It grows if runs need longer; see TimeLimits. */
   readonly timeout: number;
   /**
    * Maximum number of jobs that run at the same time. The run of a lane is not limited, so that a lane never waits for
@@ -100,6 +100,8 @@ export type QueueOutput =
       readonly outcome: HookOutcome;
       readonly sinceEvent: number;
     }
+  /** Runs of this event now have another time limit. */
+  | { readonly type: 'limit'; readonly event: HookEvent; readonly milliseconds: number }
   /** After `stop`: all jobs are done and no more are accepted. */
   | { readonly type: 'stopped' };
 

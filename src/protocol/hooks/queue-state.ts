@@ -32,6 +32,11 @@ export interface Entry {
 export interface Run {
   readonly entries: readonly Entry[];
   readonly lane: Lane | undefined;
+  /** The event of its job; `batch` in a lane. */
+  readonly event: HookEvent;
+  /** Its time limit in milliseconds. */
+  readonly limit: number;
+  readonly beganAt: number;
   /** When its process gets the next signal. */
   signalAt: number;
   timedOut: boolean;

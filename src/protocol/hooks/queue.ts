@@ -16,6 +16,7 @@ import {
 } from './alphabet.js';
 import type { HookEvent } from './contract.js';
 import { type Entry, type Lane, type Run, replacedRefresh, type Stop } from './queue-state.js';
+import { TimeLimits } from './time-limit.js';
 
 const STOPPED: HookOutcome = { ok: false, milliseconds: 0, reason: 'the daemon has stopped' };
 const REPLACED: HookOutcome = { ok: false, milliseconds: 0, reason: 'replaced by a newer event' };
@@ -33,6 +34,7 @@ const NO_TRY: Readonly<Record<Exclude<Exempt, 'nothing'>, HookOutcome>> = {
  */
 export class HookQueue {
   readonly #options: QueueOptions;
+  readonly #limits: TimeLimits;
   readonly #entries = new Map<number, Entry>();
   readonly #subjects = new Map<string, Entry[]>();
   /** Waiting jobs, by the job in `after` that blocks them. */
@@ -50,6 +52,7 @@ export class HookQueue {
 
   constructor(options: QueueOptions) {
     this.#options = options;
+    this.#limits = new TimeLimits(options.timeout);
   }
 
   handle(input: QueueInput, now: number): QueueOutput[] {
@@ -223,7 +226,10 @@ export class HookQueue {
   #begin(entries: readonly Entry[], lane: Lane | undefined): void {
     this.#lastRun += 1;
     for (const entry of entries) entry.state = 'running';
-    this.#runs.set(this.#lastRun, { entries, lane, signalAt: this.#now + this.#options.timeout, timedOut: false });
+    const event = lane ? 'batch' : (entries[0]?.job.event ?? 'batch');
+    const limit = this.#limits.of(event);
+    const [beganAt, signalAt] = [this.#now, this.#now + limit];
+    this.#runs.set(this.#lastRun, { entries, lane, event, limit, beganAt, signalAt, timedOut: false });
     const tokens = entries.map(({ token }) => token);
     this.#outputs.push({ type: 'run', run: this.#lastRun, tokens, lane: lane?.name });
   }
@@ -238,13 +244,14 @@ export class HookQueue {
     } else {
       this.#singleRuns -= 1;
     }
-    const shown = run.timedOut && outcome ? this.#lateOutcome(outcome) : outcome;
+    const shown = run.timedOut && outcome ? lateOutcome(run, outcome) : outcome;
     for (const entry of run.entries) {
       const why = exempt?.get(entry.token) ?? (shown ? undefined : 'broken');
       if (why === 'nothing') this.#finish(entry, true, NOTHING_TO_DO);
       else if (why) this.#finish(entry, false, NO_TRY[why]);
       else if (shown) this.#tried(entry, shown, run.lane !== undefined);
     }
+    if (shown?.ok || run.timedOut) this.#measured(run);
     // These may run now: the next job of each subject, and jobs of a failed run of a lane.
     for (const { job } of run.entries) {
       const next = this.#subjects.get(job.subject)?.[0];
@@ -252,9 +259,9 @@ export class HookQueue {
     }
   }
 
-  /** The outcome of a run that exceeded its time limit, whatever its exit status after SIGTERM. */
-  #lateOutcome({ milliseconds }: HookOutcome): HookOutcome {
-    return { ok: false, milliseconds, reason: `timeout after ${this.#options.timeout} ms` };
+  #measured({ event, limit, beganAt, timedOut }: Run): void {
+    const next = this.#limits.record(event, timedOut ? limit : this.#now - beganAt);
+    if (next !== undefined) this.#outputs.push({ type: 'limit', event, milliseconds: next });
   }
 
   #tried(entry: Entry, outcome: HookOutcome, inLane: boolean): void {
@@ -369,4 +376,9 @@ export class HookQueue {
     this.#stop = { name: 'stopped' };
     this.#outputs.push({ type: 'stopped' });
   }
+}
+
+/** The outcome of a run that exceeded its time limit, whatever its exit status after SIGTERM. */
+function lateOutcome({ limit }: Run, { milliseconds }: HookOutcome): HookOutcome {
+  return { ok: false, milliseconds, reason: `timeout after ${limit} ms` };
 }

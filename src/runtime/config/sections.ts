@@ -147,7 +147,9 @@ export const vendorId = () =>
 
 export const hooks = (stateDir: string) => ({
   'state-dir': z.string().min(1).default(stateDir).describe('folder that hooks write to (MIP6_STATE_DIR)'),
-  timeout: duration().default(30_000).describe('time limit of a hook'),
+  timeout: duration()
+    .default(30_000)
+    .describe('time limit of a hook; doubled up to twice while runs take more than half of it'),
   parallel: z.number().int().min(1).max(256).default(8).describe('maximum number of concurrent hooks'),
 });
 

@@ -67,6 +67,10 @@ export function hookGauges(metrics: Metrics, hooks: () => readonly HookView[]): 
 
 function hookReporter(log: Logger, metrics: Metrics): (report: HookReport) => void {
   return (report) => {
+    if (report.type === 'limit') {
+      log.info({ event: report.event, timeLimit: report.milliseconds }, 'hook time limit changed');
+      return;
+    }
     const { subject, role, event } = report;
     const fields = { subject, role, event };
     // Time since the event, earlier tries included.

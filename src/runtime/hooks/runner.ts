@@ -94,7 +94,9 @@ export type HookReport =
       readonly outcome: HookOutcome;
       readonly sinceEvent: number;
     })
-  | (ReportOf & { readonly type: 'refused'; readonly error: HookValueError });
+  | (ReportOf & { readonly type: 'refused'; readonly error: HookValueError })
+  /** Runs of this event now have another time limit, in milliseconds. */
+  | { readonly type: 'limit'; readonly event: HookEvent; readonly milliseconds: number };
 
 /** An unfinished job, for status output. */
 export interface HookView extends ReportOf {
@@ -203,6 +205,9 @@ export class HookRunner {
         if (queued) queued.listener.done?.(endOf(queued, output.ok));
         break;
       }
+      case 'limit':
+        this.#report(output);
+        break;
       case 'stopped':
         for (const resolve of this.#stopping.splice(0)) resolve();
     }

@@ -104,6 +104,7 @@ export type LogEvent =
   | 'hook done'
   | 'hook failed'
   | 'hook refused'
+  | 'hook time limit changed'
   | 'probe output'
   | 'probe failed'
   | 'probe refused';
@@ -181,6 +182,8 @@ interface FieldTypes {
   readonly try: number;
   readonly line: string;
   readonly sinceEvent: number;
+  /** The time limit of a hook in milliseconds. */
+  readonly timeLimit: number;
   /** The operation of an operator, and the operator's name. */
   readonly operation: string;
   readonly operator: string;

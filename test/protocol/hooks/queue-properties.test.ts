@@ -180,6 +180,7 @@ class World {
         expect(output.sinceEvent).toBe(this.now - this.#known(output.token).queuedAt);
         break;
       case 'kill':
+      case 'limit':
         break;
     }
   }

@@ -92,6 +92,8 @@ export class QueueRig {
         return `done ${name} ${output.ok ? 'ok' : 'failed'}`;
       case 'tried':
         return `tried ${name} try ${output.try} ${output.outcome.ok ? 'ok' : output.outcome.reason} after ${output.sinceEvent}`;
+      case 'limit':
+        return `limit ${output.event} ${output.milliseconds}`;
       case 'stopped':
         return 'stopped';
     }

@@ -11,6 +11,8 @@ import { quiet } from '../../quiet.js';
 import { SimulatedProcesses } from '../../simulated-hooks.js';
 import { VirtualHost } from '../../virtual-host.js';
 
+const TIMEOUT = 10_000;
+
 /** A log that keeps its entries. */
 function recorder() {
   const entries: unknown[] = [];
@@ -23,7 +25,7 @@ function running() {
   const host = new VirtualHost();
   const processes = new SimulatedProcesses();
   const metrics = new Metrics('pana');
-  const section = { 'state-dir': '/nowhere', timeout: 10_000, parallel: 4 };
+  const section = { 'state-dir': '/nowhere', timeout: TIMEOUT, parallel: 4 };
   const runner = makeHookRunner(section, log, metrics, unguarded, { host, hookProcesses: processes });
   hookGauges(metrics, () => runner.status());
   const job = (more: Partial<HookJob> = {}): HookJob => ({
@@ -65,6 +67,21 @@ describe('a hook runner of a daemon', () => {
       { level: 'info', message: 'hook output', line: 'a line', ...of },
       { level: 'warn', message: 'hook failed', try: 1, reason: 'exit status 1', ...of },
       { level: 'info', message: 'hook done', try: 2, ...of },
+    ]);
+    await runner.stop(0);
+  });
+
+  it('logs that runs of an event have another time limit', async () => {
+    const { entries, host, processes, runner, job } = running();
+    void runner.run(job());
+    await quiet();
+    host.advance(host.next ?? 0);
+    processes.only.end('ended by SIGTERM');
+    await quiet();
+    const timeLimit = 2 * TIMEOUT;
+    expect(entries).toMatchObject([
+      { level: 'warn', message: 'hook failed', reason: `timeout after ${TIMEOUT} ms` },
+      { level: 'info', message: 'hook time limit changed', event: 'up', timeLimit },
     ]);
     await runner.stop(0);
   });

@@ -215,7 +215,10 @@ describe('A hook process', () => {
     expect(await within(running, 'the hook ends')).toMatchObject({ ok: false });
     expect(await within(reading.readFile(), 'the pipe ends')).toHaveLength(0);
     await reading.close();
-    expect(reports).toMatchObject([{ type: 'tried', try: 1, outcome: { ok: false, reason: 'timeout after 200 ms' } }]);
+    expect(reports).toMatchObject([
+      { type: 'tried', try: 1, outcome: { ok: false, reason: 'timeout after 200 ms' } },
+      { type: 'limit', event: 'down', milliseconds: 400 },
+    ]);
   });
 
   it('that is missing or fails is reported, and the first try resolves with the reason', async () => {
@@ -371,7 +374,10 @@ describe('HookRunner in virtual time', () => {
     host.advance(2_000);
     expect(processes.only.signals).toEqual(['SIGTERM', 'SIGKILL']);
     processes.only.end();
-    expect(reports).toMatchObject([{ outcome: { ok: false, reason: 'timeout after 10000 ms' } }]);
+    expect(reports).toMatchObject([
+      { outcome: { ok: false, reason: 'timeout after 10000 ms' } },
+      { type: 'limit', event: 'up', milliseconds: 20_000 },
+    ]);
   });
 
   it('keeps no reference to a process that has ended', async () => {
