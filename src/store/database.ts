@@ -18,15 +18,6 @@ const BUSY_TIMEOUT = 5_000;
 /** A store in memory, which is lost when its process ends. */
 const IN_MEMORY = ':memory:';
 
-/**
- * Opens a SQLite file and migrates its schema. Creates a missing file with access only for its owner. Sets
- * `synchronous = FULL` on every open: the library defaults to NORMAL in WAL mode, which may lose a commit in a power
- * failure. Rejects with DatabaseError.
- */
-export async function openSqlite(path: string, random = systemHost.random): Promise<Kysely<Schema>> {
-  return (await openConnection(path, random)).db;
-}
-
 /** A SQLite file that is open. */
 interface Connection {
   readonly db: Kysely<Schema>;
@@ -34,6 +25,11 @@ interface Connection {
   readonly run: (text: string) => void;
 }
 
+/**
+ * Opens a SQLite file and migrates its schema. Creates a missing file with access only for its owner. Sets
+ * `synchronous = FULL` on every open: the library defaults to NORMAL in WAL mode, which may lose a commit in a power
+ * failure. Rejects with DatabaseError.
+ */
 async function openConnection(path: string, random: typeof systemHost.random): Promise<Connection> {
   const file = openFile(path);
   const database = withStatements(file, path);

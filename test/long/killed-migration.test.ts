@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect, it } from 'vitest';
-import { openSqlite } from '../../src/store/database.js';
+import { SqliteBackend } from '../../src/store/database.js';
 import { contentOf, OLD_VERSIONS, writeOld } from '../store/old-stores.js';
 
 const OPENER = join(import.meta.dirname, '../store/killed-opener.mjs');
@@ -49,7 +49,7 @@ it.each(STARTS)(
         const path = begin(`${statement}.db`);
         expect(await opened(path, statement)).toMatchObject({ killed: true });
         expect(existsSync(path)).toBe(true);
-        await (await openSqlite(path)).destroy();
+        await (await SqliteBackend.open(path)).close();
         expect(contentOf(path)).toEqual(expected);
       };
       expect(statements).toBeGreaterThan(5);

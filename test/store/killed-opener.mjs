@@ -1,6 +1,5 @@
 // killed-opener.mjs FILE STATEMENT: opens a SQLite store and kills its process before this statement. If there is no such
 // statement, it prints the number of statements.
-import { randomBytes } from 'node:crypto';
 import Database from 'better-sqlite3';
 
 const [path, statement] = process.argv.slice(2);
@@ -35,10 +34,7 @@ Database.prototype.pragma = function (text, options) {
   return pragma.call(this, text, options);
 };
 
-// The schema, then the secret, as SqliteBackend.open does.
-const { openSqlite } = await import('../../dist/store/database.js');
-const db = await openSqlite(path);
-const { ensureSecret } = await import('../../dist/store/secret.js');
-await ensureSecret(db, randomBytes);
+const { SqliteBackend } = await import('../../dist/store/database.js');
+const backend = await SqliteBackend.open(path);
 process.stdout.write(`${done}\n`);
-await db.destroy();
+await backend.close();

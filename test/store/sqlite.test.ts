@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openSqlite } from '../../src/store/database.js';
+import { SqliteBackend } from '../../src/store/database.js';
 import type { Store } from '../../src/store/store.js';
 import { backUp, restore } from '../../src/store/store-file.js';
 import { announce } from '../system/access-network.js';
@@ -30,11 +30,12 @@ describe('The SQLite database', () => {
   it('uses synchronous = FULL on every connection', async () => {
     const path = join(folder, 'again.db');
     for (let open = 0; open < 3; open += 1) {
-      const db = await openSqlite(path);
-      const { rows } = await sql<{ synchronous: number }>`PRAGMA synchronous`.execute(db);
+      const backend = await SqliteBackend.open(path);
       // FULL.
-      expect(rows).toEqual([{ synchronous: 2 }]);
-      await db.destroy();
+      expect(await backend.read((db) => sql`PRAGMA synchronous`.execute(db))).toMatchObject({
+        rows: [{ synchronous: 2 }],
+      });
+      await backend.close();
     }
     // The setting belongs to a connection, so the file by itself has another value.
     const file = new Database(path);
@@ -47,11 +48,11 @@ describe('The SQLite database', () => {
     await mkdir(theirs);
     await chown(theirs, 1234, 1235);
     const path = join(theirs, 'store.db');
-    const db = await openSqlite(path);
+    const backend = await SqliteBackend.open(path);
     for (const name of ['store.db', 'store.db-wal', 'store.db-shm']) {
       expect(await stat(join(theirs, name))).toMatchObject({ uid: 1234, gid: 1235 });
     }
-    await db.destroy();
+    await backend.close();
     await restore(join(folder, 'store.db'), path, () => undefined);
     expect(await stat(path)).toMatchObject({ uid: 1234, gid: 1235 });
     await backUp(path, join(theirs, 'mine.db'), () => undefined);
@@ -65,8 +66,7 @@ describe('The SQLite database', () => {
     const other = join(folder, 'of-root');
     await writeFile(other, '');
     await link(other, join(theirs, 'store.db'));
-    const db = await openSqlite(join(theirs, 'store.db'));
-    await db.destroy();
+    await (await SqliteBackend.open(join(theirs, 'store.db'))).close();
     expect(await stat(other)).toMatchObject({ uid: 0 });
   });
 

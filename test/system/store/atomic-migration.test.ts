@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { Kysely, SqliteDialect } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { openSqlite } from '../../../src/store/database.js';
+import { SqliteBackend } from '../../../src/store/database.js';
 import { KNOWN_MIGRATIONS, MIGRATIONS } from '../../../src/store/schema.js';
 import { contentOf, OLD_VERSIONS, writeOld } from '../../store/old-stores.js';
 
@@ -32,7 +32,7 @@ function begin(start: string): string {
 }
 
 async function open(path: string): Promise<void> {
-  await (await openSqlite(path)).destroy();
+  await (await SqliteBackend.open(path)).close();
 }
 
 /** The content of a store after it was opened. */
