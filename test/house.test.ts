@@ -196,6 +196,80 @@ describe('The rooms of src', () => {
   });
 });
 
+/** Functions of node:crypto that depend on their arguments only. */
+const PURE_CRYPTO = ['createHash', 'createHmac', 'timingSafeEqual'];
+
+/** Names through which code reaches the computer. `Buffer` is not one of them: it converts octets. */
+const IMPURE =
+  /(?<![.\w$])(?:process|Date|performance|setTimeout|setInterval|setImmediate|queueMicrotask|crypto|fetch|console|globalThis|global|require|eval|Worker|MessageChannel|BroadcastChannel|WebSocket|EventSource|AbortSignal|Atomics|Function)(?![\w$]|\s*:)|Math\s*\.\s*random|Buffer\s*\.\s*allocUnsafe\w*/g;
+
+/** What a source file uses beyond its arguments: impure names, and imports other than of files and PURE_CRYPTO. */
+function impurities(text: string): string[] {
+  const imports = [...text.matchAll(/(?:import|export)\s+([^;']*?)\s*from\s*'([^.'][^']*)'/g)].flatMap(
+    ([, names = '', module = '']) => {
+      const taken = /^\{([^}]*)\}$/
+        .exec(names)?.[1]
+        ?.split(',')
+        .map((name) => name.trim()) ?? [names];
+      const impure =
+        module === 'node:crypto' ? taken.filter((name) => name !== '' && !PURE_CRYPTO.includes(name)) : taken;
+      return impure.map((name) => `${name} from ${module}`);
+    },
+  );
+  const others = [...text.matchAll(/\bimport\s*(?:\(\s*)?'([^.'][^']*)'/g)].map(([, module = '']) => module);
+  const code = text
+    .replace(/^import[^;]*;/gm, '')
+    .replace(/\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm, '')
+    .replace(/'(?:[^'\\\n]|\\.)*'/g, "''");
+  return [...imports, ...others, ...(code.match(IMPURE) ?? [])];
+}
+
+describe('The protocols', () => {
+  it('are pure: no sockets, files, timers, clock, randomness or process', async () => {
+    const folder = join(SRC, 'protocol');
+    const files = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.ts'));
+    const found: Record<string, string[]> = {};
+    for (const file of files) {
+      const impure = impurities(await readFile(join(folder, file), 'utf8'));
+      if (impure.length > 0) found[file] = impure;
+    }
+    expect(found).toEqual({});
+    expect(files.length).toBeGreaterThan(100);
+  });
+
+  it.each([
+    ["import { createSocket } from 'node:dgram';", 'createSocket from node:dgram'],
+    ["import {\n  createHash,\n  randomBytes,\n} from 'node:crypto';", 'randomBytes from node:crypto'],
+    ["import * as crypto from 'node:crypto';", '* as crypto from node:crypto'],
+    ["export { readFile } from 'node:fs/promises';", 'readFile from node:fs/promises'],
+    ["import 'pino';", 'pino'],
+    ["const os = await import('node:os');", 'node:os'],
+    ['const at = Date.now();', 'Date'],
+    ['const { now } = Date;', 'Date'],
+    ['const clock = performance;', 'performance'],
+    ['setTimeout(() => tick(), 5);', 'setTimeout'],
+    [`const text = \`at \${Date.now()}\`;`, 'Date'],
+    ['const id = Math.random();', 'Math.random'],
+    ['if (process.platform) return;', 'process'],
+    ['const key = crypto.getRandomValues(octets);', 'crypto'],
+    ['globalThis.setTimeout(f);', 'globalThis'],
+    ['const octets = Buffer.allocUnsafe(4);', 'Buffer.allocUnsafe'],
+  ])('would not be pure with %s', (line, what) => {
+    expect(impurities(`/** Text. */\n${line}\n`)).toEqual([what]);
+  });
+
+  it.each([
+    "import { createHmac, timingSafeEqual } from 'node:crypto';",
+    "import type { Now } from '../now.js';",
+    '// The Date of a process.',
+    "const reason = 'the process has ended';",
+    'session.process(input, { process: 1 });',
+    'for (const byte of Buffer.from(octets)) use(byte);',
+  ])('are pure with %s', (line) => {
+    expect(impurities(line)).toEqual([]);
+  });
+});
+
 describe('Files', () => {
   it('of more than 400 lines say why they are long', async () => {
     const root = fileURLToPath(new URL('..', import.meta.url));
