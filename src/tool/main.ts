@@ -102,8 +102,14 @@ await runProgram({
         'Build a mobile node, an access router and a home network as network namespaces, and test them',
         labOptions,
         async (argv) => {
-          const { labCommand } = await import('../lab/network-lab/command.js');
-          await labCommand({ wait: argv.wait, json: argv.json });
+          const { _, $0, kernel, memory, verbose, ...flags } = argv;
+          if (kernel === 'uml') {
+            const { umlLabCommand } = await import('../lab/uml/command.js');
+            await umlLabCommand(flags, { memory, verbose });
+          } else {
+            const { labCommand } = await import('../lab/network-lab/command.js');
+            await labCommand({ wait: argv.wait, json: argv.json });
+          }
         },
       )
       .command('decode [file]', describeDecode, decodeOptions, async (argv) => {

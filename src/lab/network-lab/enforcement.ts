@@ -22,12 +22,13 @@ export async function enforcementOn(router: NetworkHost): Promise<Enforcement> {
       () => true,
       () => false,
     );
-  // Listing tables succeeds without nf_tables families. Adding one is tried, not done.
+  // Listing succeeds also without nf_tables.
   if (hasProgram('nft') && (await works('nft', '--check', 'add table inet pana_lab'))) {
     return { hook: 'ep-nft.sh', settings: '', show: 'nft list table inet pana_ep', why: undefined };
   }
   for (const program of IP6TABLES) {
-    if (!hasProgram(program) || !(await works(program, '-w', '-S'))) continue;
+    if (!hasProgram(program) || !(await works(program, '-w', '-N', 'pana_lab'))) continue;
+    await works(program, '-w', '-X', 'pana_lab');
     // The lab forwards no IPv4.
     const settings = `IP6TABLES=${program}\nIPTABLES=none\n`;
     return { hook: 'ep-ip6tables.sh', settings, show: `${program} -S`, why: undefined };

@@ -140,6 +140,12 @@ export async function removeLeftovers(): Promise<string[]> {
   const namespaces = stdout.split('\n').map((line) => line.split(' ', 1)[0] ?? '');
   const left = namespaces.filter(isLeft);
   for (const name of left) await removeNamespace(name);
+  return [...left, ...(await removeLeftFolders())];
+}
+
+/** Removes folders of labs whose process has ended. Resolves with their paths. */
+export async function removeLeftFolders(): Promise<string[]> {
+  const left: string[] = [];
   for (const name of (await readdir(tmpdir())).filter(isLeft)) {
     const path = join(tmpdir(), name);
     // Another user may own a folder with such a name.
