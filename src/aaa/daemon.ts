@@ -214,8 +214,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     try {
       await daemon.#open();
     } catch (error) {
-      await daemon.#server.stop();
-      await daemon.#close();
+      await daemon.stop();
       throw error;
     }
     return daemon;

@@ -117,6 +117,9 @@ export class PaaDaemon implements Service<PaaOptions> {
     try {
       await daemon.#open();
     } catch (error) {
+      await daemon.#halt();
+      // Hook `stop` does not run, because it might open an enforcement point that a running PAA of this host uses.
+      await daemon.#hooks.stop(HOOKS_AT_END);
       await daemon.#close();
       throw error;
     }
@@ -153,6 +156,14 @@ export class PaaDaemon implements Service<PaaOptions> {
   }
 
   async stop(): Promise<void> {
+    await this.#halt();
+    void this.#ep?.stop();
+    await this.#hooks.stop(HOOKS_AT_END);
+    await this.#close();
+  }
+
+  /** Ends the sessions and the Diameter connections. */
+  async #halt(): Promise<void> {
     const stopped = new Promise<void>((resolve) => {
       this.#stopped = resolve;
     });
@@ -160,9 +171,6 @@ export class PaaDaemon implements Service<PaaOptions> {
     await stopped;
     this.#driver.stop();
     await this.#node.stop();
-    void this.#ep?.stop();
-    await this.#hooks.stop(HOOKS_AT_END);
-    await this.#close();
   }
 
   async #open(): Promise<void> {

@@ -92,27 +92,48 @@ export class PacDaemon implements Service<PacOptions> {
     const read = () => surroundings.readCredentials(options, host);
     const credentials = await files.watch(credentialFiles({ tls: options.tls }), read);
     const keyLog = options['key-log'] === undefined ? undefined : await surroundings.openKeyLog(options['key-log']);
-    if (options.hooks.mn !== undefined) await prepareHookFolder(options.hooks, log, surroundings);
     const daemon = new PacDaemon(options, log, credentials, files, surroundings, keyLog);
-    daemon.#closeControl = await surroundings.openControl(
-      options.control,
-      {
-        'GET /status': () => daemon.status(),
-        'POST /reauth': () => daemon.#trigger({ type: 'reauthenticate' }),
-        'POST /ping': () => daemon.#trigger({ type: 'ping' }),
-        'POST /move': () => daemon.#attachments.move(),
-      },
-      daemon.#metrics,
-      daemon.barrier,
-      host,
-    );
-    if (options.pana['local-address'] === undefined) {
-      daemon.#unwatch = surroundings.watchNetwork(options.pana.interface, daemon.#networkListener(log), host);
+    try {
+      await daemon.#open(log);
+    } catch (error) {
+      daemon.#stopWatching();
+      await daemon.#close();
+      throw error;
     }
-    daemon.#watchCredentials.start();
-    log.info({ address: options.pana.paa.join(', '), port: options.pana.port }, 'ready');
-    daemon.#attachments.start();
     return daemon;
+  }
+
+  async #open(log: Logger): Promise<void> {
+    const { hooks, control, pana } = this.#options;
+    if (hooks.mn !== undefined) await prepareHookFolder(hooks, log, this.#surroundings);
+    this.#closeControl = await this.#surroundings.openControl(
+      control,
+      {
+        'GET /status': () => this.status(),
+        'POST /reauth': () => this.#trigger({ type: 'reauthenticate' }),
+        'POST /ping': () => this.#trigger({ type: 'ping' }),
+        'POST /move': () => this.#attachments.move(),
+      },
+      this.#metrics,
+      this.barrier,
+      this.#host,
+    );
+    if (pana['local-address'] === undefined) {
+      this.#unwatch = this.#surroundings.watchNetwork(pana.interface, this.#networkListener(log), this.#host);
+    }
+    this.#watchCredentials.start();
+    log.info({ address: pana.paa.join(', '), port: pana.port }, 'ready');
+    this.#attachments.start();
+  }
+
+  #stopWatching(): void {
+    this.#unwatch();
+    this.#watchCredentials.stop();
+  }
+
+  async #close(): Promise<void> {
+    await this.#keyLog?.close();
+    await this.#closeControl();
   }
 
   /**
@@ -153,13 +174,11 @@ export class PacDaemon implements Service<PacOptions> {
   /** Terminates the session, runs the hook `down`, and frees everything. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    this.#unwatch();
-    this.#watchCredentials.stop();
+    this.#stopWatching();
     const { careOfAddress, sessionId, interface: access } = this.#attachments.current ?? {};
     await this.#attachments.stop();
     await this.#node.stop(careOfAddress === undefined ? undefined : { careOfAddress, sessionId, interface: access });
-    await this.#keyLog?.close();
-    await this.#closeControl();
+    await this.#close();
   }
 
   async status(): Promise<object> {

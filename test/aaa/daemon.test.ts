@@ -209,4 +209,35 @@ describe('AaaDaemon leaves no timer and no control socket', () => {
     await expect(starting).rejects.toThrow('no control socket');
     expect(host.timers).toBe(0);
   });
+
+  it('and no hook, and hands its duties to other servers, when it cannot start', async () => {
+    const scene = await makeScene();
+    const reports: DutyOperation[0][] = [];
+    scene.run = async (operation, given, usual) => {
+      if (operation !== 'duties') return usual();
+      reports.push(given as DutyOperation[0]);
+      return {
+        lost: [],
+        taken: reports.length === 1 ? [{ event: 'down', lease: { ...leaseOf('s'), duty: '0a' } }] : [],
+      };
+    };
+    const openControl = async () => {
+      await eventually(() => expect(scene.hookProcesses.only.call.event).toBe('down'));
+      throw new Error('no control socket');
+    };
+    const starting = AaaDaemon.start(options, log, undefined, { ...scene.surroundings, openControl });
+    let hasFailed = false;
+    const failed = expect(starting)
+      .rejects.toThrow('no control socket')
+      .then(() => {
+        hasFailed = true;
+      });
+    await eventually(() => expect(scene.hookProcesses.only.call.event).toBe('down'));
+    await quiet();
+    expect(hasFailed).toBe(false);
+    scene.hookProcesses.only.end();
+    await failed;
+    expect(reports.at(-1)).toMatchObject({ leaving: true });
+    expect(scene.host.timers).toBe(0);
+  });
 });

@@ -87,3 +87,37 @@ it('PaaDaemon waits for hook stop, and leaves no timer, socket or file open', as
   await stopping;
   expect([host.timers, sockets, counted.open]).toEqual([0, 0, 0]);
 });
+
+it('PaaDaemon stops its Diameter node, its sockets and its hooks when its start fails late', async () => {
+  const host = new VirtualHost();
+  const hookProcesses = new SimulatedProcesses();
+  hookProcesses.atOnce = true;
+  const counted = countedSurroundings();
+  let attempts = 0;
+  let aborted = 0;
+  const transport = {
+    ...DEAF.transport,
+    connect: (_to: unknown, _host: string, signal: AbortSignal) => {
+      attempts += 1;
+      return new Promise<never>((_, reject) => {
+        signal.addEventListener('abort', () => {
+          aborted += 1;
+          reject(new Error('aborted'));
+        });
+      });
+    },
+  };
+  const starting = PaaDaemon.start({ ...options, 'key-log': '/keys' }, log, {
+    ...systemSurroundings,
+    ...DEAF,
+    ...counted,
+    host,
+    hookProcesses,
+    transport,
+    openControl: () => Promise.reject(new Error('no control socket')),
+  });
+  await expect(starting).rejects.toThrow('no control socket');
+  expect([host.timers, counted.open, attempts, aborted]).toEqual([0, 0, 1, 1]);
+  // The enforcement point stays set up, without permits.
+  expect(hookProcesses.calls.map(({ event }) => event)).toEqual(['start']);
+});

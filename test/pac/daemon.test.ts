@@ -90,6 +90,30 @@ describe('PacDaemon', () => {
     await expect(started({ mn: '/bin/true' })).rejects.toThrow('ENOTDIR');
   });
 
+  it('leaves nothing open when its start fails late', async () => {
+    const host = new VirtualHost(undefined, Date.now());
+    const counted = countedSurroundings();
+    const options = pacSchema.parse({
+      pana: { paa: ['127.0.0.1'] },
+      eap: { identity: '@home.example' },
+      tls,
+      hooks: { 'state-dir': folder },
+      'key-log': '/keys',
+    });
+    const failing = (late: object) =>
+      PacDaemon.start(options, pino({ level: 'silent' }), {
+        ...{ ...systemPacSurroundings, ...DEAF, ...counted, host },
+        ...late,
+      });
+    const refuse = () => {
+      throw new Error('refused');
+    };
+    await expect(failing({ openControl: refuse })).rejects.toThrow('refused');
+    expect([host.timers, counted.open]).toEqual([0, 0]);
+    await expect(failing({ watchNetwork: refuse })).rejects.toThrow('refused');
+    expect([host.timers, counted.open]).toEqual([0, 0]);
+  });
+
   it('tries the next PAA when one does not answer within pci-limit', async () => {
     const opened = await sockets({ paa: ['127.0.0.1', '127.0.0.2'], 'pci-limit': '2s' }, 8_000);
     expect(opened).toEqual(['undefined to 127.0.0.1', 'undefined to 127.0.0.2']);
