@@ -22,8 +22,9 @@ up | refresh)
 	watch_stop
 	lock
 	ike_mn_up
-	ike_mn_connect
+	# Mobile IPv6 starts while IKE runs.
 	mobility_mn_up
+	ike_mn_connect
 	watch_start
 	;;
 down)

@@ -94,9 +94,10 @@ connection_name() {
 	CONNECTION=$CONNECTION$name_left
 }
 
-# node_conf ID: sets CONF to the node's file.
+# node_conf ID: sets CONF to the node's file, and FORMER_CONF to that of a mobile node's former connection.
 node_conf() {
 	CONF=$SWANCTL_DIR/conf.d/pana-$1.conf
+	FORMER_CONF=$SWANCTL_DIR/conf.d/pana-$1.former.conf
 }
 
 swanctl_conf() {
@@ -115,8 +116,8 @@ section_auth() {
 	printf '    %s {\n      auth = psk\n      id = %s\n    }\n' "$1" "$2"
 }
 
-# section_child LOCAL REMOTE: addresses, or networks if strongSwan tunnels the home address. A node re-creates its CHILD_SA if
-# the home agent has lost it.
+# section_child LOCAL REMOTE: addresses, or networks if strongSwan tunnels the home address. A node begins IKE as soon as the
+# connection is loaded, without another run of swanctl, and re-creates its CHILD_SA if the home agent has lost it.
 section_child() {
 	printf '    children {\n      mip6 {\n'
 	case $MOBILITY in
@@ -134,7 +135,7 @@ section_child() {
 		EOF
 		;;
 	esac
-	[ "$MIP6_ROLE" != mn ] || printf '        dpd_action = restart\n'
+	[ "$MIP6_ROLE" != mn ] || printf '        start_action = start\n        dpd_action = restart\n'
 	printf '        esp_proposals = aes128-sha256\n      }\n    }\n'
 }
 
@@ -280,65 +281,99 @@ mn_load() {
 	CONNECTION=$CONNECTION-$GENERATION
 	swanctl_conf
 	node_conf "$ID"
+	[ "$EVENT" = move ] || keep_former
 	put "$CONF" 600 mn_conf
 	if [ "$DRY_RUN" = yes ]; then
-		say "dry run: swanctl loads $CONNECTION"
+		say "dry run: swanctl loads $CONNECTION, and charon initiates it"
 		return
 	fi
 	strongswan_load "$CONNECTION"
 }
 
-# Sets WHAT to the state of the connection: nothing, ike (only the IKE_SA), or all.
-look_at_connection() {
-	WHAT=nothing
-	swan --list-sas --raw --ike "$CONNECTION" || :
-	case $OUT in
-	*state=ESTABLISHED*state=INSTALLED*) WHAT=all ;;
-	*state=ESTABLISHED*)
-		WHAT=ike
-		if [ "$CHILD_SA" = no ]; then WHAT=all; fi
-		;;
-	esac
+# keep_former: charon ends the SAs of a connection that it unloads. Keeps the former one, without its secret, until the new one is
+# up.
+keep_former() {
+	[ -f "$CONF" ] || return 0
+	while read -r former_name _; do
+		case $former_name in
+		"$CONNECTION") return 0 ;;
+		pana-*) break ;;
+		esac
+	done <"$CONF"
+	# shellcheck disable=SC2016 # the last line, for sed
+	put "$FORMER_CONF" 600 sed '/^secrets {/,$d' "$CONF"
 }
 
-# The home agent may not be ready yet: retry with a growing delay. If this hook fails, it is run again.
+# look_at_sas: sets WHAT to the state of the connection: nothing, begun (a half-open IKE_SA), ike (only the IKE_SA), or all; and
+# FORMERS to the other connections of the node that have an IKE_SA in any state.
+look_at_sas() {
+	WHAT=nothing FORMERS=
+	look_prefix=${CONNECTION%-*}-
+	swan --list-sas --raw || :
+	look_left=$OUT
+	while :; do
+		case $look_left in
+		*'list-sa event {'*) look_left=${look_left#*'list-sa event {'} ;;
+		*) break ;;
+		esac
+		look_sa=${look_left%%'list-sa event {'*}
+		case $WHAT:$look_sa in
+		"all:$CONNECTION "*) ;;
+		*":$CONNECTION "*state=ESTABLISHED*state=INSTALLED*) WHAT=all ;;
+		*":$CONNECTION "*state=ESTABLISHED*) WHAT=ike ;;
+		"nothing:$CONNECTION "*state=C[RO]*) WHAT=begun ;;
+		*":$CONNECTION "*) ;;
+		*":$look_prefix"*)
+			case "$FORMERS " in
+			*" ${look_sa%% *} "*) ;;
+			*) FORMERS="$FORMERS ${look_sa%% *}" ;;
+			esac
+			;;
+		esac
+	done
+	if [ "$WHAT" = ike ] && [ "$CHILD_SA" = no ]; then WHAT=all; fi
+}
+
+# Waits for the SAs that charon has begun when it loaded the connection. The home agent may not be ready yet: retry with a growing
+# delay. If this hook fails, it is run again.
 ike_mn_connect() {
-	if [ "$DRY_RUN" = yes ]; then
-		say "dry run: swanctl initiates $CONNECTION"
-		return
-	fi
+	[ "$DRY_RUN" != yes ] || return 0
 	connect_wait=100
 	connect_tries=0
+	# charon begins with a new connection by itself.
+	[ "$HAS_NEW_KEY" = no ] || connect_tries=1
 	# If the hook has been slow so far, this machine also needs more time for IKE.
 	now_ms
 	connect_timeout=$((2 + 2 * (NOW_MS - BEGAN) / 1000))
 	[ "$connect_timeout" -le 15 ] || connect_timeout=15
 	connect_until=$((NOW_MS + 1000 * INITIATE_SECONDS))
-	WHAT=nothing
-	# The connection for a new key cannot have an SA yet.
-	[ "$HAS_NEW_KEY" = yes ] || look_at_connection
+	connect_patience=$((NOW_MS + 1000 * connect_timeout))
+	connect_why='no answer'
+	look_at_sas
+	connect_looks=1
+	while [ "$WHAT" != all ] && [ "$NOW_MS" -lt "$connect_patience" ]; do
+		# charon may not have begun yet, and with IKEv1 the CHILD_SA follows.
+		[ "$WHAT" = begun ] || [ "$connect_looks" -le 2 ] || break
+		nap 0.1
+		look_at_sas
+		connect_looks=$((connect_looks + 1))
+		now_ms
+	done
 	until [ "$WHAT" = all ]; do
+		# charon would wait for a half-open IKE_SA, which belongs to an old state of the home agent.
+		[ "$WHAT" != begun ] || swan --terminate --ike "$CONNECTION" --force || :
 		connect_tries=$((connect_tries + 1))
 		swan --initiate --child mip6 --ike "$CONNECTION" --timeout "$connect_timeout" || :
-		case $OUT in
-		*'initiate completed successfully'*)
-			WHAT=all
-			break
-			;;
-		esac
 		connect_why=$(said | grep -e 'received .* notify' | tail -n 1 || :)
 		: "${connect_why:=$(said | grep -v '^\[' | tail -n 1 || :)}"
-		look_at_connection
+		look_at_sas
 		[ "$WHAT" != all ] || break
-		# charon would wait for a half-open IKE_SA, which belongs to an old state of the home agent.
-		[ "$WHAT" = ike ] || swan --terminate --ike "$CONNECTION" --force || :
 		now_ms
 		[ $((NOW_MS + connect_wait)) -lt "$connect_until" ] ||
 			die "no IKE_SA with $HOST after $connect_tries tries: $connect_why"
 		nap "$((connect_wait / 1000)).$((connect_wait % 1000 / 100))"
 		[ "$connect_wait" -ge 3200 ] || connect_wait=$((connect_wait * 2))
 	done
-	[ "$connect_tries" != 0 ] || [ "$EVENT" != probe ] || return 0
 	now_ms
 	say "IKE_SA up $((NOW_MS - BEGAN)) ms after the hook began ($connect_tries tries)"
 	if [ "$CHILD_SA" = no ]; then say "no CHILD_SA was requested"; fi
@@ -346,14 +381,12 @@ ike_mn_connect() {
 		AT=used
 		node_write
 	}
-	# A new node has no other SA.
-	[ "$GENERATION" != 1 ] || [ "$connect_tries" != 1 ] || return 0
 	[ "$EVENT" != move ] || return 0
-	connections_of "$HOA"
-	for connect_name in $CONNECTIONS; do
-		# The SAs of the previous key or address are no longer needed.
-		[ "$connect_name" = "$CONNECTION" ] || strongswan_end "$connect_name"
+	# The SAs of the previous key or address are no longer needed.
+	for connect_name in $FORMERS; do
+		strongswan_end "$connect_name"
 	done
+	[ ! -f "$FORMER_CONF" ] || rm -f "$FORMER_CONF"
 }
 now_ms
 BEGAN=$NOW_MS
@@ -395,43 +428,21 @@ ike_mn_move() {
 	ike_mn_connect
 }
 WAS_LOST=no
+HAS_NEW_KEY=no
 
 # After charon or the home agent has failed: one try, since the watch runs the hook again.
 ike_mn_check() {
 	connection_name "$HOA"
 	CONNECTION=$CONNECTION-$GENERATION
-	look_at_connection
+	look_at_sas
 	[ "$WHAT" != all ] || return 0
 	# A restarted charon has no connections loaded.
 	care_of_address
 	mn_load
 	# shellcheck disable=SC2034 # read by umip.sh
 	WAS_LOST=yes
-	HAS_NEW_KEY=yes INITIATE_SECONDS=0
+	INITIATE_SECONDS=0
 	ike_mn_connect
-}
-
-# connections_of HOA: sets CONNECTIONS to the names of the node's connections with an IKE_SA in any state.
-connections_of() {
-	connections_of=${CONNECTION:-}
-	connection_name "$1"
-	connections_prefix=$CONNECTION-
-	CONNECTION=$connections_of
-	CONNECTIONS=
-	swan --list-sas --raw || :
-	connections_left=$OUT
-	while :; do
-		case $connections_left in
-		*"event {$connections_prefix"*)
-			connections_left=${connections_left#*"event {$connections_prefix"}
-			case " $CONNECTIONS " in
-			*" $connections_prefix${connections_left%% *} "*) ;;
-			*) CONNECTIONS="$CONNECTIONS $connections_prefix${connections_left%% *}" ;;
-			esac
-			;;
-		*) break ;;
-		esac
-	done
 }
 
 strongswan_end() {
@@ -442,13 +453,15 @@ ike_mn_down() {
 	down_has_charon=no
 	if [ "$DRY_RUN" != yes ] && charon_runs; then down_has_charon=yes; fi
 	node_conf "$MIP6_MN_ID"
-	rm -f "$CONF"
+	rm -f "$CONF" "$FORMER_CONF"
 	node_remove
 	[ "$down_has_charon" = yes ] || return 0
 	# Unload the connections before their SAs are terminated, or they might be established again.
 	strongswan_load
-	connections_of "$MIP6_HOA"
-	for down_name in $CONNECTIONS; do
+	connection_name "$MIP6_HOA"
+	CONNECTION=$CONNECTION-
+	look_at_sas
+	for down_name in $FORMERS; do
 		strongswan_end "$down_name"
 	done
 }

@@ -24,7 +24,8 @@ beforeEach(async () => {
 --load-all) for c in pana-2001-db8-1--1001 pana-2001-db8-1--1001-1 pana-2001-db8-1--1001-2 pana-2001-db8-1--1001-3; do
   echo "loaded ike secret 'ike-$c'"; echo "loaded connection '$c'"; done ;;
 --initiate) echo 'initiate completed successfully' ;;
---list-sas) echo 'list-sa event {pana-2001-db8-1--1001-1 {state=ESTABLISHED child-sas {mip6 {state=INSTALLED}}}}' ;;
+--list-sas) for f in ${state}/swanctl/conf.d/*; do while read -r name _; do case $name in
+  pana-*) echo "list-sa event {$name {state=ESTABLISHED child-sas {mip6 {state=INSTALLED}}}}" ;; esac; done <"$f"; done ;;
 esac`,
   );
   await careOf('2001:db8:a::11');
