@@ -51,7 +51,7 @@ await runProgram({
       )
       .command(
         'bench',
-        'Benchmark this host: bootstraps, TLS handshakes, a store of a million leases, the enforcement point, a flood of PCIs',
+        'Benchmark this host: bootstraps, TLS handshakes, a store of a million leases, the enforcement point, a flood of PCIs, first bootstraps',
         (bench) =>
           bench
             .option('count', { type: 'number', default: 200, description: 'bootstraps of each kind' })
@@ -76,8 +76,13 @@ await runProgram({
               description:
                 'PCIs per second of the largest flood; also measured: no flood, and a quarter of it (Linux, root, cc); 0: skip it',
             })
+            .option('first', {
+              type: 'number',
+              default: 30,
+              description: 'PaC processes whose first bootstrap is measured; 0: skip it',
+            })
             .example('pana-mip6 bench --count 1000', 'prints tables; asserts nothing')
-            .example('pana-mip6 bench --count 0 --clients 0 --flood 0 --leases 100000', 'only the store'),
+            .example('pana-mip6 bench --count 0 --clients 0 --flood 0 --first 0 --leases 100000', 'only the store'),
         async (argv) => {
           if (argv.count > 0) {
             const { runBench } = await import('../lab/bench/bench.js');
@@ -94,6 +99,10 @@ await runProgram({
           if (argv.flood > 0) {
             const { runFloodBench } = await import('../lab/bench/flood.js');
             await runFloodBench([0, Math.ceil(argv.flood / 4), argv.flood]);
+          }
+          if (argv.first > 0) {
+            const { runFirstBench } = await import('../lab/bench/first.js');
+            await runFirstBench(argv.first);
           }
         },
       )

@@ -51,6 +51,36 @@ async function hook(script: string, event: string, n = 1, more: { readonly key?:
 const settle = (settings: string) => writeFile(join(state, 'hooks.conf'), `IKE=racoon\nWATCH=no\n${settings}`);
 const OTHER_KEY = { key: `0x${'ee'.repeat(64)}` };
 
+describe('Hooks with strongSwan and UMIP', () => {
+  beforeEach(async () => {
+    await writeFile(join(state, 'hooks.conf'), `IKE=strongswan\nWATCH=no\nSWANCTL_DIR=${state}/swanctl\n`);
+    await program(
+      'swanctl',
+      `echo "swanctl $1"
+case $1 in
+--load-all) for name in pana-2001-db8-1--1001 pana-2001-db8-1--1001-1; do
+  echo "loaded ike secret 'ike-$name'"; echo "loaded connection '$name'"; done ;;
+--list-sas) echo 'list-sa event {pana-2001-db8-1--1001-1 {state=ESTABLISHED child-sas {mip6 {state=INSTALLED}}}}' ;;
+esac
+echo "$1" >>"$bin/calls"`,
+    );
+  });
+
+  it('report the home agent as ready as soon as charon has the key, before radvd and mip6d start', async () => {
+    for (const name of ['mip6d', 'radvd']) await daemon(name, true, `echo ${name}`);
+    const { output } = await hook('ha-linux.sh', 'up');
+    expect(output.split('\n').slice(0, 1)).toEqual(['ready']);
+    expect((await calls()).slice(0, 1)).toEqual(['--load-all']);
+    expect(output).toMatch(/^ready\nradvd\nmip6d\n/);
+  });
+
+  it('start mip6d of the node while charon runs IKE, after one run of swanctl', async () => {
+    await hook('mn-linux.sh', 'up');
+    const began = (await calls()).filter((call) => !call.startsWith('pkill'));
+    expect(began).toEqual(['--load-all', 'mip6d -c $STATE/mip6d.conf', '--list-sas']);
+  });
+});
+
 describe('ha-linux.sh with racoon and UMIP', () => {
   const ha = (event: string, n = 1, more = {}) => hook('ha-linux.sh', event, n, more);
 
