@@ -334,48 +334,53 @@ look_at_sas() {
 	if [ "$WHAT" = ike ] && [ "$CHILD_SA" = no ]; then WHAT=all; fi
 }
 
-# Waits for the SAs that charon has begun when it loaded the connection. The home agent may not be ready yet: retry with a growing
-# delay. If this hook fails, it is run again.
+# Waits for the SAs that charon has begun when it loaded the connection. The first message may be lost, because the enforcement
+# point has not opened the link yet, and charon would repeat it after 4 s. The home agent may not be ready yet: retry with a
+# growing delay. If this hook fails, it is run again.
 ike_mn_connect() {
 	[ "$DRY_RUN" != yes ] || return 0
-	connect_wait=100
-	connect_tries=0
-	# charon begins with a new connection by itself.
-	[ "$HAS_NEW_KEY" = no ] || connect_tries=1
-	# If the hook has been slow so far, this machine also needs more time for IKE.
 	now_ms
-	connect_timeout=$((2 + 2 * (NOW_MS - BEGAN) / 1000))
-	[ "$connect_timeout" -le 15 ] || connect_timeout=15
 	connect_until=$((NOW_MS + 1000 * INITIATE_SECONDS))
-	connect_patience=$((NOW_MS + 1000 * connect_timeout))
+	# If the hook has been slow so far, this machine also needs more time for IKE.
+	connect_patience=$((2 * (NOW_MS - BEGAN)))
+	[ "$connect_patience" -ge 200 ] || connect_patience=200
+	connect_since=$NOW_MS
+	connect_wait=100
+	connect_looks=0
+	connect_own=0
 	connect_why='no answer'
-	look_at_sas
-	connect_looks=1
-	while [ "$WHAT" != all ] && [ "$NOW_MS" -lt "$connect_patience" ]; do
-		# charon may not have begun yet, and with IKEv1 the CHILD_SA follows.
-		[ "$WHAT" = begun ] || [ "$connect_looks" -le 2 ] || break
-		nap 0.1
-		look_at_sas
+	while look_at_sas && [ "$WHAT" != all ]; do
 		connect_looks=$((connect_looks + 1))
 		now_ms
-	done
-	until [ "$WHAT" = all ]; do
-		# charon would wait for a half-open IKE_SA, which belongs to an old state of the home agent.
-		[ "$WHAT" != begun ] || swan --terminate --ike "$CONNECTION" --force || :
-		connect_tries=$((connect_tries + 1))
-		swan --initiate --child mip6 --ike "$CONNECTION" --timeout "$connect_timeout" || :
-		connect_why=$(said | grep -e 'received .* notify' | tail -n 1 || :)
-		: "${connect_why:=$(said | grep -v '^\[' | tail -n 1 || :)}"
-		look_at_sas
-		[ "$WHAT" != all ] || break
-		now_ms
-		[ $((NOW_MS + connect_wait)) -lt "$connect_until" ] ||
-			die "no IKE_SA with $HOST after $connect_tries tries: $connect_why"
-		nap "$((connect_wait / 1000)).$((connect_wait % 1000 / 100))"
-		[ "$connect_wait" -ge 3200 ] || connect_wait=$((connect_wait * 2))
+		# charon may not have begun yet, and with IKEv1 the CHILD_SA follows.
+		if [ "$connect_looks" -le 2 ] || { [ "$WHAT" = begun ] && [ "$NOW_MS" -lt "$((connect_since + connect_patience))" ]; }; then
+			nap 0.1
+			continue
+		fi
+		if [ "$connect_own" != 0 ]; then
+			[ "$((NOW_MS + connect_wait))" -lt "$connect_until" ] ||
+				die "no IKE_SA with $HOST after $connect_own tries: $connect_why"
+			if [ "$WHAT" != begun ]; then nap "$((connect_wait / 1000)).$((connect_wait % 1000 / 100))"; fi
+			[ "$connect_wait" -ge 3200 ] || connect_wait=$((connect_wait * 2))
+		fi
+		connect_own=$((connect_own + 1))
+		if [ "$WHAT" = begun ]; then
+			connect_why='no answer'
+			swan --terminate --ike "$CONNECTION" --force || :
+			swan --initiate --child mip6 --ike "$CONNECTION" --timeout -1 || :
+			connect_since=$NOW_MS
+			connect_patience=$((2 * connect_patience))
+			connect_looks=0
+		else
+			swan --initiate --child mip6 --ike "$CONNECTION" --timeout "$((2 + connect_patience / 1000))" || :
+			connect_why=$(said | grep -e 'received .* notify' | tail -n 1 || :)
+			: "${connect_why:=$(said | grep -v '^\[' | tail -n 1 || :)}"
+		fi
 	done
 	now_ms
-	say "IKE_SA up $((NOW_MS - BEGAN)) ms after the hook began ($connect_tries tries)"
+	# charon makes the first try with a new key or address.
+	[ "$HAS_NEW_KEY" = no ] || connect_own=$((connect_own + 1))
+	say "IKE_SA up $((NOW_MS - BEGAN)) ms after the hook began ($connect_own tries)"
 	if [ "$CHILD_SA" = no ]; then say "no CHILD_SA was requested"; fi
 	[ "$AT" = used ] || {
 		AT=used
