@@ -249,11 +249,14 @@ start() {
 	command -v "$1" >/dev/null 2>&1 || die "$1 is not installed"
 	"$@" || die "$start_name did not start"
 	start_tries=0
+	uptime_seconds
+	start_until=$((UPTIME + START_SECONDS))
 	until "$start_is_ready"; do
 		start_tries=$((start_tries + 1))
 		if [ $((start_tries % 10)) = 0 ]; then
 			is_running "$start_name" || die "$start_name has exited after its start"
-			[ "$start_tries" -lt "$((START_SECONDS * 10))" ] || die "$start_name is running, but not ready after $START_SECONDS s"
+			uptime_seconds
+			[ "$UPTIME" -lt "$start_until" ] || die "$start_name is running, but not ready after $START_SECONDS s"
 		fi
 		nap 0.1
 	done

@@ -6,6 +6,10 @@
 
 RACOON_CONF=$CONF_DIR/racoon.conf
 PSK_TXT=$CONF_DIR/psk.txt
+# racoon runs this link to racoon-dead.sh when the home agent does not answer, or has ended the ISAKMP SA.
+RACOON_DEAD=$CONF_DIR/racoon-dead
+# racoon-dead.sh writes this file, and watch.sh runs the probe.
+SAS_LOST=$CONF_DIR/.sas-lost
 
 # The common part of the "remote" sections of both ends.
 racoon_remote() {
@@ -14,7 +18,7 @@ racoon_remote() {
 		  nat_traversal off;
 		  ike_frag off;
 		  initial_contact on;
-		  dpd_delay 3;
+		  dpd_delay 2;
 		  dpd_retry 1;
 		  dpd_maxfail 3;
 		  proposal_check obey;
@@ -46,6 +50,7 @@ racoon_mn_conf() {
 	printf 'remote %s {\n' "$HA"
 	printf '  my_identifier user_fqdn "%s";\n' "$ID"
 	printf '  peers_identifier fqdn "%s";\n  verify_identifier on;\n' "$HOST"
+	printf '  script "%s" phase1_dead;\n' "$RACOON_DEAD"
 	racoon_remote
 	printf '}\n\n'
 	racoon_sainfo "$HOA" "$HA"
@@ -54,49 +59,119 @@ racoon_mn_conf() {
 ike_mn_up() {
 	racoon_check
 	node_put
-	put_compared "$PSK_TXT" 600 printf '%s %s\n' "$HOST" "$KEY"
-	racoon_has_new_key=$CHANGED
+	[ -L "$RACOON_DEAD" ] || ln -s "$HERE/racoon-dead.sh" "$RACOON_DEAD"
+	put "$PSK_TXT" 600 printf '%s %s\n' "$HOST" "$KEY"
 	put_compared "$RACOON_CONF" 600 racoon_mn_conf
 	racoon_reload
-	# Existing SAs keep the key that they were created with. Without SAs the next binding update starts a phase 1 with the new key.
-	# That interrupts the traffic of the home address: for about three seconds with UMIP 0.4.
-	if [ "$racoon_has_new_key" = yes ] && ! has_started racoon; then
-		racoon_end_sas "$MIP6_HOA" "$MIP6_HA"
-		act racoonctl flush-sa isakmp || say "racoonctl flush-sa failed: the ISAKMP SA with the old key stays"
-	fi
 }
 
-# racoon_end_sas HOA HA: deletes the ESP SAs between the two. racoon tells its peer.
+# Existing SAs keep the key that they were created with. The ESP SAs stay, since the next binding update would be lost without
+# them. IKE replaces them with the new key when their lifetime ends.
+ike_mn_connect() {
+	if [ "$AT" = used ] || [ "$DRY_RUN" = yes ]; then return 0; fi
+	has_started racoon || racoon_renew
+	AT=used
+	node_write
+}
+
+# racoon_phase1: sets LOCAL and COOKIES to those of the ISAKMP SA with the home agent; fails if there is none.
+racoon_phase1() {
+	LOCAL='' COOKIES=''
+	racoon_left=$(racoonctl -ll show-sa isakmp 2>/dev/null)$NL || return 1
+	while [ -n "$racoon_left" ]; do
+		# Source.port destination.port cookies status …; status 9 is established.
+		# shellcheck disable=SC2086 # fields
+		set -- ${racoon_left%%"$NL"*}
+		racoon_left=${racoon_left#*"$NL"}
+		[ "${2:-}:${4:-}" = "$HA.500:9" ] || continue
+		LOCAL=${1%.*} COOKIES=$3
+		return 0
+	done
+	return 1
+}
+
+# racoon_renew: replaces the ISAKMP SA. The home agent may get the new key later than this node.
+racoon_renew() {
+	racoon_phase1 || :
+	racoon_old=$COOKIES
+	if [ -z "$LOCAL" ]; then
+		# Without SAs the next binding update starts IKE.
+		racoon_end_sas racoon_sas
+		return 0
+	fi
+	racoon_local=$LOCAL
+	racoonctl flush-sa isakmp || die "racoonctl flush-sa failed: the ISAKMP SA with the old key stays"
+	uptime_seconds
+	racoon_until=$((UPTIME + START_SECONDS))
+	racoon_tries=0
+	until racoon_phase1 && [ "$COOKIES" != "$racoon_old" ]; do
+		uptime_seconds
+		[ "$UPTIME" -lt "$racoon_until" ] || die "no ISAKMP SA with the new key after $START_SECONDS s"
+		# It has no effect while racoon is negotiating.
+		[ $((racoon_tries % 5)) != 0 ] || racoonctl establish-sa isakmp inet6 "$racoon_local" "$HA" >/dev/null 2>&1 || :
+		racoon_tries=$((racoon_tries + 1))
+		nap 0.1
+	done
+}
+
+# racoon_end_sas COMMAND: deletes the ESP SAs between the two ends of the node that COMMAND prints as "HOA HA" for a line.
+# racoon does not: it compares their addresses, which are home addresses, with those of the ISAKMP SA.
 racoon_end_sas() {
 	if [ "$DRY_RUN" = yes ]; then
-		say "dry run: setkey deletes the SAs between $1 and $2"
-		return
+		say "dry run: deletes the ESP SAs of $("$@")"
+	elif [ "$MOBILITY" != shisa ] && command -v ip >/dev/null 2>&1; then
+		# setkey on Linux leaves some of them.
+		"$@" | while read -r end_hoa end_ha; do
+			printf 'xfrm state deleteall src %s dst %s proto esp\n' "$end_hoa" "$end_ha" "$end_ha" "$end_hoa"
+		done | ip -force -batch - >/dev/null 2>&1 || :
+	else
+		"$@" | while read -r end_hoa end_ha; do
+			printf 'deleteall %s %s esp;\n' "$end_hoa" "$end_ha" "$end_ha" "$end_hoa"
+		done | setkey -c >/dev/null 2>&1 || :
 	fi
-	printf 'deleteall %s %s esp;\ndeleteall %s %s esp;\n' "$1" "$2" "$2" "$1" | setkey -c >/dev/null 2>&1 || :
 }
 
-# Nothing to do: the IPsec policies trigger racoon.
-ike_mn_connect() {
-	:
+racoon_sas() {
+	printf '%s %s\n' "$HOA" "$HA"
 }
 
-# mip6d tells racoon and the kernel about the new care-of address (MIGRATE).
+# Nothing to do: mip6d tells racoon and the kernel about the new care-of address (MIGRATE).
 ike_mn_move() {
 	:
 }
 
+# A restarted racoon gets the care-of address only from a mip6d that starts after it. If racoon has lost its ISAKMP SA, the home
+# agent may still have the binding: it then answers the home address.
+# shellcheck disable=SC2034 # umip.sh reads WAS_LOST
 ike_mn_check() {
-	# shellcheck disable=SC2034 # read by umip.sh
-	WAS_LOST=yes
-	is_running racoon || say "racoon is started again"
-	racoon_run
+	WAS_LOST=no
+	rm -f "$SAS_LOST"
+	if ! is_running racoon; then
+		say "racoon is started again"
+		racoon_run
+		WAS_LOST=yes
+	elif ! ping -6 -n -c 1 -w 1 -I "$HOA" "$HA" >/dev/null 2>&1; then
+		say "the home agent does not answer: SAs and binding are made again"
+		racoon_end_sas racoon_sas
+		racoonctl flush-sa isakmp || :
+		WAS_LOST=yes
+	elif ! racoon_phase1; then
+		racoon_local=$(care_of_self)
+		[ -z "$racoon_local" ] || racoonctl establish-sa isakmp inet6 "$racoon_local" "$HA" >/dev/null 2>&1 || :
+	fi
+}
+
+# care_of_self: prints the care-of address of this node, which is the local end of mip6d's tunnel.
+care_of_self() {
+	ip -6 tunnel show 2>/dev/null | sed -n "s/^ip6tnl[1-9].* remote $HA local \([0-9a-f:]*\) .*/\1/p" | head -n 1
 }
 
 ike_mn_down() {
-	racoon_end_sas "$MIP6_HOA" "$MIP6_HA"
+	HOA=$MIP6_HOA HA=$MIP6_HA
+	racoon_end_sas racoon_sas
 	act racoonctl flush-sa isakmp || :
 	end racoon
-	rm -f "$PSK_TXT" "$RACOON_CONF"
+	rm -f "$PSK_TXT" "$RACOON_CONF" "$RACOON_DEAD" "$SAS_LOST"
 	node_remove
 }
 
@@ -141,7 +216,8 @@ ike_ha_put() {
 ike_ha_remove() {
 	racoon_coa=
 	if [ "$DRY_RUN" != yes ]; then racoon_coa=$(care_of "$MIP6_HOA"); fi
-	racoon_end_sas "$MIP6_HOA" "$MIP6_HA"
+	HOA=$MIP6_HOA HA=$MIP6_HA
+	racoon_end_sas racoon_sas
 	[ -z "$racoon_coa" ] || racoonctl delete-sa isakmp inet6 "$MIP6_HA" "$racoon_coa" >/dev/null 2>&1 || :
 	has_other_address || node_remove
 	racoon_ha_files
@@ -162,21 +238,21 @@ ike_ha_check() {
 	racoon_run
 }
 
-# ike_ha_end_all: ends the SAs of all nodes, so that they make new ones and register again.
+# ike_ha_end_all: ends the SAs of all nodes, so that they make new ones and register again. racoon tells them.
 ike_ha_end_all() {
-	each_node racoon_end_node_sas
-}
-
-racoon_end_node_sas() {
-	racoon_end_sas "$HOA" "$HA"
+	racoon_end_sas each_node racoon_sas
+	act racoonctl flush-sa isakmp || :
 }
 
 racoon_run() {
 	start racoon racoon_is_ready racoon -f "$RACOON_CONF"
 }
 
-# racoon answers on its control socket once it has read its file and the policies.
+# racoon answers on its control socket once it has read its file and the policies. On a slow machine that takes seconds: asked
+# less often then.
 racoon_is_ready() {
+	# shellcheck disable=SC2154 # set by "start"
+	[ "$start_tries" -lt 5 ] || [ $((start_tries % 5)) = 0 ] || return 1
 	racoonctl show-sa isakmp >/dev/null 2>&1
 }
 

@@ -82,6 +82,11 @@ has_esp() {
 	done
 }
 
+# racoon-dead.sh writes the file.
+has_isakmp() {
+	[ ! -e "$SAS_LOST" ] && has_esp
+}
+
 SAS_ARE_UP=:
 if [ "$MIP6_ROLE" = mn ]; then
 	own_node || exit 0
@@ -90,6 +95,7 @@ if [ "$MIP6_ROLE" = mn ]; then
 		HOA_HEX=$(hex_address "$HOA")
 		[ ! -r /proc/net/if_inet6 ] || SAS_ARE_UP=has_address
 		;;
+	racoon:umip) SAS_ARE_UP=has_isakmp ;;
 	*:umip) SAS_ARE_UP=has_esp ;;
 	esac
 fi

@@ -1,6 +1,8 @@
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runHook, testNode } from './hook-rig.js';
 
@@ -20,7 +22,9 @@ for name; do :; done
 grep -qx "$name" "$bin/running" 2>/dev/null || exit 1
 [ "$1" != -x ] || { grep -vx "$name" "$bin/running" >"$bin/left"; cp "$bin/left" "$bin/running"; }`,
   );
-  for (const name of ['racoonctl', 'setkey', 'ifconfig']) await program(name, `echo "${name} $*" >>"$bin/calls"`);
+  for (const name of ['setkey', 'ifconfig', 'ping']) await program(name, `echo "${name} $*" >>"$bin/calls"`);
+  await racoonctl();
+  await program('ip', `[ "$*" != '-force -batch -' ] || echo "ip: $(tr "\\n" ";")" >>"$bin/calls"`);
   for (const name of ['racoon', 'mip6d', 'radvd', 'mnd', 'babymdd', 'had', 'rtadvd']) await daemon(name);
 });
 
@@ -35,6 +39,27 @@ async function program(name: string, text: string): Promise<void> {
 /** A program that stays in the background, or that exits at once although it reports success. */
 const daemon = (name: string, stays = true, more = '') =>
   program(name, `echo "${name} $*" >>"$bin/calls"\n${stays ? `echo ${name} >>"$bin/running"` : 'exit 0'}\n${more}`);
+
+/** A control program of racoon. establish-sa makes a new ISAKMP SA, if the home agent has the key. */
+const racoonctl = (agentHasKey = true) =>
+  program(
+    'racoonctl',
+    `[ "$*" = '-ll show-sa isakmp' ] || echo "racoonctl $*" >>"$bin/calls"
+case "$*" in
+'-ll show-sa isakmp') echo 'Source  Destination  Cookies  ST S  V E Created  Phase2'; cat "$bin/isakmp" 2>/dev/null || : ;;
+flush-sa*) rm -f "$bin/isakmp" ;;
+establish-sa*) ${
+      agentHasKey
+        ? 'echo "$4.500 $5.500 $$:0000000000000002 9 I 10 A 2026-11-26 14:57:14 1" >"$bin/isakmp"'
+        : 'echo "$4.500 $5.500 $$:0000000000000000 4 I 10 A 0" >"$bin/isakmp"'
+    } ;;
+esac`,
+  );
+const ISAKMP_SA =
+  '2001:db8:a::11.500  2001:db8:1::1.500  c6f84d34abc4a5c1:06bbc4e323ffdb8c  9 I 10 A 2026-11-26 14:54:44 1\n';
+const endOf = (n: number) =>
+  `xfrm state deleteall src 2001:db8:1::100${n} dst 2001:db8:1::1 proto esp;` +
+  `xfrm state deleteall src 2001:db8:1::1 dst 2001:db8:1::100${n} proto esp;`;
 
 async function calls(): Promise<string[]> {
   const text = await readFile(join(bin, 'calls'), 'utf8').catch(() => '');
@@ -100,7 +125,7 @@ describe('ha-linux.sh with racoon and UMIP', () => {
     await ha('refresh', 2, OTHER_KEY);
     expect(await calls()).toEqual(['']);
     await ha('down', 2);
-    expect(await calls()).toEqual(['setkey -c', 'racoonctl reload-config', 'pkill -HUP -x mip6d']);
+    expect(await calls()).toEqual([`ip: ${endOf(2)}`, 'racoonctl reload-config', 'pkill -HUP -x mip6d']);
   });
 
   it('starts programs again at a probe, and fails if they do not stay up', async () => {
@@ -119,7 +144,8 @@ describe('ha-linux.sh with racoon and UMIP', () => {
       'radvd -C $STATE/radvd.conf',
       'mip6d -c $STATE/mip6d.conf',
       // The bindings are lost: without SAs the nodes register again.
-      'setkey -c',
+      `ip: ${endOf(1)}`,
+      'racoonctl flush-sa isakmp',
     ]);
     await writeFile(join(bin, 'running'), 'racoon\nradvd\n');
     await daemon('mip6d', false);
@@ -133,17 +159,17 @@ describe('ha-linux.sh with racoon and UMIP', () => {
     await settle('');
     await ha('up');
     await calls();
-    await program('setkey', 'echo "setkey $*: $(tr "\\n" " ")" >>"$bin/calls"');
     await program(
       'ip',
       `case "$*" in
+'-force -batch -') echo "ip: $(tr "\\n" ";")" >>"$bin/calls" ;;
 *"route show 2001:db8:1::1001") echo "2001:db8:1::1001 dev ip6tnl3 proto 16 metric 128 pref medium" ;;
 *"tunnel show ip6tnl3") echo "ip6tnl3: ip/ipv6 remote 2001:db8:a::5 local 2001:db8:1::1 dev h0 encaplimit none" ;;
 esac`,
     );
     await ha('down');
     expect((await calls()).slice(0, 2)).toEqual([
-      'setkey -c: deleteall 2001:db8:1::1001 2001:db8:1::1 esp; deleteall 2001:db8:1::1 2001:db8:1::1001 esp; ',
+      `ip: ${endOf(1)}`,
       'racoonctl delete-sa isakmp inet6 2001:db8:1::1 2001:db8:a::5',
     ]);
   });
@@ -167,13 +193,13 @@ esac`,
     expect(await calls()).toEqual([
       'pkill -x mip6d',
       'mip6d -c $STATE/mip6d.conf',
-      'setkey -c',
-      'setkey -c',
+      `ip: ${endOf(1)}${endOf(2)}`,
+      'racoonctl flush-sa isakmp',
       'racoonctl reload-config',
     ]);
     await daemon('mip6d', true, '# Cannot change the role on-the-fly');
     await ha('down', 2);
-    expect(await calls()).toEqual(['setkey -c', 'racoonctl reload-config', 'pkill -HUP -x mip6d']);
+    expect(await calls()).toEqual([`ip: ${endOf(2)}`, 'racoonctl reload-config', 'pkill -HUP -x mip6d']);
   });
 
   it('fails if mip6d does not stay up or is not installed', async () => {
@@ -194,23 +220,107 @@ it('mn-linux.sh restarts mip6d for another home address or a new racoon only', a
   expect(await calls()).toEqual([...racoon, ...mip6d]);
   await hook('mn-linux.sh', 'up');
   expect(await calls()).toEqual(['']);
-  // SAs with the old key end: the next binding update makes new ones.
+  // Without an ISAKMP SA the next binding update starts IKE, if there are no ESP SAs.
   await hook('mn-linux.sh', 'refresh', 1, OTHER_KEY);
-  expect(await calls()).toEqual(['setkey -c', 'racoonctl flush-sa isakmp']);
+  expect(await calls()).toEqual([`ip: ${endOf(1)}`]);
   await writeFile(join(bin, 'running'), 'mip6d\n');
   await hook('mn-linux.sh', 'refresh', 1, OTHER_KEY);
   expect(await calls()).toEqual([...racoon, ...mip6d]);
   await hook('mn-linux.sh', 'up', 2);
-  expect(await calls()).toEqual(['racoonctl reload-config', 'setkey -c', 'racoonctl flush-sa isakmp', ...mip6d]);
+  expect(await calls()).toEqual(['racoonctl reload-config', `ip: ${endOf(2)}`, ...mip6d]);
   await hook('mn-linux.sh', 'down', 2);
-  expect(await calls()).toEqual(['pkill -x mip6d', 'setkey -c', 'racoonctl flush-sa isakmp', 'pkill -x racoon']);
+  expect(await calls()).toEqual(['pkill -x mip6d', `ip: ${endOf(2)}`, 'racoonctl flush-sa isakmp', 'pkill -x racoon']);
+});
+
+describe('mn-linux.sh with racoon and a new key', () => {
+  const establish = 'racoonctl establish-sa isakmp inet6 2001:db8:a::11 2001:db8:1::1';
+
+  beforeEach(async () => {
+    await settle('START_SECONDS=2\n');
+    await hook('mn-linux.sh', 'up');
+    await writeFile(join(bin, 'isakmp'), ISAKMP_SA);
+    await calls();
+  });
+
+  it('replaces the ISAKMP SA, and keeps the ESP SAs and mip6d', async () => {
+    expect(await hook('mn-linux.sh', 'refresh', 1, OTHER_KEY)).toEqual({ status: 0, output: '' });
+    expect(await calls()).toEqual(['racoonctl flush-sa isakmp', establish]);
+    // A repeated event and a longer lifetime do not.
+    await hook('mn-linux.sh', 'refresh', 1, OTHER_KEY);
+    expect(await calls()).toEqual(['']);
+  });
+
+  it('waits until the home agent has the key, and tries again at the next try of the daemon', async () => {
+    await racoonctl(false);
+    expect(await hook('mn-linux.sh', 'refresh', 1, OTHER_KEY)).toEqual({
+      status: 1,
+      output: 'error: no ISAKMP SA with the new key after 2 s\n',
+    });
+    const [first, ...others] = await calls();
+    expect(first).toBe('racoonctl flush-sa isakmp');
+    expect(new Set(others)).toEqual(new Set([establish]));
+    await racoonctl();
+    await writeFile(join(bin, 'isakmp'), ISAKMP_SA);
+    expect(await hook('mn-linux.sh', 'refresh', 1, OTHER_KEY)).toMatchObject({ status: 0 });
+    expect(await calls()).toEqual(['racoonctl flush-sa isakmp', establish]);
+  });
+});
+
+describe('mn-linux.sh with racoon, at a probe', () => {
+  const probe = () => hook('mn-linux.sh', 'probe');
+
+  beforeEach(async () => {
+    await settle('');
+    await hook('mn-linux.sh', 'up');
+    // racoon runs it when the home agent does not answer.
+    await promisify(execFile)(join(state, 'racoon-dead'));
+    await calls();
+  });
+
+  it('makes a new ISAKMP SA from the care-of address if the home agent still has the binding', async () => {
+    await program(
+      'ip',
+      `[ "$*" != '-6 tunnel show' ] || echo 'ip6tnl1: ipv6/ipv6 remote 2001:db8:1::1 local 2001:db8:d::11 dev eth0 encaplimit none'`,
+    );
+    expect(await probe()).toEqual({ status: 0, output: '' });
+    expect(await calls()).toEqual([
+      'ping -6 -n -c 1 -w 1 -I 2001:db8:1::1001 2001:db8:1::1',
+      'racoonctl establish-sa isakmp inet6 2001:db8:d::11 2001:db8:1::1',
+    ]);
+    expect(await readdir(state)).not.toContain('.sas-lost');
+  });
+
+  it('ends SAs and registers again if it does not', async () => {
+    await program('ping', 'exit 1');
+    expect(await probe()).toMatchObject({
+      status: 0,
+      output: 'the home agent does not answer: SAs and binding are made again\nmip6d is started again\n',
+    });
+    expect((await calls()).slice(0, 4)).toEqual([
+      `ip: ${endOf(1)}`,
+      'racoonctl flush-sa isakmp',
+      'pkill -x mip6d',
+      'mip6d -c $STATE/mip6d.conf',
+    ]);
+  });
+
+  it('starts racoon again, and mip6d after it', async () => {
+    await writeFile(join(bin, 'running'), 'mip6d\n');
+    expect(await probe()).toMatchObject({ status: 0 });
+    expect(await calls()).toEqual([
+      'racoon -f $STATE/racoon.conf',
+      'racoonctl show-sa isakmp',
+      'pkill -x mip6d',
+      'mip6d -c $STATE/mip6d.conf',
+    ]);
+  });
 });
 
 it("mn-linux.sh waits for racoon's control socket before it starts mip6d", async () => {
   await settle('');
-  await program('racoonctl', 'echo >>"$bin/asked"; [ "$(wc -l <"$bin/asked")" -gt 25 ]');
+  await program('racoonctl', 'echo >>"$bin/asked"; [ "$(wc -l <"$bin/asked")" -gt 8 ]');
   expect(await hook('mn-linux.sh', 'up')).toMatchObject({ status: 0 });
-  expect(await readFile(join(bin, 'asked'), 'utf8')).toHaveLength(26);
+  expect(await readFile(join(bin, 'asked'), 'utf8')).toHaveLength(9);
   await writeFile(join(bin, 'running'), '');
   await calls();
   await program('racoonctl', 'exit 1');
@@ -233,7 +343,7 @@ it('mn-linux.sh with MOBILITY=none runs racoon and setkey only', async () => {
   await hook('mn-linux.sh', 'down');
   expect(await calls()).toEqual([
     'setkey -f $STATE/setkey-down.conf',
-    'setkey -c',
+    `ip: ${endOf(1)}`,
     'racoonctl flush-sa isakmp',
     'pkill -x racoon',
   ]);

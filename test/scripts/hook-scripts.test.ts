@@ -73,7 +73,7 @@ const RACOON_PROPOSAL = `  exchange_mode aggressive;
   nat_traversal off;
   ike_frag off;
   initial_contact on;
-  dpd_delay 3;
+  dpd_delay 2;
   dpd_retry 1;
   dpd_maxfail 3;
   proposal_check obey;
@@ -103,6 +103,7 @@ remote 2001:db8:1::1 {
   my_identifier user_fqdn "mn@home.example";
   peers_identifier fqdn "ha.home.example";
   verify_identifier on;
+  script "$STATE/racoon-dead" phase1_dead;
 ${RACOON_PROPOSAL}}
 
 sainfo address 2001:db8:1::1234[any] 135 address 2001:db8:1::1[any] 135 ${SAINFO}`);

@@ -1,6 +1,8 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { eventually } from '../../eventually.js';
 import { runHook, testNode } from '../../scripts/hook-rig.js';
@@ -16,8 +18,11 @@ beforeEach(async () => {
   await mkdir(bin);
   await program('pgrep', 'for name; do :; done; cat "$bin/$name.pid" 2>/dev/null');
   await program('logger', 'cat >/dev/null');
-  await program('ip', `case "$*" in "xfrm state list"*) cat "$bin/esp" && : >"$bin/seen" ;; esac; exit 0`);
-  await program('setkey', 'cat >>"$bin/setkey"');
+  await program(
+    'ip',
+    `case "$*" in "xfrm state list"*) cat "$bin/esp" && : >"$bin/seen" ;; *-batch*) cat >>"$bin/deleted" ;; esac; exit 0`,
+  );
+  await program('ping', 'exit 0');
   await program('racoonctl', 'exit 0');
   await program(
     'pkill',
@@ -85,13 +90,11 @@ describe('The watch of ha-linux.sh', () => {
   it('ends the SAs of all nodes when mip6d has lost their bindings', async () => {
     await hook('ha-linux.sh', 'up');
     await hook('ha-linux.sh', 'up', 'ikev1', testNode(2));
-    await rm(join(bin, 'setkey'), { force: true });
-    await program('setkey', 'cat >>"$bin/deleted"');
     await end('mip6d');
     await eventually(async () => {
       const deleted = await readFile(join(bin, 'deleted'), 'utf8');
-      expect(deleted).toContain('deleteall 2001:db8:1::1 2001:db8:1::1001 esp;');
-      expect(deleted).toContain('deleteall 2001:db8:1::1 2001:db8:1::1002 esp;');
+      expect(deleted).toContain('deleteall src 2001:db8:1::1 dst 2001:db8:1::1001 proto esp');
+      expect(deleted).toContain('deleteall src 2001:db8:1::1 dst 2001:db8:1::1002 proto esp');
     });
     expect(await startsOf('mip6d')).toBe(2);
   });
@@ -116,10 +119,27 @@ describe('The watch of mn-linux.sh', () => {
     await hook('mn-linux.sh', 'up');
     const before = await startsOf('mip6d');
     await eventually(() => readFile(join(bin, 'seen')));
+    await program('ping', 'exit 1');
     // One that IKE was asked for is not an SA.
     await writeFile(join(bin, 'esp'), sa.replace('0x0badcafe', '0x00000000'));
     await eventually(async () => expect(await startsOf('mip6d')).toBe(before + 1));
     await writeFile(join(bin, 'esp'), sa);
+    await hook('mn-linux.sh', 'down');
+  });
+
+  it('asks whether the home agent has the binding when racoon has lost its ISAKMP SA', async () => {
+    await settle('IKE=racoon\nMOBILITY=umip\n');
+    for (const name of ['racoon', 'mip6d']) await daemon(name);
+    await writeFile(join(bin, 'esp'), 'src 2001:db8:1::1001 dst 2001:db8:1::1\n\tproto esp spi 0x0badcafe\n');
+    await hook('mn-linux.sh', 'up');
+    const before = await startsOf('mip6d');
+    await eventually(() => readFile(join(bin, 'seen')));
+    await promisify(execFile)(join(state, 'racoon-dead'));
+    await eventually(async () => expect(await readdir(state)).not.toContain('.sas-lost'));
+    expect(await startsOf('mip6d')).toBe(before);
+    await program('ping', 'exit 1');
+    await promisify(execFile)(join(state, 'racoon-dead'));
+    await eventually(async () => expect(await startsOf('mip6d')).toBe(before + 1));
     await hook('mn-linux.sh', 'down');
   });
 
