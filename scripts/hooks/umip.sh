@@ -144,7 +144,7 @@ umip_ha_apply() {
 }
 
 # Without router advertisements of a home agent, mip6d answers binding updates with status 132. A restarted mip6d hears the next
-# one, which with radvd's defaults can be ten minutes away.
+# one, which with radvd's defaults can be ten minutes away. The intervals are those of RFC 6275, section 7.5.
 umip_radvd() {
 	[ "$RADVD" = yes ] || return 0
 	put "$RADVD_CONF" 644 cat <<-EOF
@@ -152,8 +152,9 @@ umip_radvd() {
 		  AdvSendAdvert on;
 		  AdvHomeAgentFlag on;
 		  AdvIntervalOpt on;
-		  MinRtrAdvInterval 0.3;
-		  MaxRtrAdvInterval 1;
+		  MinRtrAdvInterval 0.03;
+		  MaxRtrAdvInterval 0.07;
+		  MinDelayBetweenRAs 0.03;
 		  AdvDefaultLifetime 1800;
 		  prefix $MIP6_HA/$MIP6_PREFIX_LEN {
 		    AdvOnLink on;

@@ -1,10 +1,10 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { runHook, testNode } from './hook-rig.js';
+import { hasProgram, runHook, testNode } from './hook-rig.js';
 
 let state: string;
 let bin: string;
@@ -97,6 +97,12 @@ echo "$1" >>"$bin/calls"`,
     expect(output.split('\n').slice(0, 1)).toEqual(['ready']);
     expect((await calls()).slice(0, 1)).toEqual(['--load-all']);
     expect(output).toMatch(/^ready\nradvd\nmip6d\n/);
+  });
+
+  it.runIf(hasProgram('radvd'))('write a configuration that radvd accepts', async () => {
+    await hook('ha-linux.sh', 'up');
+    const checked = spawnSync('radvd', ['--configtest', '-C', join(state, 'radvd.conf')], { encoding: 'utf8' });
+    expect(checked).toMatchObject({ status: 0, stderr: expect.stringContaining('syntax ok') });
   });
 
   it('start mip6d of the node while charon runs IKE, after one run of swanctl', async () => {
