@@ -22,9 +22,14 @@ up | refresh)
 	watch_stop
 	lock
 	ike_mn_up
-	# Mobile IPv6 starts while IKE runs.
-	mobility_mn_up
-	ike_mn_connect
+	if [ "$IKE" = strongswan ]; then
+		# charon runs IKE now. Mobile IPv6 starts meanwhile.
+		mobility_mn_up
+		ike_mn_connect
+	else
+		ike_mn_connect
+		mobility_mn_up
+	fi
 	watch_start
 	;;
 down)
