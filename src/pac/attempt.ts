@@ -1,7 +1,10 @@
 import type { RunKeys } from '../protocol/attachment/binding.js';
+import { Silence } from '../protocol/attachment/silence.js';
 import type { EapPeerEvent } from '../protocol/eap/peer.js';
 import { PacSession } from '../protocol/pana/session/pac.js';
 import type { PacAuthorized, PacConfig, PacInput, PacOutput } from '../protocol/pana/session/pac-interface.js';
+import type { AlgorithmOffer } from '../protocol/pana/session/session.js';
+import { INTEGRITY_ALGORITHMS, PRF_ALGORITHMS } from '../protocol/pana/wire/algorithms.js';
 import { EapPeer, type EapPeerOptions } from '../runtime/eap/peer.js';
 import type { Logger } from '../runtime/log/events.js';
 import { panaFields } from '../runtime/log/pana-fields.js';
@@ -73,6 +76,9 @@ export class Attempt {
   #interface: string | undefined;
   #eap: EapPeer | undefined;
   #closed = false;
+  readonly #silence = new Silence();
+  /** Whether an offer without a usable algorithm was reported. */
+  #isOfferReported = false;
 
   private constructor(
     options: AttemptOptions,
@@ -225,10 +231,12 @@ export class Attempt {
         metrics.count('datagrams', { direction: 'out' });
         trace(log, 'message sent', output.octets);
         this.#socket.send(output.octets, { address: this.paa, port: this.#options.port });
+        this.#noteSilence();
         break;
       case 'dropped':
         metrics.count('dropped', { code: output.code });
         log.debug({ reason: output.code }, 'message dropped');
+        if (output.offered) this.#refuseOffer(output.offered);
         break;
       case 'eapRestart':
         this.#newEap();
@@ -251,6 +259,33 @@ export class Attempt {
       case 'closed':
         this.#report({ type: 'closed', cause: output.cause, heard: this.#session.heard });
     }
+  }
+
+  /** Reports that the PAA does not answer PCI, or answers after that was reported. */
+  #noteSilence(): void {
+    const { log, surroundings } = this.#tools;
+    const { paa: address } = this;
+    const { port } = this.#options;
+    if (this.#session.heard) {
+      if (this.#silence.answered()) log.info({ address }, 'PAA responding again');
+      return;
+    }
+    if (this.#session.state !== 'INITIAL' || this.#isOfferReported) return;
+    const report = this.#silence.asked(surroundings.host.monotonic());
+    if (!report) return;
+    const { count, waited } = report;
+    log.warn({ address, port, count, duration: Math.round(waited), reason: 'no answer to PCI' }, 'PAA not responding');
+  }
+
+  /** Reports the first offer: a PAA repeats it with every PCI, and anyone can forge one. */
+  #refuseOffer({ prf, integrity }: AlgorithmOffer): void {
+    if (this.#isOfferReported) return;
+    this.#isOfferReported = true;
+    const offer = `prf ${nameList(prf, PRF_ALGORITHMS)}; integrity ${nameList(integrity, INTEGRITY_ALGORITHMS)}`;
+    this.#tools.log.warn(
+      { address: this.paa, option: 'pana.prf, pana.integrity', reason: `the PAA offers ${offer}` },
+      'PAA offers no usable algorithm',
+    );
   }
 
   #newEap(): void {
@@ -288,6 +323,11 @@ export class Attempt {
         this.feed({ type: 'eapDiscarded' });
     }
   }
+}
+
+/** The names of algorithms; `none`: there are none. */
+function nameList(ids: readonly number[], known: ReadonlyMap<number, { readonly hash: string }>): string {
+  return ids.map((id) => known.get(id)?.hash ?? String(id)).join(',') || 'none';
 }
 
 interface Connected {

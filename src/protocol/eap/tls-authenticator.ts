@@ -155,7 +155,7 @@ export class TlsAuthenticator<G> {
     if (state.name === 'DECISION' && input.type === 'authorized') {
       const { verified } = state;
       const { decision } = input;
-      if (!decision.ok) return this.#refuse(decision.reason, verified.peer.peerIds.join(' '));
+      if (!decision.ok) return this.#refuse(decision.reason, [...new Set(verified.peer.peerIds)].join(' '));
       this.#state = { name: 'COMMIT', verified, permission: decision };
       const applicationData = verified.tlsVersion === 'TLSv1.3' ? PROTECTED_SUCCESS : NO_DATA;
       return [{ type: 'commit', token: this.#ask(), applicationData }];

@@ -1,12 +1,12 @@
 import type { Argv } from 'yargs';
 import type { z } from 'zod';
-import { environmentName, loadOptions, optionKeys } from '../config/options.js';
-import { takesKey } from '../config/reload.js';
+import { loadOptions, optionKeys } from '../config/options.js';
 import { EXIT_OPERATOR, explainFailure, OperatorError, StartError } from '../system/failure.js';
 import { isJournal, STDERR } from '../system/journal.js';
 import { endProcess } from '../system/process-end.js';
 import { visible, visibleLines } from '../system/terminal.js';
 import { COMPLETE, completionScript, completions, type Names, SHELLS } from './completion.js';
+import { keyHelp } from './key-help.js';
 
 /** Maximum width of help texts in columns. */
 const WIDTH = 110;
@@ -82,7 +82,7 @@ async function cliOf(program: Program, given: readonly string[]): Promise<Argv> 
     .parserConfiguration(PARSING)
     .epilogue(program.epilogue)
     .example(program.examples)
-    .wrap(Math.min(WIDTH, process.stdout.columns ?? WIDTH))
+    .wrap(helpWidth())
     .strict()
     .recommendCommands()
     .demandCommand(1, 'Name a command (see --help).')
@@ -111,28 +111,18 @@ export interface OptionFlags<S extends z.ZodObject> {
   readonly schema: S;
 }
 
-/** Adds a flag for each key of the configuration. */
+/** Columns of help texts. */
+function helpWidth(): number {
+  return Math.min(WIDTH, process.stdout.columns ?? WIDTH);
+}
+
+/** Adds a flag for each key of the configuration. Their help, which yargs would cram into two columns, is an epilogue. */
 export function withOptions<S extends z.ZodObject>(cli: Argv, { prefix, schema }: OptionFlags<S>): Argv {
-  cli.option('config', {
-    alias: 'c',
-    type: 'string',
-    group: 'Configuration (flags over environment over file over defaults):',
-    description: `YAML file [${prefix}_CONFIG]`,
-  });
-  const takes = takesKey(schema);
-  const keys = optionKeys(schema);
-  for (const { name, description } of keys) {
-    cli.option(name, {
-      type: 'string',
-      group: 'Configuration (flags over environment over file over defaults):',
-      description: `${description} [${environmentName(prefix, name)}]${takes(name) ? ' [reload]' : ''}`,
-    });
-  }
-  // yargs renders the help of a command that it runs, in case it fails. Here a failure prints no help, and with all these
-  // flags the text takes as long as the check of a configuration. Middleware runs after `--help` was handled.
-  return cli.middleware(() => {
-    for (const { name } of keys) cli.hide(name);
-  });
+  cli.option('config', { alias: 'c', type: 'string', description: `YAML file [${prefix}_CONFIG]` });
+  for (const { name } of optionKeys(schema)) cli.option(name, { type: 'string', hidden: true });
+  // Takes as long as the check of a configuration.
+  const asksForHelp = process.argv.some((word) => word === '--help' || word === '-h');
+  return asksForHelp ? cli.epilogue(keyHelp(schema, prefix, helpWidth())) : cli;
 }
 
 /**

@@ -45,7 +45,7 @@ export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>
       [`${name} run -c /etc/pana-mip6/${name}.yaml`, 'as a service manager runs it'],
       [`${name} status`, 'show the state of the running daemon'],
     ],
-    epilogue: `Every configuration key is also a flag and an environment variable: --log.level and ${prefix}_LOG_LEVEL. "${name} <command> --help" lists them. A running daemon applies changes of keys marked [reload] on SIGHUP.`,
+    epilogue: `Every configuration key is also a flag and an environment variable: --log.level and ${prefix}_LOG_LEVEL. "${name} run --help" lists them, with values and defaults.`,
     commands: (cli) =>
       daemon.commands(
         cli

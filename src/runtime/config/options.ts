@@ -50,6 +50,19 @@ export function plain(schema: z.ZodType): z.ZodType {
   return schema;
 }
 
+/** The schema of what is written in a file, without default and transformation. A duration stays as it is. */
+export function written(schema: z.ZodType): z.ZodType {
+  const inner = plain(schema);
+  if (!(inner instanceof z.ZodPipe) || isDuration(inner)) return inner;
+  const [from, to] = [inner.in as z.ZodType, inner.out as z.ZodType];
+  return written(from instanceof z.ZodTransform ? to : from);
+}
+
+/** Whether values are durations, which are written as text or as a number of seconds. */
+export function isDuration(type: z.ZodType): boolean {
+  return type instanceof z.ZodPipe && type.in instanceof z.ZodUnion;
+}
+
 /**
  * Reads and checks all options. Throws OperatorError that lists every problem with its place (file and line, variable
  * or flag) and the expected value.
@@ -70,8 +83,24 @@ export async function loadOptions<S extends z.ZodObject>(schema: S, sources: Opt
   }
   const result = schema.safeParse(tree, { reportInput: true });
   if (result.success) return result.data;
+  const other = otherDaemon(schema, file.tree);
+  if (other !== undefined) throw new OperatorError(`${sources.file}: this is a configuration of ${other}`);
   const problems = result.error.issues.flatMap((issue) => explain(schema, issue, places, file));
   throw new OperatorError(problems.join('\n'));
+}
+
+/** The daemon whose configuration has these sections; undefined: unclear. Only a PAA speaks both protocols. */
+function daemonOf(sections: object): string | undefined {
+  if (!('pana' in sections)) return 'diameter' in sections ? 'pana-aaa' : undefined;
+  return 'diameter' in sections ? 'pana-paa' : 'pana-pac';
+}
+
+/** The daemon for which a file was written, if it is not the one of the schema. */
+function otherDaemon(schema: z.ZodObject, tree: Tree): string | undefined {
+  const [own, given] = [daemonOf(schema.shape), daemonOf(tree)];
+  // A section of another daemon, and not one that is only missing.
+  const isForeign = Object.keys(tree).some((section) => !(section in schema.shape));
+  return own !== undefined && given !== own && isForeign ? given : undefined;
 }
 
 /** Parses the text of a flag or variable: unchanged if the key takes text, otherwise as YAML. */
@@ -80,7 +109,7 @@ function fromText(schema: z.ZodType, text: string): unknown {
   try {
     const value: unknown = parse(text);
     // `a,b` is a list of plain words.
-    if (plain(schema) instanceof z.ZodArray && typeof value === 'string') {
+    if (written(schema) instanceof z.ZodArray && typeof value === 'string') {
       return value.split(',').map((word) => word.trim());
     }
     return value;

@@ -104,14 +104,12 @@ export const log = group({
     z
       .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
       .default('info')
-      .describe('log level: trace, debug, info, warn, error, silent'),
+      .describe('events of this and higher levels are logged'),
   ),
   format: z
     .enum(['auto', 'json', 'pretty', 'journal', 'plain'])
     .default('auto')
-    .describe(
-      'log format: json, pretty, journal, plain (no times), or auto (pretty on a terminal, journal in the journal)',
-    ),
+    .describe('plain has no times; auto is pretty on a terminal, journal in the journal, and json elsewhere'),
 });
 
 /** Size of `sun_path` in octets without its NUL (unix(7) on Linux; FreeBSD, macOS). */
@@ -164,13 +162,13 @@ export const algorithms = {
     .min(1)
     .default(['sha256', 'sha1'])
     .transform((names) => names.map((name) => PRF_IDS[name]))
-    .describe('PRF algorithms in order of preference: sha256, sha1'),
+    .describe('PRF algorithms in order of preference'),
   integrity: z
     .array(hash)
     .min(1)
     .default(['sha256', 'sha1'])
     .transform((names) => names.map((name) => INTEGRITY_IDS[name]))
-    .describe('integrity algorithms in order of preference: sha256, sha1'),
+    .describe('integrity algorithms in order of preference'),
   sa: z
     .enum(['required', 'optional'])
     .default('required')

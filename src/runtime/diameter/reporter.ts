@@ -15,11 +15,17 @@ export const DIAMETER_COUNTERS: NonNullable<MetricDescriptions['counters']> = {
   diameter_dropped: { help: 'Diameter messages that were dropped, by reason', series: [{ code: 'unknown-answer' }] },
 };
 
-/** Minimum time between two warnings about one configured peer, in milliseconds. */
+/** Minimum time between two warnings about one configured peer, or about all others, in milliseconds. */
 const REFUSAL_PAUSE = 60_000;
 
-/** Why a configured peer is refused, and what to do about it. */
-const NOT_ITS_ADDRESS = 'diameter.peers does not list the address for this peer: add it to from, or use TLS';
+/** What to do about a refused peer. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  'peer-address': 'diameter.peers does not list the address for this peer: add it to from, or use TLS',
+  'unknown-peer': 'diameter.peers does not list this host',
+};
+
+/** Stands for all hosts that are no peers, of which anyone can claim to be a new one. */
+const STRANGERS = '';
 
 /**
  * Returns a function that logs and counts the events of a Diameter node. It logs messages at `level`, with their
@@ -37,9 +43,10 @@ export function diameterReporter(
   /** Anyone can claim to be a configured peer, so warnings about each peer are rate-limited. */
   const refused = ({ peer = '', address, code }: Extract<DiameterEvent, { type: 'peerRefused' }>) => {
     const now = host.monotonic();
-    const often = code === 'unknown-peer' || now - (warned.get(peer) ?? Number.NEGATIVE_INFINITY) < REFUSAL_PAUSE;
-    if (!often) warned.set(peer, now);
-    const detail = code === 'peer-address' ? NOT_ITS_ADDRESS : undefined;
+    const key = code === 'unknown-peer' ? STRANGERS : peer;
+    const often = now - (warned.get(key) ?? Number.NEGATIVE_INFINITY) < REFUSAL_PAUSE;
+    if (!often) warned.set(key, now);
+    const detail = REMEDIES[code];
     log[often ? 'debug' : 'warn']({ peer, address, reason: code, detail }, 'peer refused');
   };
   return (event, grammarian) => {

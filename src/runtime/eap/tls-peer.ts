@@ -23,6 +23,9 @@ import { PeerJudge } from '../tls/peer-certificate.js';
 import type { MasterSecretPolicy } from '../tls/settings.js';
 import type { EngineFault, PeerCredentials, PeerEngineAnswer, PeerHandshake } from './engine.js';
 
+/** How many names of an unexpected certificate an error lists. */
+const SHOWN_NAMES = 5;
+
 export interface PeerCredentialsOptions {
   readonly caPem: string;
   /** Without a certificate, a server that follows RFC 5216 refuses the peer. */
@@ -123,7 +126,8 @@ export class TlsPeerCredentials implements PeerCredentials {
     const judged = this.judge.judge(socket, this.host.wall());
     if ('reason' in judged) return { reason: 'server-certificate', detail: `${judged.reason}: ${judged.detail}` };
     if (namesServer(judged.peer.dnsNames, this.serverName)) return judged.peer;
-    return { reason: 'server-name', detail: `the certificate does not name ${this.serverName}` };
+    const names = judged.peer.dnsNames.slice(0, SHOWN_NAMES).join(', ') || 'no dNSName';
+    return { reason: 'server-name', detail: `the certificate has ${names}, not ${this.serverName} or a host below it` };
   }
 }
 

@@ -65,6 +65,7 @@ export type LogEvent =
   | 'PAA unreachable'
   | 'PAA not responding'
   | 'PAA responding again'
+  | 'PAA offers no usable algorithm'
   | 'session starting'
   | 'network changed'
   | 'network monitor missing'

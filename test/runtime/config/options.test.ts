@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { loadOptions } from '../../../src/runtime/config/options.js';
-import { address, control, duration } from '../../../src/runtime/config/sections.js';
+import { address, algorithms, control, duration } from '../../../src/runtime/config/sections.js';
 
 const SCHEMA = z.strictObject({
   names: z.array(z.string().regex(/^\S+$/)).default([]),
@@ -18,6 +18,14 @@ const load = (flags: Record<string, string>, environment: Record<string, string>
 describe('loadOptions with flags', () => {
   it.each(['a,b', 'a, b', ' a ,\tb', '[a, b]'])('splits a plain list: %j', async (names) => {
     expect(await load({ names })).toMatchObject({ names: ['a', 'b'] });
+  });
+
+  it('splits a list whose schema transforms it, from a flag and from the environment', async () => {
+    const schema = z.strictObject({ pana: z.strictObject({ prf: algorithms.prf }) });
+    const sources = { flags: {}, environment: {}, prefix: 'X', file: undefined };
+    const both = { pana: { prf: [2, 5] } };
+    expect(await loadOptions(schema, { ...sources, flags: { 'pana.prf': 'sha1,sha256' } })).toEqual(both);
+    expect(await loadOptions(schema, { ...sources, environment: { X_PANA_PRF: 'sha1,sha256' } })).toEqual(both);
   });
 
   it('reads a list of numbers in brackets', async () => {

@@ -144,8 +144,16 @@ describe('diameterReporter warns of a refused peer', () => {
     expect(levelOf(refused('no-certificate'))).toBe(WARN);
   });
 
-  it('never for an unknown peer', () => {
-    reporter()(refused('unknown-peer'));
-    expect(lines).toMatchObject([{ level: DEBUG }]);
+  it('once a minute for all unknown peers, of which each can claim a new name', () => {
+    const report = reporter();
+    report(refused('unknown-peer', 'a.example'));
+    report(refused('unknown-peer', 'b.example'));
+    expect(lines).toMatchObject([
+      { level: WARN, peer: 'a.example', address: '192.0.2.1', detail: expect.stringContaining('does not list') },
+      { level: DEBUG, peer: 'b.example' },
+    ]);
+    host.advance(60_000);
+    report(refused('unknown-peer', 'c.example'));
+    expect(lines.at(-1)).toMatchObject({ level: WARN, peer: 'c.example' });
   });
 });

@@ -82,9 +82,10 @@ export function parStart(context: PacContext, state: PacState, par: Received, no
   if (state.name !== 'INITIAL' && state.name !== 'WAIT_PAA' && state.name !== 'WAIT_EAP_MSG') return unexpected(state);
   if (state.name !== 'INITIAL' && state.session.begun) return unexpected(state);
   const { config, drbg, offers } = context;
-  const algorithms = chooseAlgorithms(config, par.values['PRF-Algorithm'], par.values['Integrity-Algorithm']);
+  const offered = { prf: par.values['PRF-Algorithm'], integrity: par.values['Integrity-Algorithm'] };
+  const algorithms = chooseAlgorithms(config, offered.prf, offered.integrity);
   const isRepeated = state.name !== 'INITIAL' && equalOctets(par.octets, state.session.iPar);
-  if (algorithms === 'none' && !isRepeated) return stay(state, [dropped('no-algorithm')]);
+  if (algorithms === 'none' && !isRepeated) return stay(state, [{ ...dropped('no-algorithm'), offered }]);
   context.liveness.heard(now);
   const heard: Starting = { ...state, pci: state.pci?.heard(now, drbg) };
   // WAIT_PAA   PAR[S]     | the same again     | Tx PAN[S] again     | WAIT_PAA

@@ -44,9 +44,17 @@ export type DropCode =
   /** PAN[S] came from an address to which no PAR[S] was sent, or belongs to a start that has ended. */
   | 'bad-start';
 
+/** The algorithm ids in PAR[S]. */
+export interface AlgorithmOffer {
+  readonly prf: readonly number[];
+  readonly integrity: readonly number[];
+}
+
 export interface Dropped {
   readonly type: 'dropped';
   readonly code: DropCode;
+  /** What a PAA offered, if that is why the PaC dropped its PAR[S]. */
+  readonly offered?: AlgorithmOffer;
 }
 
 /** A datagram to send. `retransmission` counts from 0. */
