@@ -1,0 +1,270 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { eventually, within } from '../../eventually.js';
+
+const run = promisify(execFile);
+
+/** What a shell printed for one block of commands, in milliseconds. */
+export interface Typed {
+  readonly output: string;
+  readonly duration: number;
+}
+
+/** A shell in which commands are typed. It ends at the first command that fails. */
+class Shell {
+  readonly #process: ChildProcess;
+  #printed = '';
+  #count = 0;
+  #ended = false;
+
+  constructor(command: readonly string[], environment: NodeJS.ProcessEnv, cwd = '/') {
+    const [program = '', ...parameters] = command;
+    this.#process = spawn(program, parameters, { env: environment, stdio: ['pipe', 'pipe', 'pipe'], cwd });
+    for (const stream of [this.#process.stdout, this.#process.stderr]) {
+      stream?.on('data', (piece: Buffer) => {
+        this.#printed += piece.toString();
+      });
+    }
+    this.#process.once('close', () => {
+      this.#ended = true;
+    });
+    this.#process.stdin?.on('error', () => undefined);
+  }
+
+  /** Types commands. Rejects with what they printed if one of them fails. */
+  async type(commands: string, limit: number): Promise<Typed> {
+    this.#count += 1;
+    const mark = `--- end of block ${this.#count} ---`;
+    const since = this.#printed.length;
+    const began = performance.now();
+    // Commands must not read those that follow.
+    const quoted = `'${commands.replaceAll("'", "'\\''")}'`;
+    this.#process.stdin?.write(`eval ${quoted} </dev/null\nprintf '\\n%s\\n' '${mark}'\n`);
+    await eventually(
+      () => {
+        if (this.#ended) return;
+        if (!this.#printed.includes(mark))
+          throw new Error(`still running:\n${commands}\n${this.#printed.slice(since)}`);
+      },
+      { limit },
+    );
+    const output = this.#printed.slice(since).replace(mark, '').trim();
+    if (this.#ended) throw new Error(`a command failed:\n${commands}\n${output}`);
+    return { output, duration: performance.now() - began };
+  }
+
+  end(): void {
+    this.#process.kill('SIGKILL');
+  }
+}
+
+export interface HostSettings {
+  /** Root of a Debian system that the host gets a copy of. */
+  readonly root: string;
+  /** Folder of the host's own files. */
+  readonly folder: string;
+  /** The folder that holds the roots of all hosts, by name. */
+  readonly others: readonly string[];
+  readonly environment: NodeJS.ProcessEnv;
+}
+
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** Stands for scp between the hosts: HOSTS has the root of each one. */
+function copier(hosts: string): string {
+  return `#!/bin/sh
+set -e
+for last; do :; done
+host=\${last#*@} path=\${last#*:}
+host=\${host%%:*}
+case $path in /*) ;; *) path=/root/$path ;; esac
+while [ $# -gt 1 ]; do
+  cp -p "$1" "${hosts}/$host$path"
+  shift
+done
+`;
+}
+
+/** Where a host sees the roots of the others. */
+const OTHERS = '/run/hosts';
+
+/**
+ * A host with its own network, its own file system (a copy-on-write view of a Debian system) and systemd as its first
+ * process. Its network and the network's links belong to the test.
+ */
+export class BootedHost {
+  readonly name: string;
+  readonly namespace: string;
+  readonly #settings: HostSettings;
+  #container: ChildProcess | undefined;
+  #log = '';
+  #shell: Shell | undefined;
+  #online: Shell | undefined;
+
+  constructor(name: string, settings: HostSettings) {
+    this.name = name;
+    this.namespace = `pqs${process.pid}-${name}`;
+    this.#settings = settings;
+  }
+
+  get root(): string {
+    return join(this.#settings.folder, this.name, 'root');
+  }
+
+  /** Mounts the file system, and removes from it what is not part of a bare Debian. */
+  async prepare(files: Readonly<Record<string, string>>): Promise<void> {
+    await mountCopy(this.#settings.root, join(this.#settings.folder, this.name));
+    await run('ip', ['netns', 'add', this.namespace]);
+    const services = join(this.root, 'etc/systemd/system');
+    for (const name of await readdir(services)) {
+      if (name.endsWith('.wants')) await rm(join(services, name), { recursive: true });
+    }
+    for (const level of await readdir(join(this.root, 'etc'))) {
+      if (!/^rc[S0-6]\.d$/.test(level)) continue;
+      await rm(join(this.root, 'etc', level), { recursive: true });
+      await mkdir(join(this.root, 'etc', level));
+    }
+    for (const left of ['etc/pana-mip6', 'etc/swanctl/conf.d', 'var/db', 'usr/local/share/pana-mip6']) {
+      await rm(join(this.root, left), { recursive: true, force: true });
+    }
+    await mkdir(join(this.root, 'etc/swanctl/conf.d'), { recursive: true });
+    // Units of Debian that would look for hardware, a network or an update.
+    for (const unit of ['apt-daily.timer', 'apt-daily-upgrade.timer', 'systemd-networkd.service']) {
+      await run('ln', ['-sfn', '/dev/null', join(services, unit)]);
+    }
+    await writeFile(join(this.root, 'etc/machine-id'), '');
+    await writeFile(join(this.root, 'etc/hostname'), `${this.name}\n`);
+    await writeFile(join(this.root, 'usr/local/bin/scp'), copier(OTHERS), { mode: 0o755 });
+    for (const [path, text] of Object.entries(files)) {
+      await mkdir(join(this.root, path, '..'), { recursive: true });
+      await writeFile(join(this.root, path), text);
+    }
+  }
+
+  async boot(): Promise<void> {
+    const { others, folder } = this.#settings;
+    const binds = others.map((name) => `--bind=${join(folder, name, 'root')}:${OTHERS}/${name}`);
+    const parameters = ['-q', '--register=no', '--keep-unit', '--link-journal=no', '--console=pipe', '--boot'];
+    const network = [`--network-namespace-path=/run/netns/${this.namespace}`, '--capability=CAP_NET_ADMIN'];
+    this.#container = spawn(
+      'systemd-nspawn',
+      [...parameters, ...network, '--bind=/dev/net/tun', ...binds, '-D', this.root, 'systemd.unit=multi-user.target'],
+      {
+        env: { PATH, SYSTEMD_NSPAWN_API_VFS_WRITABLE: 'network', SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE: '1' },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    );
+    for (const stream of [this.#container.stdout, this.#container.stderr]) {
+      stream?.on('data', (piece: Buffer) => {
+        this.#log += piece.toString();
+      });
+    }
+    await eventually(
+      async () => {
+        const enter = await this.#enter();
+        const state = await run('nsenter', [...enter, 'systemctl', 'is-system-running']).then(
+          ({ stdout }) => stdout.trim(),
+          (error: { stdout?: string }) => error.stdout?.trim(),
+        );
+        if (state !== 'running' && state !== 'degraded') throw new Error(`${this.name} is ${state}\n${this.#log}`);
+      },
+      { limit: 60_000, interval: 200 },
+    );
+    const enter = await this.#enter();
+    const bash = ['bash', '-e'];
+    const environment = { PATH, HOME: '/root', LANG: 'C.UTF-8', TERM: 'dumb' };
+    this.#shell = new Shell(['nsenter', ...enter, ...bash], environment);
+    // The network of this machine, for package registries.
+    const withoutNetwork = enter.filter((parameter) => parameter !== '--net');
+    this.#online = new Shell(['nsenter', ...withoutNetwork, ...bash], {
+      ...environment,
+      ...this.#settings.environment,
+    });
+  }
+
+  /** Types commands on the host; `online`: with the network of this machine. */
+  async type(commands: string, { online = false, limit = 60_000 } = {}): Promise<Typed> {
+    const shell = online ? this.#online : this.#shell;
+    if (!shell) throw new Error(`${this.name} is not booted`);
+    return shell.type(commands, limit);
+  }
+
+  /** What the daemons of this project and of strongSwan wrote to the journal. */
+  async journal(): Promise<string> {
+    const units = ['pana-aaa', 'pana-paa', 'pana-pac', 'strongswan'].flatMap((unit) => ['-u', unit]);
+    const command = ['journalctl', '--no-pager', '-n', '60', '-o', 'cat', ...units];
+    const enter = await this.#enter().catch(() => []);
+    if (enter.length === 0) return this.#log;
+    return run('nsenter', [...enter, ...command]).then(
+      ({ stdout }) => stdout,
+      (error: Error) => error.message,
+    );
+  }
+
+  /** Parameters of nsenter that enter the host. */
+  async #enter(): Promise<string[]> {
+    const pid = this.#container?.pid;
+    const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim().split(' ');
+    const first = children.find((child) => child !== '');
+    if (first === undefined) throw new Error(`${this.name} has no process\n${this.#log}`);
+    return ['--target', first, '--mount', '--uts', '--ipc', '--pid', '--net', '--cgroup', '--'];
+  }
+
+  async remove(): Promise<void> {
+    for (const shell of [this.#shell, this.#online]) shell?.end();
+    if (this.#container && this.#container.exitCode === null && this.#container.signalCode === null) {
+      const ended = once(this.#container, 'exit');
+      // The second signal ends it at once.
+      this.#container.kill('SIGTERM');
+      this.#container.kill('SIGTERM');
+      await within(ended, `${this.name} ends`).catch(() => this.#container?.kill('SIGKILL'));
+    }
+    await run('umount', ['--lazy', this.root]).catch(() => undefined);
+    await run('ip', ['netns', 'delete', this.namespace]).catch(() => undefined);
+  }
+}
+
+/** Mounts `folder/root`: a view of `lower` whose changes are in `folder`. */
+async function mountCopy(lower: string, folder: string): Promise<void> {
+  for (const name of ['root', 'upper', 'work']) await mkdir(join(folder, name), { recursive: true });
+  const layers = `lowerdir=${lower},upperdir=${join(folder, 'upper')},workdir=${join(folder, 'work')}`;
+  await run('mount', ['-t', 'overlay', 'overlay', '-o', layers, join(folder, 'root')]);
+}
+
+/** A folder of the user who copies the package to the hosts. */
+export class Workstation {
+  readonly #folder: string;
+  readonly #source: string;
+  #shell: Shell | undefined;
+
+  constructor(source: string, folder: string) {
+    this.#source = source;
+    this.#folder = join(folder, 'workstation');
+  }
+
+  /** `hosts`: the folder with the roots of the hosts. */
+  async prepare(names: readonly string[], hosts: string, environment: NodeJS.ProcessEnv): Promise<void> {
+    await mountCopy(this.#source, this.#folder);
+    for (const name of names) {
+      await mkdir(join(this.#folder, 'hosts'), { recursive: true });
+      await run('ln', ['-s', join(hosts, name, 'root'), join(this.#folder, 'hosts', name)]);
+    }
+    await mkdir(join(this.#folder, 'bin'));
+    await writeFile(join(this.#folder, 'bin/scp'), copier(join(this.#folder, 'hosts')), { mode: 0o755 });
+    const path = { PATH: `${join(this.#folder, 'bin')}:${process.env['PATH']}`, HOME: process.env['HOME'] };
+    this.#shell = new Shell(['bash', '-e'], { ...path, ...environment }, join(this.#folder, 'root'));
+  }
+
+  async type(commands: string): Promise<Typed> {
+    if (!this.#shell) throw new Error('the workstation is not prepared');
+    return this.#shell.type(commands, 60_000);
+  }
+
+  async remove(): Promise<void> {
+    this.#shell?.end();
+    await run('umount', ['--lazy', join(this.#folder, 'root')]).catch(() => undefined);
+  }
+}
