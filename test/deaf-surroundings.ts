@@ -19,6 +19,7 @@ export const DEAF = {
   },
   watchNetwork: () => () => undefined,
   readAddresses: () => Promise.resolve([]),
+  hasInterface: () => true,
   openControl: () => Promise.resolve(() => Promise.resolve()),
 };
 

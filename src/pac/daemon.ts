@@ -1,6 +1,7 @@
 import { makeHookRunner, prepareHookFolder } from '../runtime/hooks/reporter.js';
 import type { Logger } from '../runtime/log/events.js';
 import { sessionText } from '../runtime/log/pana-fields.js';
+import { interfaceWarning } from '../runtime/net/interface-check.js';
 import type { NetworkListener } from '../runtime/net/network-watch.js';
 import { Barrier } from '../runtime/service/barrier.js';
 import { ControlError } from '../runtime/service/control.js';
@@ -122,6 +123,8 @@ export class PacDaemon implements Service<PacOptions> {
       this.#unwatch = this.#surroundings.watchNetwork(pana.interface, this.#networkListener(log), this.#host);
     }
     this.#watchCredentials.start();
+    const reason = interfaceWarning(pana.interface, this.#surroundings.hasInterface);
+    if (reason !== undefined) log.warn({ option: 'pana.interface', reason }, 'interface missing');
     log.info({ address: pana.paa.join(', '), port: pana.port }, 'ready');
     this.#attachments.start();
   }

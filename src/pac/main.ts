@@ -22,13 +22,19 @@ await runDaemonProgram({
     return PacDaemon.start(options, log);
   },
   check: async (options) => {
-    const [{ readCredentials }, { credentialWarnings }, { systemHost }] = await Promise.all([
-      import('./credentials.js'),
-      import('../runtime/tls/credential-watch.js'),
-      import('../runtime/system/host.js'),
-    ]);
+    const [{ readCredentials }, { hasInterface, interfaceWarning }, { credentialWarnings }, { systemHost }] =
+      await Promise.all([
+        import('./credentials.js'),
+        import('../runtime/net/interface-check.js'),
+        import('../runtime/tls/credential-watch.js'),
+        import('../runtime/system/host.js'),
+      ]);
     const { used } = await readCredentials(options, systemHost);
-    return credentialWarnings(used, systemHost.wall());
+    const missing = interfaceWarning(options.pana.interface, hasInterface);
+    return [
+      ...credentialWarnings(used, systemHost.wall()),
+      ...(missing === undefined ? [] : [`pana.interface: ${missing}`]),
+    ];
   },
   commands: (cli) =>
     cli

@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import { AAA_METRICS, type MeasuredParts, registerGauges } from '../../src/aaa/metrics.js';
 import { Metrics } from '../../src/runtime/service/metrics.js';
 import { SqliteBackend } from '../../src/store/database.js';
 import { StoreEngine } from '../../src/store/engine.js';
+import { documentedMetrics, metricNames } from '../documented-metrics.js';
 import { StoreUser } from '../store/fixtures.js';
 import { VirtualHost } from '../virtual-host.js';
 
@@ -32,28 +32,6 @@ it('registerGauges reports one state per home agent: dead only if no operator se
 });
 
 it('docs/monitoring.md lists all metrics of pana-aaa with their labels', async () => {
-  const withLabels = (name: string, labels: readonly string[]) =>
-    labels.length === 0 ? name : `${name}{${labels.join(',')}}`;
-  const { counters = {}, times = {} } = AAA_METRICS;
-  // CredentialWatch registers this one.
-  const gauges = [withLabels('expiry_timestamp_seconds', ['key'])];
-  const metrics: Pick<Metrics, 'gauge' | 'gauges'> = {
-    gauge: (name) => void gauges.push(name),
-    gauges: (name, _help, labels) => void gauges.push(withLabels(name, labels)),
-  };
-  registerGauges(metrics as Metrics, {} as MeasuredParts);
-  const page = await readFile('docs/monitoring.md', 'utf8');
-  const listed = (row: string) =>
-    [...(new RegExp(`^\\| ${row}.*$`, 'm').exec(page)?.[0].replace(/^\|[^|]*\|/, '') ?? '').matchAll(/`([^`]+)`/g)]
-      .map(([, name]) => name)
-      .sort();
-  expect({ counters: listed('counters'), times: listed('times'), gauges: listed('gauges') }).toEqual({
-    counters: Object.entries(counters)
-      .map(([name, { series = [{}] }]) => withLabels(name, Object.keys(series[0] ?? {})))
-      .sort(),
-    times: Object.entries(times)
-      .map(([name, { labels = [] }]) => withLabels(`${name}_seconds`, labels))
-      .sort(),
-    gauges: gauges.sort(),
-  });
+  const names = metricNames(AAA_METRICS, (metrics) => registerGauges(metrics, {} as MeasuredParts));
+  expect(await documentedMetrics('pana-aaa')).toEqual(names);
 });

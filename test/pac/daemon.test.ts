@@ -90,6 +90,28 @@ describe('PacDaemon', () => {
     await expect(started({ mn: '/bin/true' })).rejects.toThrow('ENOTDIR');
   });
 
+  it.each([
+    ['wlan0', []],
+    ['nosuch0', ['interface missing: this host has no interface nosuch0 now; it is used when it appears']],
+  ])('warns at its start about a configured interface that does not exist: %s', async (access, warnings) => {
+    const logged: string[] = [];
+    const log = pino({ level: 'warn' }, { write: (line) => void logged.push(line) });
+    const host = new VirtualHost(undefined, Date.now());
+    const options = pacSchema.parse({
+      pana: { paa: ['127.0.0.1'], interface: access },
+      eap: { identity: '@home.example' },
+      tls,
+      hooks: { 'state-dir': folder },
+    });
+    const daemon = await PacDaemon.start(options, log, {
+      ...{ ...systemPacSurroundings, ...DEAF, host },
+      hasInterface: (name) => name === 'wlan0',
+    });
+    const missing = logged.map((line) => JSON.parse(line)).filter(({ option }) => option === 'pana.interface');
+    expect(missing.map(({ msg, reason }) => `${msg}: ${reason}`)).toEqual(warnings);
+    await Promise.all([daemon.stop(), settle(host, 10_000)]);
+  });
+
   it('leaves nothing open when its start fails late', async () => {
     const host = new VirtualHost(undefined, Date.now());
     const counted = countedSurroundings();

@@ -154,6 +154,7 @@ export abstract class Machine<D extends { stop(): Promise<void> }> implements At
           this.#addressChanged = () => undefined;
         };
       },
+      hasInterface: () => true,
       readAddresses: () =>
         Promise.resolve(
           this.address === undefined

@@ -17,6 +17,8 @@ class Failing implements Backend {
   /** The number of jobs in each commit. */
   readonly commits: number[] = [];
   damage: Error | undefined;
+  /** Awaited after a commit, before it is reported. */
+  report: Promise<void> = Promise.resolve();
   readonly #real: SqliteBackend;
 
   constructor(real: SqliteBackend) {
@@ -28,7 +30,9 @@ class Failing implements Backend {
     this.commits.push(jobs.length);
     const failure = this.failure?.(this.commits.length);
     if (failure) throw failure;
-    return this.#real.commit(jobs, first);
+    const outcomes = await this.#real.commit(jobs, first);
+    await this.report;
+    return outcomes;
   }
 
   read = (job: DatabaseJob) => this.#real.read(job);
@@ -145,6 +149,31 @@ describe('StoreEngine', () => {
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
     expect(backend.commits).toEqual([4]);
     expect((await engine.run('statistics', {})).subscribers).toBe(3);
+  });
+
+  it('answers a call only after its commit, and rejects it if the commit fails after the call ran', async () => {
+    const answers: string[] = [];
+    const add = (name: string) =>
+      user.addSubscriber(`${name}@home.example`).then(
+        () => answers.push(`${name} added`),
+        () => answers.push(`${name} failed`),
+      );
+    let commit: () => void = () => undefined;
+    for (const [name, error] of [
+      ['a', undefined],
+      ['b', GONE()],
+    ] as const) {
+      backend.report = new Promise((resolve, reject) => {
+        commit = () => (error ? reject(error) : resolve());
+      });
+      const answered = add(name);
+      await settle();
+      expect(answers).not.toContain(`${name} added`);
+      commit();
+      await answered;
+    }
+    expect(answers).toEqual(['a added', 'b failed']);
+    backend.report = Promise.resolve();
   });
 
   it('notices a step of the wall clock and adjusts the times of leases', async () => {

@@ -100,6 +100,8 @@ class Child implements HookProcess {
   readonly #onLine: (line: string) => void;
   #killed: NodeJS.Signals | undefined;
   #pid: number | undefined;
+  /** The number of lines of output so far, of both streams. */
+  #lines = 0;
 
   constructor(call: HookCall, onLine: (line: string) => void) {
     this.#call = call;
@@ -158,11 +160,10 @@ class Child implements HookProcess {
   #readLines(stream: NodeJS.ReadableStream): Interface {
     const { psk } = this.#call;
     const reader = createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY });
-    let lines = 0;
     reader.on('line', (line) => {
-      lines += 1;
+      this.#lines += 1;
       // Once the key is wiped, late lines cannot be checked for it.
-      if (lines > MAX_LINES || psk?.isWiped) return;
+      if (this.#lines > MAX_LINES || psk?.isWiped) return;
       const shown = visible(line.slice(0, MAX_LINE));
       this.#onLine(psk ? withoutKey(shown, psk) : shown);
     });

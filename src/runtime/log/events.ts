@@ -69,6 +69,7 @@ export type LogEvent =
   | 'session starting'
   | 'network changed'
   | 'network monitor missing'
+  | 'interface missing'
   | 'session retry scheduled'
   | 'EAP keys derived'
   | 'EAP failed'

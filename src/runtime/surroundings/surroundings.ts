@@ -1,6 +1,7 @@
 import { type Transport, tcpTransport } from '../diameter/transport.js';
 import { type HookProcessRunner, HostProcesses } from '../hooks/process.js';
 import { type ReadAddresses, readAddresses } from '../net/host-addresses.js';
+import { type HasInterface, hasInterface } from '../net/interface-check.js';
 import { type WatchNetwork, watchNetwork } from '../net/network-watch.js';
 import { systemUdp, type Udp } from '../net/udp.js';
 import { type OpenControl, openControl } from '../service/control-endpoints.js';
@@ -25,6 +26,8 @@ export interface Surroundings {
   readonly watchNetwork: WatchNetwork;
   /** Reads this host's addresses. */
   readonly readAddresses: ReadAddresses;
+  /** Whether this host has an interface. */
+  readonly hasInterface: HasInterface;
   /** Detects changes of watched files. */
   readonly lookAtFiles: LookAtFiles;
   /** Opens the control socket and metrics port. */
@@ -41,6 +44,7 @@ export const systemSurroundings: Surroundings = {
   hookProcesses: new HostProcesses(systemHost),
   watchNetwork,
   readAddresses,
+  hasInterface,
   lookAtFiles: fingerprints,
   openControl,
   openKeyLog: KeyLog.open,

@@ -201,6 +201,16 @@ describe('A hook process', () => {
     expect(lines()).toEqual(['0'.repeat(500), ...Array.from({ length: 199 }, (_, i) => String(i + 2))]);
   });
 
+  it('has at most 200 lines reported of both streams together', async () => {
+    const program = await script('seq 1 150; seq 151 300 >&2; until [ -e "$OUT/go" ]; do sleep 0.01; done');
+    const running = runner.run(job(program));
+    const lines = () => reports.filter(({ type }) => type === 'line').length;
+    await eventually(() => expect(lines()).toBe(200));
+    await writeFile(join(folder, 'out', 'go'), '');
+    await running;
+    expect(lines()).toBe(200);
+  });
+
   it('is killed with its children at its timeout', async () => {
     const clock = new VirtualHost();
     runner = makeRunner({ timeout: 200, host: clock });

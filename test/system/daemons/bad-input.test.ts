@@ -117,6 +117,17 @@ describe('Configuration file', () => {
     expect(ended.status).toBe(0);
   });
 
+  it('with an interface that does not exist is accepted with a warning, since it may appear', async () => {
+    const ended = await runWith(
+      'pac',
+      'mn1',
+      (tree) => Object.assign(tree['pana'] ?? {}, { interface: 'nosuch0' }),
+      'check-config',
+    );
+    expectMessage(ended, ['pana.interface: this host has no interface nosuch0 now']);
+    expect(ended.status).toBe(0);
+  });
+
   it('that lacks required keys is rejected with their names', async () => {
     expectRefusal(await run('aaa', ['check-config']), 'diameter.host is missing', 'tls.key is missing: PEM file');
   });
