@@ -51,8 +51,8 @@ export interface Lane {
 }
 
 /**
- * State of `stop`. Running hooks are killed once at half of the time limit, so that jobs that wait for them still get
- * their try.
+ * State of `stop`. If jobs wait at half of the time limit, running hooks are killed, so that those jobs still get their
+ * try.
  */
 export type Stop =
   | { readonly name: 'open' }

@@ -341,7 +341,8 @@ export class HookQueue {
     }
     if (this.#stop.name === 'trying' && !this.#stop.halfPassed && this.#stop.halfAt <= this.#now) {
       this.#stop = { ...this.#stop, halfPassed: true };
-      this.#killAll();
+      // Only if jobs wait: on a slow computer the last hook may need all of the time.
+      if ([...this.#entries.values()].some(({ state }) => state !== 'running')) this.#killAll();
     }
     if (this.#stop.name === 'trying' && this.#stop.endAt <= this.#now) {
       this.#stop = { name: 'killing', until: this.#now + AFTER_KILL };

@@ -170,7 +170,7 @@ export class HookRunner {
 
   /**
    * Gives every queued job one try and retries none. Resolves when all have ended, at the latest soon after `within`
-   * milliseconds: running hooks are killed after half of that time and at its end.
+   * milliseconds: running hooks are killed at its end, and after half of it if others wait.
    */
   stop(within: number): Promise<void> {
     return new Promise((resolve) => {

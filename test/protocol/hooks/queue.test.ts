@@ -446,6 +446,18 @@ describe('stop', () => {
     ]);
   });
 
+  it('lets a hook run until the end if no job waits', () => {
+    const rig = new QueueRig();
+    rig.job('down');
+    rig.job('down', 'other');
+    rig.stop(5_000);
+    rig.advance(4_999);
+    expect(rig.said('kill')).toEqual([]);
+    rig.end('down mn');
+    rig.advance(1);
+    expect(rig.said('kill')).toEqual(['5000 kill down other SIGKILL']);
+  });
+
   it('kills the running hook at half time so that the next job has a try, and the last one at the end', () => {
     const rig = new QueueRig();
     rig.job('up');

@@ -359,7 +359,7 @@ describe('HookRunner in virtual time', () => {
     void runner.run(job('/hook', { psk: PSK }));
     const stopped = runner.stop(1_000);
     host.advance(1_000);
-    expect(processes.only.signals).toEqual(['SIGKILL', 'SIGKILL']);
+    expect(processes.only.signals).toEqual(['SIGKILL']);
     processes.only.end('ended by SIGKILL');
     await stopped;
     expect(processes.calls.map(({ psk }) => psk?.isWiped)).toEqual([true, true, true, true]);
