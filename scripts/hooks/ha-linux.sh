@@ -22,15 +22,12 @@ up | refresh)
 	watch_report
 	ike_ha_note
 	# racoon looks up the policies when a node starts IKE, so mip6d must write them first.
-	if [ "$IKE" = racoon ]; then
-		mobility_ha_up
-		ike_ha_put
-	else
-		ike_ha_put
-		# The node can start IKE now, so the daemon need not wait for the rest.
-		say ready
-		mobility_ha_up
-	fi
+	[ "$IKE" != racoon ] || mobility_ha_up
+	ike_ha_put
+	# The node can start IKE now, so the daemon need not wait for the rest.
+	say ready
+	[ "$IKE" = racoon ] || mobility_ha_up
+	mobility_ha_verify
 	watch_start
 	;;
 down)

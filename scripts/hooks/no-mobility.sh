@@ -41,6 +41,10 @@ mobility_ha_up() {
 	if [ "$IKE" = racoon ]; then setkey_ha_add; else proxy_add "$MIP6_HOA"; fi
 }
 
+mobility_ha_verify() {
+	:
+}
+
 mobility_ha_down() {
 	if [ "$IKE" = racoon ]; then setkey_ha_delete; else proxy_remove "$MIP6_HOA"; fi
 }

@@ -145,6 +145,7 @@ umip_ha_apply() {
 
 # Without router advertisements of a home agent, mip6d answers binding updates with status 132. A restarted mip6d hears the next
 # one, which with radvd's defaults can be ten minutes away. The intervals are those of RFC 6275, section 7.5.
+# umip_radvd IS_READY
 umip_radvd() {
 	[ "$RADVD" = yes ] || return 0
 	put "$RADVD_CONF" 644 cat <<-EOF
@@ -163,12 +164,24 @@ umip_radvd() {
 		  };
 		};
 	EOF
-	start radvd settled radvd -C "$RADVD_CONF"
+	start radvd "$1" radvd -C "$RADVD_CONF"
 }
 
+# mip6d starts at once. It hears an advertisement within 70 ms.
 mobility_ha_up() {
-	umip_radvd
+	umip_radvd :
 	umip_ha_apply
+}
+
+# mobility_ha_verify: checks that a started radvd stays up, at the end, since that takes a second.
+mobility_ha_verify() {
+	has_started radvd || return 0
+	start_tries=0
+	until settled; do
+		start_tries=$((start_tries + 1))
+		nap 0.1
+	done
+	is_running radvd || die "radvd has exited after its start"
 }
 
 mobility_ha_down() {
@@ -182,7 +195,7 @@ mobility_ha_check() {
 	[ -n "$umip_missing" ] || return 0
 	say "not running: ${umip_missing# }"
 	lock
-	umip_radvd
+	umip_radvd settled
 	umip_run
 	# Nodes do not notice that their bindings are lost, but that their SAs are.
 	case $umip_missing in

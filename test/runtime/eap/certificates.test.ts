@@ -293,7 +293,9 @@ describe.each(VERSIONS)('A PaC, %s', (version) => {
   ])('refuses a server certificate with a name %s', async (_what, value) => {
     const server = await root.issue({ subject: 'CN=aaa.home.example', names: [{ type: 'dns', value }] });
     const { events } = await run(credentialsOf(version), makeServer(pki, { server }));
-    expect(events.at(-1)).toMatchObject(failed('server-name', /the certificate has .*, not aaa\.home\.example or a host below it/));
+    expect(events.at(-1)).toMatchObject(
+      failed('server-name', /the certificate has .*, not aaa\.home\.example or a host below it/),
+    );
   });
 });
 

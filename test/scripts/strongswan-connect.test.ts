@@ -1,0 +1,92 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { runHook, testNode } from './hook-rig.js';
+
+const NAME = 'pana-2001-db8-1--1001';
+const UP = '{state=ESTABLISHED child-sas {mip6 {state=INSTALLED}}}';
+let state: string;
+let bin: string;
+
+beforeEach(async () => {
+  state = await mkdtemp(join(tmpdir(), 'pana-connect-'));
+  bin = join(state, 'bin');
+  await mkdir(bin);
+  const settings = ['IKE=strongswan', 'MOBILITY=none', 'WATCH=no', `SWANCTL_DIR=${state}/swanctl`];
+  await writeFile(join(state, 'hooks.conf'), `${settings.join('\n')}\n`);
+  await program('sleep', 'exit 0');
+  await program('ip', "echo '2: eth0    inet6 2001:db8:a::11/64 scope global'");
+});
+
+afterEach(() => rm(state, { recursive: true, force: true }));
+
+const program = (name: string, text: string) =>
+  writeFile(join(bin, name), `#!/bin/sh\nbin=${bin}\n${text}\n`, { mode: 0o755 });
+
+/** A charon that lists `before` until swanctl was run with `until`, and `after` from then on. */
+const charon = (before: string, until: string, after: string) =>
+  program(
+    'swanctl',
+    `echo "$*" >>"$bin/calls"
+case "$*" in *${until}*) touch "$bin/changed" ;; esac
+case $1 in
+--load-all) for n in 1 2; do echo "loaded ike secret 'ike-${NAME}-$n' loaded connection '${NAME}-$n'"; done ;;
+--list-sas) if [ -e "$bin/changed" ]; then echo '${after}'; else echo '${before}'; fi ;;
+esac`,
+  );
+
+async function runs(event: string, key?: string): Promise<{ readonly output: string; readonly calls: string[] }> {
+  const given = { script: 'mn-linux.sh', event, node: testNode(1), programs: bin, ...(key ? { key } : {}) };
+  const { status, output } = await runHook(state, given);
+  expect(status, output).toBe(0);
+  const calls = (await readFile(join(bin, 'calls'), 'utf8')).trim().split('\n');
+  await rm(join(bin, 'calls'));
+  return { output, calls };
+}
+
+describe('mn-linux.sh with strongSwan', () => {
+  it('waits for the SAs that charon makes when it has loaded the connection', async () => {
+    await charon('', '--list-sas', `list-sa event {${NAME}-1 ${UP}}`);
+    const { calls, output } = await runs('up');
+    expect(calls).toEqual(['--load-all --noprompt', '--list-sas --raw']);
+    expect(output).toMatch(/^IKE_SA up \d+ ms after the hook began \(1 tries\)$/m);
+  });
+
+  it('makes a new IKE_SA if the first one gets no answer', async () => {
+    await charon(`list-sa event {${NAME}-1 {state=CONNECTING}}`, '--initiate', `list-sa event {${NAME}-1 ${UP}}`);
+    const { calls, output } = await runs('up');
+    expect(calls.filter((call) => !call.startsWith('--list-sas'))).toEqual([
+      '--load-all --noprompt',
+      `--terminate --ike ${NAME}-1 --force`,
+      `--initiate --child mip6 --ike ${NAME}-1 --timeout -1`,
+    ]);
+    expect(output).toContain('(2 tries)');
+  });
+
+  it('initiates IKE itself if charon has given up, for example because the home agent had no key yet', async () => {
+    await charon('', '--initiate', `list-sa event {${NAME}-1 ${UP}}`);
+    const { calls } = await runs('up');
+    expect(calls.filter((call) => !call.startsWith('--list-sas'))).toEqual([
+      '--load-all --noprompt',
+      `--initiate --child mip6 --ike ${NAME}-1 --timeout 2`,
+    ]);
+  });
+
+  it('keeps the former connection without its secret until the SAs with a new key are up, then ends its SAs', async () => {
+    await charon('', '--list-sas', `list-sa event {${NAME}-1 ${UP}}`);
+    await runs('up');
+    await rm(join(bin, 'changed'));
+    const folder = join(state, 'swanctl/conf.d');
+    await charon('', '--list-sas', `list-sa event {${NAME}-2 ${UP}}list-sa event {${NAME}-1 ${UP}}`);
+    const former = join(folder, 'pana-mn1@home.example.former.conf');
+    const swanctl = await readFile(join(bin, 'swanctl'), 'utf8');
+    await writeFile(join(bin, 'swanctl'), swanctl.replace('--load-all)', `--load-all) cp "${former}" "$bin/former";`));
+    const { calls } = await runs('refresh', `0x${'ee'.repeat(64)}`);
+    expect(calls).toEqual(['--load-all --noprompt', '--list-sas --raw', `--terminate --ike ${NAME}-1 --timeout 2`]);
+    const kept = await readFile(join(bin, 'former'), 'utf8');
+    expect(kept).toContain(`${NAME}-1 {`);
+    expect(kept).not.toContain('secret');
+    await expect(readFile(former)).rejects.toThrow('ENOENT');
+  });
+});
