@@ -113,12 +113,17 @@ put() {
 	put_new=${put_file%/*}/.new.$$
 	[ -d "${put_file%/*}" ] || mkdir -p "${put_file%/*}"
 	[ ! -f "$put_new" ] || rm -f "$put_new"
+	[ "$put_mode" = 600 ] || umask 022
 	"$@" >"$put_new"
-	[ "$put_mode" = 600 ] || chmod "$put_mode" "$put_new"
+	umask 077
 	if [ -n "${put_compares:-}" ]; then
 		CHANGED=yes
-		# shellcheck disable=SC2034 # read by the caller
-		if [ -f "$put_file" ] && cmp -s "$put_new" "$put_file"; then CHANGED=no; fi
+		if [ -f "$put_file" ] && cmp -s "$put_new" "$put_file"; then
+			# shellcheck disable=SC2034 # read by the caller
+			CHANGED=no
+			# The hook removes the new file at its end.
+			return 0
+		fi
 	fi
 	mv -f "$put_new" "$put_file"
 }
@@ -205,8 +210,13 @@ ours() {
 	"$ours_program" "$@"
 }
 
+# is_running NAME: "start" need not look again for a program that does not run.
+NOT_RUNNING=
 is_running() {
-	ours pgrep -x "$1" >/dev/null 2>&1
+	NOT_RUNNING=
+	if ours pgrep -x "$1" >/dev/null 2>&1; then return 0; fi
+	NOT_RUNNING=$1
+	return 1
 }
 
 # has_started NAME: whether this run of the hook started the program.
@@ -245,7 +255,8 @@ start() {
 		say "dry run: $*"
 		return
 	fi
-	if is_running "$start_name"; then return; fi
+	if [ "$NOT_RUNNING" != "$start_name" ] && is_running "$start_name"; then return; fi
+	NOT_RUNNING=
 	command -v "$1" >/dev/null 2>&1 || die "$1 is not installed"
 	"$@" || die "$start_name did not start"
 	start_tries=0

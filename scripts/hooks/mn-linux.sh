@@ -22,14 +22,9 @@ up | refresh)
 	watch_stop
 	lock
 	ike_mn_up
-	if [ "$IKE" = strongswan ]; then
-		# charon runs IKE now. Mobile IPv6 starts meanwhile.
-		mobility_mn_up
-		ike_mn_connect
-	else
-		ike_mn_connect
-		mobility_mn_up
-	fi
+	# charon runs IKE now, and racoon waits for mip6d.
+	mobility_mn_up
+	ike_mn_connect
 	watch_start
 	;;
 down)

@@ -10,27 +10,27 @@ PSK_TXT=$CONF_DIR/psk.txt
 RACOON_DEAD=$CONF_DIR/racoon-dead
 # racoon-dead.sh writes this file, and watch.sh runs the probe.
 SAS_LOST=$CONF_DIR/.sas-lost
+# The generation of the key that IKE has used.
+RENEWED=$CONF_DIR/.racoon-key
+# How long a probe waits for the home agent before it registers again. Seconds.
+LOST_SECONDS=20
 
 # The common part of the "remote" sections of both ends.
-racoon_remote() {
-	cat <<-EOF
-		  exchange_mode aggressive;
-		  nat_traversal off;
-		  ike_frag off;
-		  initial_contact on;
-		  dpd_delay 2;
-		  dpd_retry 1;
-		  dpd_maxfail 3;
-		  proposal_check obey;
-		  lifetime time 1 hour;
-		  proposal {
-		    encryption_algorithm aes 128;
-		    hash_algorithm sha256;
-		    authentication_method pre_shared_key;
-		    dh_group modp2048;
-		  }
-	EOF
-}
+RACOON_REMOTE='  exchange_mode aggressive;
+  nat_traversal off;
+  ike_frag off;
+  initial_contact on;
+  dpd_delay 2;
+  dpd_retry 1;
+  dpd_maxfail 3;
+  proposal_check obey;
+  lifetime time 1 hour;
+  proposal {
+    encryption_algorithm aes 128;
+    hash_algorithm sha256;
+    authentication_method pre_shared_key;
+    dh_group modp2048;
+  }'
 
 # racoon_sainfo LOCAL REMOTE [FROM]: mobility headers between two addresses. Starts no process, since there may be many nodes.
 racoon_sainfo() {
@@ -51,8 +51,7 @@ racoon_mn_conf() {
 	printf '  my_identifier user_fqdn "%s";\n' "$ID"
 	printf '  peers_identifier fqdn "%s";\n  verify_identifier on;\n' "$HOST"
 	printf '  script "%s" phase1_dead;\n' "$RACOON_DEAD"
-	racoon_remote
-	printf '}\n\n'
+	printf '%s\n}\n\n' "$RACOON_REMOTE"
 	racoon_sainfo "$HOA" "$HA"
 }
 
@@ -66,51 +65,60 @@ ike_mn_up() {
 }
 
 # Existing SAs keep the key that they were created with. The ESP SAs stay, since the next binding update would be lost without
-# them. IKE replaces them with the new key when their lifetime ends.
+# them. IKE replaces them with the new key when their lifetime ends. Without SAs the next binding update starts IKE.
 ike_mn_connect() {
-	if [ "$AT" = used ] || [ "$DRY_RUN" = yes ]; then return 0; fi
-	has_started racoon || racoon_renew
-	AT=used
-	node_write
+	[ "$DRY_RUN" != yes ] || return 0
+	racoon_renewed=
+	if [ -s "$RENEWED" ]; then read -r racoon_renewed <"$RENEWED" || :; fi
+	[ "$racoon_renewed" != "$GENERATION" ] || return 0
+	has_started racoon || ! racoon_care_of || racoon_renew
+	printf '%s\n' "$GENERATION" >"$RENEWED"
 }
 
-# racoon_phase1: sets LOCAL and COOKIES to those of the ISAKMP SA with the home agent; fails if there is none.
+# racoon_phase1: whether there is an ISAKMP SA with the home agent.
 racoon_phase1() {
-	LOCAL='' COOKIES=''
 	racoon_left=$(racoonctl -ll show-sa isakmp 2>/dev/null)$NL || return 1
 	while [ -n "$racoon_left" ]; do
 		# Source.port destination.port cookies status …; status 9 is established.
 		# shellcheck disable=SC2086 # fields
 		set -- ${racoon_left%%"$NL"*}
 		racoon_left=${racoon_left#*"$NL"}
-		[ "${2:-}:${4:-}" = "$HA.500:9" ] || continue
-		LOCAL=${1%.*} COOKIES=$3
-		return 0
+		[ "${2:-}:${4:-}" != "$HA.500:9" ] || return 0
 	done
 	return 1
 }
 
+# racoon_care_of: sets CARE_OF to the care-of address of this node, which is the local end of mip6d's tunnel; fails if there is
+# no tunnel.
+racoon_care_of() {
+	CARE_OF=$(ip -6 tunnel show 2>/dev/null) || return 1
+	case $CARE_OF in
+	*" remote $HA local "*) ;;
+	*) return 1 ;;
+	esac
+	CARE_OF=${CARE_OF#*" remote $HA local "}
+	CARE_OF=${CARE_OF%%[!0-9a-f:]*}
+}
+
+# racoon_establish: racoon does nothing if it has an ISAKMP SA between these addresses or is negotiating one.
+racoon_establish() {
+	racoonctl establish-sa isakmp inet6 "$CARE_OF" "$HA" >/dev/null 2>&1 || :
+}
+
 # racoon_renew: replaces the ISAKMP SA. The home agent may get the new key later than this node.
 racoon_renew() {
-	racoon_phase1 || :
-	racoon_old=$COOKIES
-	if [ -z "$LOCAL" ]; then
-		# Without SAs the next binding update starts IKE.
-		racoon_end_sas racoon_sas
-		return 0
-	fi
-	racoon_local=$LOCAL
 	racoonctl flush-sa isakmp || die "racoonctl flush-sa failed: the ISAKMP SA with the old key stays"
 	uptime_seconds
 	racoon_until=$((UPTIME + START_SECONDS))
+	racoon_establish
 	racoon_tries=0
-	until racoon_phase1 && [ "$COOKIES" != "$racoon_old" ]; do
+	until racoon_phase1; do
 		uptime_seconds
 		[ "$UPTIME" -lt "$racoon_until" ] || die "no ISAKMP SA with the new key after $START_SECONDS s"
-		# It has no effect while racoon is negotiating.
-		[ $((racoon_tries % 5)) != 0 ] || racoonctl establish-sa isakmp inet6 "$racoon_local" "$HA" >/dev/null 2>&1 || :
-		racoon_tries=$((racoon_tries + 1))
 		nap 0.1
+		racoon_tries=$((racoon_tries + 1))
+		# The node may have moved.
+		if [ $((racoon_tries % 5)) = 0 ] && racoon_care_of; then racoon_establish; fi
 	done
 }
 
@@ -141,29 +149,42 @@ ike_mn_move() {
 }
 
 # A restarted racoon gets the care-of address only from a mip6d that starts after it. If racoon has lost its ISAKMP SA, the home
-# agent may still have the binding: it then answers the home address.
+# agent may still have the binding: it then answers the home address. If it does not answer the care-of address either, the
+# node may have moved and wait for its authorization: that is no reason to register again, which mip6d does itself. But mip6d also
+# blocks packets while it registers, and a home agent that has lost the SAs never answers it.
 # shellcheck disable=SC2034 # umip.sh reads WAS_LOST
 ike_mn_check() {
 	WAS_LOST=no
-	rm -f "$SAS_LOST"
 	if ! is_running racoon; then
 		say "racoon is started again"
 		racoon_run
 		WAS_LOST=yes
-	elif ! ping -6 -n -c 1 -w 1 -I "$HOA" "$HA" >/dev/null 2>&1; then
-		say "the home agent does not answer: SAs and binding are made again"
+	elif racoon_reaches "$HOA"; then
+		racoon_phase1 || ! racoon_care_of || racoon_establish
+	else
+		uptime_seconds
+		racoon_since=
+		if [ -s "$SAS_LOST" ]; then read -r racoon_since <"$SAS_LOST" || :; fi
+		if [ -z "$racoon_since" ]; then
+			racoon_since=$UPTIME
+			printf '%s\n' "$UPTIME" >"$SAS_LOST"
+		fi
+		if [ $((UPTIME - racoon_since)) -lt "$LOST_SECONDS" ]; then
+			if ! racoon_care_of || ! racoon_reaches "$CARE_OF"; then die "the home agent does not answer"; fi
+		fi
+		say "the home agent has no binding: SAs and binding are made again"
+		# Before the SAs end: otherwise mip6d asks for new ones at its end.
+		[ "$MOBILITY" != umip ] || umip_stop
 		racoon_end_sas racoon_sas
 		racoonctl flush-sa isakmp || :
 		WAS_LOST=yes
-	elif ! racoon_phase1; then
-		racoon_local=$(care_of_self)
-		[ -z "$racoon_local" ] || racoonctl establish-sa isakmp inet6 "$racoon_local" "$HA" >/dev/null 2>&1 || :
 	fi
+	rm -f "$SAS_LOST"
 }
 
-# care_of_self: prints the care-of address of this node, which is the local end of mip6d's tunnel.
-care_of_self() {
-	ip -6 tunnel show 2>/dev/null | sed -n "s/^ip6tnl[1-9].* remote $HA local \([0-9a-f:]*\) .*/\1/p" | head -n 1
+# racoon_reaches ADDRESS: whether the home agent answers this address of the node.
+racoon_reaches() {
+	ping -6 -n -c 1 -w 1 -I "$1" "$HA" >/dev/null 2>&1
 }
 
 ike_mn_down() {
@@ -171,7 +192,7 @@ ike_mn_down() {
 	racoon_end_sas racoon_sas
 	act racoonctl flush-sa isakmp || :
 	end racoon
-	rm -f "$PSK_TXT" "$RACOON_CONF" "$RACOON_DEAD" "$SAS_LOST"
+	rm -f "$PSK_TXT" "$RACOON_CONF" "$RACOON_DEAD" "$SAS_LOST" "$RENEWED"
 	node_remove
 }
 
@@ -190,7 +211,7 @@ racoon_ha_conf() {
 	# One anonymous section serves all nodes: a node proves its name by the key stored for that name.
 	printf 'remote anonymous {\n'
 	printf '  my_identifier fqdn "%s";\n' "$MIP6_HA_HOST"
-	racoon_remote
+	printf '%s\n' "$RACOON_REMOTE"
 	printf '  passive on;\n  generate_policy off;\n}\n'
 	# "from" binds a home address to the authenticated name.
 	each_node racoon_node_sainfo
@@ -214,21 +235,27 @@ ike_ha_put() {
 # Must be called before the binding is removed, because the binding shows the care-of address: the ISAKMP SA is between that
 # address and the home agent.
 ike_ha_remove() {
-	racoon_coa=
-	if [ "$DRY_RUN" != yes ]; then racoon_coa=$(care_of "$MIP6_HOA"); fi
+	CARE_OF=
+	[ "$DRY_RUN" = yes ] || racoon_binding "$MIP6_HOA"
 	HOA=$MIP6_HOA HA=$MIP6_HA
 	racoon_end_sas racoon_sas
-	[ -z "$racoon_coa" ] || racoonctl delete-sa isakmp inet6 "$MIP6_HA" "$racoon_coa" >/dev/null 2>&1 || :
+	[ -z "$CARE_OF" ] || racoonctl delete-sa isakmp inet6 "$MIP6_HA" "$CARE_OF" >/dev/null 2>&1 || :
 	has_other_address || node_remove
 	racoon_ha_files
 }
 
-# care_of HOA: prints the care-of address of its binding on this home agent, which is the remote end of the binding's tunnel.
-# Prints nothing if there is no binding.
-care_of() {
+# racoon_binding HOA: sets CARE_OF to the care-of address of its binding on this home agent, which is the remote end of the
+# binding's tunnel, or to nothing if there is no binding.
+racoon_binding() {
+	CARE_OF=
 	command -v ip >/dev/null 2>&1 || return 0
-	care_dev=$(ip -6 route show "$1" 2>/dev/null | sed -n 's/.* dev \(ip6tnl[0-9]*\) .*/\1/p;q')
-	[ -z "$care_dev" ] || ip -6 tunnel show "$care_dev" 2>/dev/null | sed -n 's/.* remote \([0-9a-f:]*\) .*/\1/p'
+	racoon_left=$NL$(printf 'route show %s\ntunnel show\n' "$1" | ip -6 -force -batch - 2>/dev/null || :)
+	racoon_device=${racoon_left#*"$NL$1 dev ip6tnl"}
+	[ "$racoon_device" != "$racoon_left" ] || return 0
+	racoon_device=ip6tnl${racoon_device%%[!0-9]*}
+	CARE_OF=${racoon_left#*"$NL$racoon_device: "}
+	CARE_OF=${CARE_OF#* remote }
+	CARE_OF=${CARE_OF%%[!0-9a-f:]*}
 }
 
 ike_ha_check() {
@@ -241,6 +268,20 @@ ike_ha_check() {
 # ike_ha_end_all: ends the SAs of all nodes, so that they make new ones and register again. racoon tells them.
 ike_ha_end_all() {
 	racoon_end_sas each_node racoon_sas
+	racoon_tell_nodes
+}
+
+# ike_ha_end: the same for the node whose values are in HOA and HA. Its ISAKMP SA cannot be found without its binding, so those of
+# all nodes end: nodes with a binding make new ones, and do not register again.
+ike_ha_end() {
+	racoon_end_sas racoon_sas
+	racoon_tell_nodes
+}
+
+racoon_told=no
+racoon_tell_nodes() {
+	[ "$racoon_told" = no ] || return 0
+	racoon_told=yes
 	act racoonctl flush-sa isakmp || :
 }
 
@@ -260,9 +301,10 @@ racoon_is_ready() {
 racoon_reload() {
 	if [ "$DRY_RUN" = yes ]; then
 		say "dry run: racoon reads $RACOON_CONF"
-	elif ! is_running racoon; then
-		racoon_run
-	elif [ "$CHANGED" = yes ]; then
+		return
+	fi
+	racoon_run
+	if [ "$CHANGED" = yes ] && ! has_started racoon; then
 		racoonctl reload-config || die "racoon rejected $RACOON_CONF"
 	fi
 }

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { announce } from '../system/access-network.js';
 import { hasProgram, runHook, testNode } from './hook-rig.js';
 
@@ -51,13 +51,22 @@ async function program(name: string, text: string): Promise<void> {
   await writeFile(join(bin, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
 }
 
-/** The number of programs that one run of a hook starts. */
-async function programsOf(script: string, event: string, key: string): Promise<number> {
+const isDaemon = (line: string) => /\/(racoon|mip6d|radvd)"/.test(line);
+const isWait = (line: string) => line.includes('"sleep"');
+
+/** The number of programs that a run of a hook starts, without its daemons, and without waiting for them and looking after that. */
+async function programsOf(
+  script: string,
+  event: string,
+  key: string,
+  ike: 'ikev1' | 'ikev2' = 'ikev2',
+): Promise<number> {
   const file = join(state, `trace-${event}`);
   const shell = ['strace', '-f', '-qq', '-e', 'trace=execve', '-e', 'signal=none', '-o', file];
-  const ended = await runHook(state, { script, event, node: NODE, programs: bin, shell, key });
+  const ended = await runHook(state, { script, event, node: NODE, programs: bin, shell, key, ike });
   expect(ended).toMatchObject({ status: 0 });
-  return (await readFile(file, 'utf8')).split('\n').filter((line) => / = 0$/.test(line)).length;
+  const started = (await readFile(file, 'utf8')).split('\n').filter((line) => / = 0$/.test(line));
+  return started.filter((line, i) => !isDaemon(line) && !isWait(line) && !isWait(started[i - 1] ?? '')).length;
 }
 
 it.runIf(possible).each(['mn-linux.sh', 'ha-linux.sh'])(
@@ -73,3 +82,47 @@ it.runIf(possible).each(['mn-linux.sh', 'ha-linux.sh'])(
     expect(Math.max(...Object.values(counts))).toBeLessThanOrEqual(MOST);
   },
 );
+
+describe('with racoon and UMIP', () => {
+  beforeEach(async () => {
+    await writeFile(join(state, 'hooks.conf'), 'IKE=racoon\nMOBILITY=umip\nWATCH=no\nMIP6D_RELOAD=hup\n');
+    // A running program has a file that is not empty. None of these starts another program.
+    await program('pgrep', `for name; do :; done; [ -s "${bin}/$name.runs" ]`);
+    await program(
+      'pkill',
+      `for name; do :; done; [ -s "${bin}/$name.runs" ] && { [ $1 = -HUP ] || : >"${bin}/$name.runs"; }`,
+    );
+    for (const name of ['racoon', 'mip6d', 'radvd']) await program(name, `echo runs >"${bin}/${name}.runs"`);
+    await program(
+      'racoonctl',
+      `case "$*" in
+'-ll show-sa isakmp') while read -r line; do echo "$line"; done <"${bin}/isakmp" ;;
+establish-sa*) echo '2001:db8:a::11.500 2001:db8:1::1.500 c6f84d34abc4a5c1:06bbc4e323ffdb8c 9' >"${bin}/isakmp" ;;
+flush-sa*) : >"${bin}/isakmp" ;;
+esac`,
+    );
+    await program(
+      'ip',
+      `case "$*" in
+'-6 tunnel show') echo 'ip6tnl1: ipv6/ipv6 remote 2001:db8:1::1 local 2001:db8:a::11 dev eth0' ;;
+'-6 -force -batch -') echo '2001:db8:1::1001 dev ip6tnl1 proto 16 metric 128'
+  echo 'ip6tnl1: ipv6/ipv6 remote 2001:db8:a::11 local 2001:db8:1::1 dev h0' ;;
+esac`,
+    );
+    await writeFile(join(bin, 'isakmp'), '2001:db8:a::11.500 2001:db8:1::1.500 0000000000000001:0000000000000001 9\n');
+  });
+
+  it.runIf(possible).each(['mn-linux.sh', 'ha-linux.sh'])(
+    `%s runs at most ${MOST} programs for each event, besides its daemons`,
+    async (script) => {
+      const counts: Record<string, number> = {};
+      const events =
+        script === 'mn-linux.sh' ? ['up', 'refresh', 'move', 'probe', 'down'] : ['up', 'refresh', 'probe', 'down'];
+      for (const event of events) {
+        counts[event] = await programsOf(script, event, event === 'up' ? NODE.key : `0x${'ee'.repeat(64)}`, 'ikev1');
+      }
+      process.stderr.write(`*** programs of ${script} with racoon: ${JSON.stringify(counts)} ***\n`);
+      expect(Math.max(...Object.values(counts))).toBeLessThanOrEqual(MOST);
+    },
+  );
+});

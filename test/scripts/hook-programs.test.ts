@@ -24,7 +24,7 @@ grep -qx "$name" "$bin/running" 2>/dev/null || exit 1
   );
   for (const name of ['setkey', 'ifconfig', 'ping']) await program(name, `echo "${name} $*" >>"$bin/calls"`);
   await racoonctl();
-  await program('ip', `[ "$*" != '-force -batch -' ] || echo "ip: $(tr "\\n" ";")" >>"$bin/calls"`);
+  await tunnelFrom(undefined);
   for (const name of ['racoon', 'mip6d', 'radvd', 'mnd', 'babymdd', 'had', 'rtadvd']) await daemon(name);
 });
 
@@ -53,6 +53,15 @@ establish-sa*) ${
         ? 'echo "$4.500 $5.500 $$:0000000000000002 9 I 10 A 2026-11-26 14:57:14 1" >"$bin/isakmp"'
         : 'echo "$4.500 $5.500 $$:0000000000000000 4 I 10 A 0" >"$bin/isakmp"'
     } ;;
+esac`,
+  );
+/** `ip`, with a tunnel from this care-of address to the home agent. */
+const tunnelFrom = (careOf: string | undefined) =>
+  program(
+    'ip',
+    `case "$*" in
+'-force -batch -') echo "ip: $(tr "\\n" ";")" >>"$bin/calls" ;;
+'-6 tunnel show') ${careOf === undefined ? ':' : `echo 'ip6tnl1: ipv6/ipv6 remote 2001:db8:1::1 local ${careOf} dev eth0 encaplimit none'`} ;;
 esac`,
   );
 const ISAKMP_SA =
@@ -168,8 +177,8 @@ describe('ha-linux.sh with racoon and UMIP', () => {
       'ip',
       `case "$*" in
 '-force -batch -') echo "ip: $(tr "\\n" ";")" >>"$bin/calls" ;;
-*"route show 2001:db8:1::1001") echo "2001:db8:1::1001 dev ip6tnl3 proto 16 metric 128 pref medium" ;;
-*"tunnel show ip6tnl3") echo "ip6tnl3: ip/ipv6 remote 2001:db8:a::5 local 2001:db8:1::1 dev h0 encaplimit none" ;;
+'-6 -force -batch -') echo "2001:db8:1::1001 dev ip6tnl3 proto 16 metric 128 pref medium"
+  for n in 1 33 3; do echo "ip6tnl$n: ip/ipv6 remote 2001:db8:a::$((n + 2)) local 2001:db8:1::1 dev h0 encaplimit none"; done ;;
 esac`,
     );
     await ha('down');
@@ -225,14 +234,14 @@ it('mn-linux.sh restarts mip6d for another home address or a new racoon only', a
   expect(await calls()).toEqual([...racoon, ...mip6d]);
   await hook('mn-linux.sh', 'up');
   expect(await calls()).toEqual(['']);
-  // Without an ISAKMP SA the next binding update starts IKE, if there are no ESP SAs.
+  // Without SAs the next binding update starts IKE.
   await hook('mn-linux.sh', 'refresh', 1, OTHER_KEY);
-  expect(await calls()).toEqual([`ip: ${endOf(1)}`]);
+  expect(await calls()).toEqual(['']);
   await writeFile(join(bin, 'running'), 'mip6d\n');
   await hook('mn-linux.sh', 'refresh', 1, OTHER_KEY);
   expect(await calls()).toEqual([...racoon, ...mip6d]);
   await hook('mn-linux.sh', 'up', 2);
-  expect(await calls()).toEqual(['racoonctl reload-config', `ip: ${endOf(2)}`, ...mip6d]);
+  expect(await calls()).toEqual(['racoonctl reload-config', ...mip6d]);
   await hook('mn-linux.sh', 'down', 2);
   expect(await calls()).toEqual(['pkill -x mip6d', `ip: ${endOf(2)}`, 'racoonctl flush-sa isakmp', 'pkill -x racoon']);
 });
@@ -244,6 +253,7 @@ describe('mn-linux.sh with racoon and a new key', () => {
     await settle('START_SECONDS=2\n');
     await hook('mn-linux.sh', 'up');
     await writeFile(join(bin, 'isakmp'), ISAKMP_SA);
+    await tunnelFrom('2001:db8:a::11');
     await calls();
   });
 
@@ -253,6 +263,16 @@ describe('mn-linux.sh with racoon and a new key', () => {
     // A repeated event and a longer lifetime do not.
     await hook('mn-linux.sh', 'refresh', 1, OTHER_KEY);
     expect(await calls()).toEqual(['']);
+  });
+
+  it('establishes it from the care-of address after a move, also if the former one is gone', async () => {
+    await rm(join(bin, 'isakmp'));
+    await tunnelFrom('2001:db8:d::11');
+    expect(await hook('mn-linux.sh', 'refresh', 1, OTHER_KEY)).toMatchObject({ status: 0 });
+    expect(await calls()).toEqual([
+      'racoonctl flush-sa isakmp',
+      'racoonctl establish-sa isakmp inet6 2001:db8:d::11 2001:db8:1::1',
+    ]);
   });
 
   it('waits until the home agent has the key, and tries again at the next try of the daemon', async () => {
@@ -283,10 +303,7 @@ describe('mn-linux.sh with racoon, at a probe', () => {
   });
 
   it('makes a new ISAKMP SA from the care-of address if the home agent still has the binding', async () => {
-    await program(
-      'ip',
-      `[ "$*" != '-6 tunnel show' ] || echo 'ip6tnl1: ipv6/ipv6 remote 2001:db8:1::1 local 2001:db8:d::11 dev eth0 encaplimit none'`,
-    );
+    await tunnelFrom('2001:db8:d::11');
     expect(await probe()).toEqual({ status: 0, output: '' });
     expect(await calls()).toEqual([
       'ping -6 -n -c 1 -w 1 -I 2001:db8:1::1001 2001:db8:1::1',
@@ -295,18 +312,33 @@ describe('mn-linux.sh with racoon, at a probe', () => {
     expect(await readdir(state)).not.toContain('.sas-lost');
   });
 
-  it('ends SAs and registers again if it does not', async () => {
-    await program('ping', 'exit 1');
-    expect(await probe()).toMatchObject({
+  it('ends SAs and registers again if it answers only the care-of address', async () => {
+    await tunnelFrom('2001:db8:d::11');
+    await program('ping', 'case "$*" in *"-I 2001:db8:1::"*) exit 1 ;; esac');
+    expect(await probe()).toEqual({
       status: 0,
-      output: 'the home agent does not answer: SAs and binding are made again\nmip6d is started again\n',
+      output: 'the home agent has no binding: SAs and binding are made again\nmip6d is started again\n',
     });
     expect((await calls()).slice(0, 4)).toEqual([
+      // Before the SAs end: it would ask for new ones.
+      'pkill -x mip6d',
       `ip: ${endOf(1)}`,
       'racoonctl flush-sa isakmp',
       'pkill -x mip6d',
-      'mip6d -c $STATE/mip6d.conf',
     ]);
+    expect(await readdir(state)).not.toContain('.sas-lost');
+  });
+
+  it('waits while it answers neither, as before the authorization at a new link, but not for ever', async () => {
+    await tunnelFrom('2001:db8:d::11');
+    await program('ping', 'exit 1');
+    for (let times = 0; times < 2; times += 1) {
+      expect(await probe()).toEqual({ status: 1, output: 'error: the home agent does not answer\n' });
+    }
+    expect(await calls()).toEqual(['']);
+    await writeFile(join(state, '.sas-lost'), '-100000000\n');
+    expect(await probe()).toMatchObject({ status: 0 });
+    expect(await calls()).toContain('racoonctl flush-sa isakmp');
   });
 
   it('starts racoon again, and mip6d after it', async () => {

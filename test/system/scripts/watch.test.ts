@@ -20,7 +20,8 @@ beforeEach(async () => {
   await program('logger', 'cat >/dev/null');
   await program(
     'ip',
-    `case "$*" in "xfrm state list"*) cat "$bin/esp" && : >"$bin/seen" ;; *-batch*) cat >>"$bin/deleted" ;; esac; exit 0`,
+    `case "$*" in "xfrm state list"*) cat "$bin/esp" && : >"$bin/seen" ;; *-batch*) cat >>"$bin/deleted" ;;
+"-6 tunnel show") echo "ip6tnl1: ipv6/ipv6 remote 2001:db8:1::1 local 2001:db8:a::11 dev eth0" ;; esac; exit 0`,
   );
   await program('ping', 'exit 0');
   await program('racoonctl', 'exit 0');
@@ -119,7 +120,7 @@ describe('The watch of mn-linux.sh', () => {
     await hook('mn-linux.sh', 'up');
     const before = await startsOf('mip6d');
     await eventually(() => readFile(join(bin, 'seen')));
-    await program('ping', 'exit 1');
+    await program('ping', 'case "$*" in *"-I 2001:db8:1:"*) exit 1 ;; esac');
     // One that IKE was asked for is not an SA.
     await writeFile(join(bin, 'esp'), sa.replace('0x0badcafe', '0x00000000'));
     await eventually(async () => expect(await startsOf('mip6d')).toBe(before + 1));
@@ -137,7 +138,7 @@ describe('The watch of mn-linux.sh', () => {
     await promisify(execFile)(join(state, 'racoon-dead'));
     await eventually(async () => expect(await readdir(state)).not.toContain('.sas-lost'));
     expect(await startsOf('mip6d')).toBe(before);
-    await program('ping', 'exit 1');
+    await program('ping', 'case "$*" in *"-I 2001:db8:1:"*) exit 1 ;; esac');
     await promisify(execFile)(join(state, 'racoon-dead'));
     await eventually(async () => expect(await startsOf('mip6d')).toBe(before + 1));
     await hook('mn-linux.sh', 'down');
