@@ -4,7 +4,9 @@
 #   start   the PAA starts or reloads. Standard input: a line "permit …" for each authorized client
 #   permit, move, revoke   one client, in MIP6_… variables; the old address is omitted if another session has it
 #   batch   such events on standard input, in order: "permit MIP6_SESSION=… MIP6_COA=…"
+#   check   whether the enforcement point still has what "start" set up; if this fails, the PAA runs "start" again
 #   stop    the PAA ends; every client was revoked
+#   close   for the operator, before the PAA has started: no client passes, whatever AT_STOP says
 #
 # each_event FUNCTION calls FUNCTION for each permit, move and revoke with $event $session $coa $old $lifetime $user,
 # missing values are empty. Link-local addresses include their interface.
@@ -29,7 +31,7 @@ each_event() {
 			"$1"
 		done
 		;;
-	stop) ;;
+	check | stop | close) ;;
 	*)
 		event=$EVENT session=${MIP6_SESSION:-} coa=${MIP6_COA:-} old=${MIP6_COA_OLD:-}
 		lifetime=${MIP6_LIFETIME:-} user=${MIP6_MN_ID:-}
@@ -61,6 +63,39 @@ check_scoped() {
 	esac
 }
 
+# The boot of this machine at which "start" succeeded. The filter does not survive a reboot, but the state folder does.
+SET_UP=$MIP6_STATE_DIR/ep-set-up
+
+# boot: sets BOOT to a token of this boot.
+boot() {
+	if [ -r /proc/sys/kernel/random/boot_id ]; then
+		read -r BOOT </proc/sys/kernel/random/boot_id
+	else
+		BOOT=$(sysctl -n kern.boottime | sed 's/.*[{ ]sec = \([0-9]*\).*/\1/')
+	fi
+}
+
+set_up() {
+	boot
+	put "$SET_UP" 600 say "$BOOT"
+}
+
+not_set_up() {
+	rm -f "$SET_UP"
+}
+
+check_set_up() {
+	boot
+	set_up_at=
+	[ ! -s "$SET_UP" ] || read -r set_up_at <"$SET_UP" || :
+	[ "$set_up_at" = "$BOOT" ] || die "the enforcement point was not set up by the PAA"
+}
+
+# is_open: whether every client passes now, at "stop" with AT_STOP=open.
+is_open() {
+	[ "$EVENT" = stop ] && [ "$AT_STOP" = open ]
+}
+
 # settings_on_linux: sets ACCESS_INTERFACE, ADDRESSES and AT_STOP to their defaults, and checks them.
 settings_on_linux() {
 	ACCESS_INTERFACE=${ACCESS_INTERFACE:-$INTERFACE}
@@ -71,4 +106,46 @@ settings_on_linux() {
 	case $AT_STOP in closed | open) ;; *) die "AT_STOP must be closed or open" ;; esac
 	# Without ip no MAC address is known, and clients would pass by their IP addresses alone.
 	command -v ip >/dev/null 2>&1 || die "ip is not installed"
+}
+
+# solicit EVENTS: makes the kernel look up the MAC addresses of new clients, with SOLICIT=yes: if the PAA is on another
+# machine, such a client may not have sent a packet to this one yet. Waits until they are known, at most for one second.
+# EVENTS has lines "EVENT ADDRESS …".
+solicit() {
+	if [ "${SOLICIT:-no}" != yes ] || [ "$DRY_RUN" = yes ]; then return 0; fi
+	solicit_tries=0
+	while [ "$solicit_tries" -le 20 ]; do
+		unknown=$(say "$1" | unknown_neighbours)
+		[ -n "$unknown" ] || return 0
+		# Once a second is as often as the kernel solicits.
+		[ "$solicit_tries" != 0 ] || say "$unknown" | ip -force -batch - >/dev/null 2>&1 || :
+		solicit_tries=$((solicit_tries + 1))
+		nap 0.05
+	done
+}
+
+# unknown_neighbours: prints an ip command that looks up the MAC address, for each address of a permit or move that has none.
+unknown_neighbours() {
+	awk -v access="$ACCESS_INTERFACE" '
+		BEGIN {
+			command = "ip neigh show"
+			while ((command | getline line) > 0) {
+				n = split(line, words, " ")
+				device = ""
+				for (i = 2; i < n; i++) {
+					if (words[i] == "dev") device = words[i + 1]
+					if (words[i] == "lladdr" && index(" " access " ", " " device " "))
+						known[words[1]] = known[words[1] "%" device] = 1
+				}
+			}
+			close(command)
+			count = split(access, devices, " ")
+		}
+		$1 == "permit" || $1 == "move" {
+			if ($2 in known) next
+			at = index($2, "%")
+			if (at) print "neigh replace " substr($2, 1, at - 1) " dev " substr($2, at + 1) " nud none use"
+			else for (i = 1; i <= count; i++) print "neigh replace " $2 " dev " devices[i] " nud none use"
+		}
+	'
 }

@@ -2,9 +2,9 @@
 # shellcheck disable=SC2317 # functions that are arguments
 # Enforcement point on Linux without nf_tables: ip6tables and iptables forward packets from and to the access link only for
 # authorized clients. They do not filter packets for the router itself (neighbour discovery, DAD, DHCP, PANA).
-# Events: start, permit, move, revoke, batch, stop. Works with hooks.ep-batch: true.
+# Events: start, permit, move, revoke, batch, check, stop, close. Works with hooks.ep-batch: true.
 #
-# Settings, in hooks.conf: those of ep-nft.sh (ACCESS_INTERFACE, ADDRESSES, AT_STOP), and
+# Settings, in hooks.conf: those of ep-nft.sh (ACCESS_INTERFACE, ADDRESSES, AT_STOP, SOLICIT), and
 #   IP6TABLES=ip6tables   the program, such as ip6tables-legacy
 #   IPTABLES=iptables     that of IPv4; IPTABLES=none on a router that forwards no IPv4
 #
@@ -162,12 +162,22 @@ remove() {
 	done
 }
 
+check_rules() {
+	[ "$DRY_RUN" != yes ] || return 0
+	"$2" -w 10 -C FORWARD -j pana_ep 2>/dev/null || die "$2: the rules were removed, and every client passes"
+}
+
 status=0
 case $EVENT in
-stop)
+check)
+	check_set_up
+	each_family check_rules
+	;;
+stop | close)
 	lock
 	list=
-	if [ "$AT_STOP" = open ]; then each_family remove; else each_family apply; fi
+	not_set_up
+	if is_open; then each_family remove; else each_family apply; fi
 	rm -f "$CLIENTS"
 	;;
 *)
@@ -179,9 +189,11 @@ stop)
 			ip link show dev "$interface" >/dev/null 2>&1 || say "interface $interface does not exist (yet)"
 		done
 	fi
+	solicit "$events"
 	list=$(clients "$events") || status=$?
 	each_family apply
 	put "$CLIENTS" 600 say "$list"
+	[ "$EVENT" != start ] || set_up
 	;;
 esac
 exit "$status"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Enforcement point that keeps a list: one line per session in $CONF_DIR/clients, with the address of its client and the
 # lifetime in seconds (0: no limit). A template for a hook of another packet filter.
-# Events: start, permit, move, revoke, batch, stop.
+# Events: start, permit, move, revoke, batch, check, stop, close.
 
 HERE=$(dirname "$0")
 # shellcheck source=scripts/hooks/common.sh
@@ -24,8 +24,16 @@ clients() {
 	' - "$1"
 }
 
+if [ "$EVENT" = check ]; then
+	check_set_up
+	exit 0
+fi
 changes=$(each_event say_event)
 lock
+case $EVENT in
+start) set_up ;;
+stop | close) not_set_up ;;
+esac
 if [ "$EVENT" = start ] || [ ! -f "$CLIENTS" ]; then
 	put "$CLIENTS" 644 clients /dev/null
 else

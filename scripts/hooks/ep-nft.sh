@@ -1,7 +1,7 @@
 #!/bin/sh
 # Enforcement point on Linux: nftables forwards packets from and to the access link only for authorized clients. It does not
 # filter packets for the router itself (neighbour discovery, DAD, DHCP, PANA).
-# Events: start, permit, move, revoke, batch, stop. Works with hooks.ep-batch: true.
+# Events: start, permit, move, revoke, batch, check, stop, close. Works with hooks.ep-batch: true.
 #
 # Settings, in hooks.conf:
 #   ACCESS_INTERFACE="br0 eth1.7"   where clients are (default: pana.interface of the PAA)
@@ -9,6 +9,7 @@
 #                                   link-local one, which routers do not forward, ADDRESSES=mac applies
 #   ADDRESSES=mac                   a client may use any address with its MAC address, including addresses of its neighbours
 #   AT_STOP=closed                  when the PAA stops, no client passes; AT_STOP=open: every client passes
+#   SOLICIT=yes                     look up the MAC addresses of new clients (default if the PAA is on another machine)
 
 HERE=$(dirname "$0")
 # shellcheck source=scripts/hooks/common.sh
@@ -261,9 +262,14 @@ nft_do() {
 		say "$1"
 	elif ! say "$1" | nft -f -; then
 		[ "$EVENT" != start ] || exit 1
-		if nft -t list table inet pana_ep >/dev/null 2>&1; then exit 1; fi
-		die "the table inet pana_ep was removed, and every client passes: send SIGHUP to the PAA to set it up again"
+		check_table
+		exit 1
 	fi
+}
+
+check_table() {
+	if nft -t list table inet pana_ep >/dev/null 2>&1; then return 0; fi
+	die "the table inet pana_ep was removed, and every client passes: send SIGHUP to the PAA to set it up again"
 }
 
 case $EVENT in
@@ -276,6 +282,7 @@ start)
 	mkdir -p "$MACS"
 	mv "$MACS" "$MACS_BEFORE"
 	mkdir "$MACS"
+	solicit "$events"
 	changes=$([ -z "$events" ] || say "$events" | commands)
 	nft_do "$(
 		no_table
@@ -283,10 +290,16 @@ start)
 		say "$changes"
 	)"
 	rm -rf "$MACS_BEFORE"
+	set_up
 	;;
-stop)
+check)
+	check_set_up
+	check_table
+	;;
+stop | close)
 	rm -rf "$MACS"
-	if [ "$AT_STOP" = open ]; then nft_do "$(no_table)"; else
+	not_set_up
+	if is_open; then nft_do "$(no_table)"; else
 		nft_do "$(
 			no_table
 			table
@@ -297,6 +310,7 @@ stop)
 	mkdir -p "$MACS"
 	events=$(each_event say_event)
 	[ -n "$events" ] || exit 0
+	solicit "$events"
 	# The commands for a MAC address depend on the files of other clients.
 	case "$ADDRESSES $events" in
 	mac* | *' fe'[89ab]*) lock ;;

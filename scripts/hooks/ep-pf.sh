@@ -1,7 +1,7 @@
 #!/bin/sh
 # Enforcement point on FreeBSD (and OpenBSD): pf passes packets from and to the access link only for authorized clients.
 # Your own rules filter packets for the router itself (neighbour discovery, DAD, DHCP, PANA).
-# Events: start, permit, move, revoke, batch, stop. Works with hooks.ep-batch: true.
+# Events: start, permit, move, revoke, batch, check, stop, close. Works with hooks.ep-batch: true.
 #
 # /etc/pf.conf needs a line where the anchor is evaluated, before rules with "quick" that let clients through:
 #   anchor "pana"
@@ -124,9 +124,16 @@ case $EVENT in
 start)
 	check_pf
 	load "$new"
+	set_up
 	;;
-stop)
-	if [ "$AT_STOP" = open ]; then pf -F rules; else load ''; fi
+check)
+	check_set_up
+	check_pf
+	[ "$DRY_RUN" = yes ] || [ -n "$(pfctl -q -a pana -s rules)" ] || die 'the anchor "pana" was emptied, and every client passes'
+	;;
+stop | close)
+	not_set_up
+	if is_open; then pf -F rules; else load ''; fi
 	;;
 *)
 	# shellcheck disable=SC2086 # addresses have no blanks

@@ -15,7 +15,7 @@ import { Metrics } from '../runtime/service/metrics.js';
 import type { Service } from '../runtime/service/service.js';
 import { type Surroundings, systemSurroundings } from '../runtime/surroundings/surroundings.js';
 import { Driver } from '../runtime/system/driver.js';
-import { OperatorError } from '../runtime/system/failure.js';
+import { OperatorError, StartError } from '../runtime/system/failure.js';
 import { Inbox } from '../runtime/system/inbox.js';
 import type { KeySink } from '../runtime/tls/key-log.js';
 import { paaRoutes, sessionsOf } from './control-routes.js';
@@ -75,7 +75,12 @@ export class PaaDaemon implements Service<PaaOptions> {
     this.barrier = new Barrier(log, metrics, () => host.monotonic());
     this.#hooks = makeHookRunner(hooks, log, metrics, this.barrier, surroundings);
     if (hooks.ep !== undefined) {
-      const ep = { program: hooks.ep, batch: hooks['ep-batch'], interface: pana.interface };
+      const ep = {
+        program: hooks.ep,
+        batch: hooks['ep-batch'],
+        interface: pana.interface,
+        checkInterval: hooks['ep-check-interval'],
+      };
       this.#ep = new EnforcementRunner(ep, this.#hooks, host);
     }
     this.#homeAgent = new HomeAgentHook(hooks.ha, this.#hooks);
@@ -119,6 +124,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     } catch (error) {
       await daemon.#halt();
       // Hook `stop` does not run, because it might open an enforcement point that a running PAA of this host uses.
+      daemon.#ep?.close();
       await daemon.#hooks.stop(HOOKS_AT_END);
       await daemon.#close();
       throw error;
@@ -179,8 +185,12 @@ export class PaaDaemon implements Service<PaaOptions> {
     await prepareHookFolder(hooks, this.#log, this.#surroundings);
     if (this.#options['key-log'] !== undefined) this.#keyLog = await openKeyLog(this.#options['key-log']);
     await this.#homeAgent.takeDownLeftovers(this.#options['local-home-agent'], this.#leases);
-    // Clear stale permits before accepting traffic.
-    await this.#ep?.start();
+    // Clear stale permits before accepting traffic. Without an enforcement point, every node might pass.
+    if ((await this.#ep?.start()) === false) {
+      throw new StartError(
+        `the enforcement point was not set up: ${hooks.ep} start failed, see its output in the log; the PAA does not serve`,
+      );
+    }
     for (const address of pana.listen) {
       const socket = await udp.open({ address, port: pana.port }, (octets, from) =>
         this.barrier.run('datagram', () => {

@@ -1,14 +1,20 @@
+import type { HookEvent } from '../protocol/hooks/contract.js';
 import type { AdmittedClient, EnforcementInput, EnforcementOutput } from '../protocol/hooks/enforcement-alphabet.js';
 import { EnforcementPoint } from '../protocol/hooks/enforcement-point.js';
 import type { HookData, HookLane, HookRunner } from '../runtime/hooks/runner.js';
-import type { Host } from '../runtime/system/host.js';
+import type { CancelTimer, Host } from '../runtime/system/host.js';
 
 export interface EnforcementOptions {
   readonly program: string;
   /** Whether the program accepts several events in one run. */
   readonly batch: boolean;
   readonly interface: string;
+  /** Milliseconds between two runs of `check`; 0: never. */
+  readonly checkInterval: number;
 }
+
+/** Events that are never part of a batch. */
+const SINGLE: readonly HookEvent[] = ['start', 'check', 'stop'];
 
 /**
  * Drives the enforcement point machine and runs its hook. `start` and `stop` return promises, because the daemon waits
@@ -24,12 +30,13 @@ export class EnforcementRunner {
   readonly #jobs = new Map<number, number>();
   readonly #waiting = new Map<number, (ok: boolean) => void>();
   #lastToken = 0;
+  #cancelTimer: CancelTimer = () => undefined;
 
   constructor(options: EnforcementOptions, runner: HookRunner, host: Host) {
     this.#options = options;
     this.#runner = runner;
     this.#host = host;
-    this.#machine = new EnforcementPoint(options.interface);
+    this.#machine = new EnforcementPoint(options.interface, options.checkInterval);
     this.#lane = options.batch ? { name: 'ep', variables: { interface: options.interface } } : undefined;
   }
 
@@ -44,6 +51,11 @@ export class EnforcementRunner {
   /** Runs the hook `stop` after the pending jobs. Resolves after its first try, with true if it succeeded. */
   stop(): Promise<boolean> {
     return new Promise((resolve) => this.#ask((token) => ({ type: 'stop', token }), resolve));
+  }
+
+  /** Ends the checks, of a daemon that could not start. */
+  close(): void {
+    this.#cancelTimer();
   }
 
   /** Permits a client. `onResult` is called after the first try; `ok`: it succeeded. */
@@ -67,6 +79,15 @@ export class EnforcementRunner {
 
   #step(input: EnforcementInput): void {
     for (const output of this.#machine.handle(input, this.#host.monotonic())) this.#perform(output);
+    this.#arm();
+  }
+
+  #arm(): void {
+    this.#cancelTimer();
+    const { deadline } = this.#machine;
+    if (deadline === undefined) return;
+    const wait = Math.max(0, deadline - this.#host.monotonic());
+    this.#cancelTimer = this.#host.after(wait, () => this.#step({ type: 'tick' }));
   }
 
   #perform(output: EnforcementOutput): void {
@@ -89,7 +110,7 @@ export class EnforcementRunner {
         subject,
         variables: () => this.#dataFor(job),
         after: after.flatMap((earlier) => this.#jobs.get(earlier) ?? []),
-        lane: event === 'start' || event === 'stop' ? undefined : this.#lane,
+        lane: SINGLE.includes(event) ? undefined : this.#lane,
       },
       {
         firstResult: ({ ok }) => this.#step({ type: 'firstResult', job, ok }),

@@ -65,11 +65,12 @@ export const PAA_METRICS: MetricDescriptions = {
     aaa_failures: { help: 'EAP messages without a usable answer from an AAA server' },
     hook_runs: {
       help: 'Runs of the hooks of the enforcement point and of the local home agent, by event and result; failed hooks are retried',
-      series: pairs('event', ['start', 'permit', 'revoke', 'move', 'stop', 'up', 'refresh', 'down'], 'result', [
-        'ok',
-        'failed',
-        'refused',
-      ]),
+      series: pairs(
+        'event',
+        ['start', 'permit', 'revoke', 'move', 'check', 'stop', 'up', 'refresh', 'down'],
+        'result',
+        ['ok', 'failed', 'refused'],
+      ),
     },
     ...DIAMETER_COUNTERS,
     ...FAULT_COUNTERS,

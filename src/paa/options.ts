@@ -140,11 +140,15 @@ export const paaSchema = z.strictObject({
       .string()
       .min(1)
       .optional()
-      .describe('hook of the enforcement point, run on start, permit, move, revoke and stop'),
+      .describe('hook of the enforcement point, run on start, permit, move, revoke, check and stop'),
     'ep-batch': z
       .boolean()
       .default(false)
       .describe('run hooks.ep once for all pending events, which it reads from standard input'),
+    'ep-check-interval': section
+      .duration()
+      .default(0)
+      .describe('how often hooks.ep runs on check; if it fails, start runs again; 0: never'),
     wait: section
       .duration()
       .default(0)

@@ -51,6 +51,37 @@ it('PaaDaemon runs hook start before it listens and hook stop when it ends', asy
   expect(events()).toEqual(['start', 'stop']);
 });
 
+it('PaaDaemon does not serve if hook start fails: it rejects, and leaves no timer, socket, file or retry', async () => {
+  const host = new VirtualHost();
+  const hookProcesses = new SimulatedProcesses();
+  const counted = countedSurroundings();
+  let sockets = 0;
+  const open = () => {
+    sockets += 1;
+    return DEAF.udp.open();
+  };
+  const udp = { ...DEAF.udp, open };
+  const surroundings = { ...systemSurroundings, ...DEAF, ...counted, host, hookProcesses, udp };
+  const starting = PaaDaemon.start(options, log, surroundings);
+  await eventually(() => hookProcesses.only.end('exit status 1'));
+  await expect(starting).rejects.toThrow('the enforcement point was not set up: /ep start failed');
+  expect([host.timers, sockets, counted.open]).toEqual([0, 0, 0]);
+  host.advance(120_000);
+  expect(hookProcesses.calls.map(({ event }) => event)).toEqual(['start']);
+});
+
+it('PaaDaemon leaves nothing behind if it cannot listen', async () => {
+  const host = new VirtualHost();
+  const hookProcesses = new SimulatedProcesses();
+  hookProcesses.atOnce = true;
+  const counted = countedSurroundings();
+  const udp = { ...DEAF.udp, open: () => Promise.reject(new Error('no such address')) };
+  const surroundings = { ...systemSurroundings, ...DEAF, ...counted, host, hookProcesses, udp };
+  const checked = { ...options, hooks: { ...options.hooks, 'ep-check-interval': 10_000 } };
+  await expect(PaaDaemon.start(checked, log, surroundings)).rejects.toThrow('no such address');
+  expect([host.timers, counted.open]).toEqual([0, 0]);
+});
+
 it('PaaDaemon waits for hook stop, and leaves no timer, socket or file open', async () => {
   const host = new VirtualHost();
   const hookProcesses = new SimulatedProcesses();

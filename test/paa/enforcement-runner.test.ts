@@ -20,7 +20,11 @@ class Rig {
     const { host, processes } = this;
     const onEvent = (report: HookReport) => this.reports.push(report);
     this.runner = new HookRunner({ stateDir: '/state', timeout: 30_000, maxParallel: 8, onEvent, host, processes });
-    this.point = new EnforcementRunner({ program: '/ep', batch, interface: 'access0' }, this.runner, host);
+    this.point = new EnforcementRunner(
+      { program: '/ep', batch, interface: 'access0', checkInterval: 10_000 },
+      this.runner,
+      host,
+    );
   }
 
   permit(session: string, address: string): Promise<boolean> {
@@ -112,5 +116,27 @@ describe('EnforcementRunner', () => {
     expect(rig.processes.only.call.event).toBe('stop');
     rig.processes.only.end();
     await stopped;
+  });
+
+  it('checks its hook at the interval, runs start again after a failure, and ends the checks with its stop', () => {
+    const rig = new Rig(true);
+    void rig.point.start();
+    expect(rig.settle()).toEqual(['start']);
+    void rig.permit('1', A);
+    expect(rig.settle()).toHaveLength(1);
+    rig.host.advance(10_000);
+    expect(rig.processes.only.call).toMatchObject({ event: 'check', environment: { MIP6_INTERFACE: 'access0' } });
+    rig.processes.only.end();
+    rig.host.advance(10_000);
+    expect(rig.processes.only.call.event).toBe('check');
+    rig.processes.only.end('exit status 1');
+    expect(rig.processes.only.call.event).toBe('start');
+    expect(rig.processes.only.call.input).toContain(`MIP6_COA=${A} `);
+    rig.processes.only.end();
+    rig.host.advance(10_000);
+    expect(rig.settle()).toEqual(['check']);
+    void rig.point.stop();
+    expect(rig.settle()).toEqual(['stop']);
+    expect(rig.host.timers).toBe(0);
   });
 });

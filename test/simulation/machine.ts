@@ -96,10 +96,15 @@ export abstract class Machine<D extends { stop(): Promise<void> }> implements At
     try {
       running.daemon = await this.launch(life, this.#log(life));
     } catch (error) {
-      if (life.alive) this.#say('error', 'start failed', { reason: (error as Error).message });
+      if (!life.alive) return;
+      this.#say('error', 'start failed', { reason: (error as Error).message });
       life.end();
+      this.startFailed();
     }
   }
+
+  /** Called when the daemon could not start, unless it was killed before. */
+  protected startFailed(): void {}
 
   /** Ends the process at once. `isSilent`: the whole machine is lost, so that peers see no closed connection. */
   kill(isSilent = false): void {

@@ -55,6 +55,9 @@ export type Material = Credentials | StandInMaterial;
 
 const REALM = 'home.example';
 
+/** RestartSec of scripts/systemd, in milliseconds. */
+const RESTART = 3_000;
+
 /** Value of `key-log`. The world receives the keys itself, so no such file is written. */
 const KEYS = 'keys';
 
@@ -169,6 +172,11 @@ export class PaaMachine extends Machine<PaaDaemon> {
 
   protected launch(life: Life, log: Logger): Promise<PaaDaemon> {
     return PaaDaemon.start(this.options(), log, this.surroundings(life));
+  }
+
+  /** The service manager starts a PAA again that could not set up its enforcement point. */
+  protected override startFailed(): void {
+    this.ground.scene.clock.after(RESTART, () => void this.start());
   }
 
   options() {

@@ -6,12 +6,20 @@ import type { HookEvent } from './contract.js';
  */
 export const FIRST_RETRY = 1_000;
 export const LONGEST_RETRY = 60_000;
+/** The longest delay before a retry of `start`: until it has succeeded, no client is admitted. */
+export const LONGEST_START_RETRY = 10_000;
 
 /**
- * Limits of tries. After `down`, `revoke` and `stop` no session exists whose end would stop the retries. A `probe` has
- * one try, because its result is the answer.
+ * Limits of tries. After `down`, `revoke` and `stop` no session exists whose end would stop the retries. A `probe` or
+ * `check` has one try, because its result is the answer.
  */
-export const MAX_TRIES: Readonly<Partial<Record<HookEvent, number>>> = { down: 8, revoke: 8, stop: 8, probe: 1 };
+export const MAX_TRIES: Readonly<Partial<Record<HookEvent, number>>> = {
+  down: 8,
+  revoke: 8,
+  stop: 8,
+  probe: 1,
+  check: 1,
+};
 
 /** Maximum number of events in one run of a hook. */
 export const MAX_BATCH = 1_000;

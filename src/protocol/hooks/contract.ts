@@ -8,7 +8,7 @@ export type HookRole = 'mn' | 'ha' | 'ep';
 /** The event; the only argument of a hook. */
 export type HookEvent =
   | ('up' | 'refresh' | 'move' | 'down' | 'reconfigure' | 'probe')
-  | ('start' | 'permit' | 'revoke' | 'batch' | 'stop');
+  | ('start' | 'permit' | 'revoke' | 'batch' | 'check' | 'stop');
 
 /** Variables for a hook. Times in seconds, addresses as text; undefined: the variable is not set. */
 export interface HookVariables {

@@ -22,7 +22,8 @@ export type EnforcementInput =
   /** The first try of a job has ended. */
   | { readonly type: 'firstResult'; readonly job: number; readonly ok: boolean }
   /** A job is done: it has succeeded or will not be retried. */
-  | { readonly type: 'done'; readonly job: number; readonly ok: boolean };
+  | { readonly type: 'done'; readonly job: number; readonly ok: boolean }
+  | { readonly type: 'tick' };
 
 export type EnforcementOutput =
   /** Queue a run of the hook. `run` requests its data. `after`: jobs whose first try must end before. */

@@ -1,60 +1,19 @@
 import { HookValueError, type HookVariables, hookLine } from './contract.js';
 import type { AdmittedClient, EnforcementInput, EnforcementOutput } from './enforcement-alphabet.js';
+import type { HeldClient, Move, PendingReport, Report } from './enforcement-state.js';
 
-interface HeldClient extends AdmittedClient {
-  readonly until: number | undefined;
-}
-
-/** A client's change of address. */
-interface Move {
-  /** The address that was last reported to the hook before the move. */
-  readonly former: string;
-  /** Whether a permit or start may have reported the new address to the hook. */
-  permitted: boolean;
-  /** Whether the move was reported to the hook. */
-  reported: boolean;
-  /** Whether a later move includes this one. */
-  superseded: boolean;
-}
-
-/** What a run of the hook reports. */
-type Report =
-  | { readonly event: 'start' | 'stop' }
-  | { readonly event: 'permit'; readonly session: string }
-  | { readonly event: 'move'; readonly session: string; readonly move: Move }
-  | {
-      readonly event: 'revoke';
-      readonly session: string;
-      readonly userName: string | undefined;
-      readonly address: string;
-      /**
-       * Whether the event is independent of the session's other events: it revokes an address that the session has left
-       * and that the hook may still permit.
-       */
-      readonly alone: boolean;
-    };
-
-/** A report for the hook, queued or waiting for `start`. */
-interface PendingReport {
-  readonly report: Report;
-  /** Addresses whose events must reach the hook in order. */
-  readonly addresses: readonly string[];
-  /** The request that waits for the first result. */
-  token: number | undefined;
-  /** The address that the last run of the hook was to revoke. */
-  revoked?: string | undefined;
-}
-
-/** Subject of `start` and `stop`. */
+/** Subject of `start`, `check` and `stop`. */
 const POINT = 'ep';
 
 /**
  * Tracks authorized clients and reports changes to the enforcement point's hook. `start` clears stale permits of an
  * earlier run of the PAA; all other events wait until it has succeeded. The data for the hook is looked up when it
- * runs, so that a late or repeated run never reports an outdated state.
+ * runs, so that a late or repeated run never reports an outdated state. If a periodic `check` fails, because the
+ * enforcement point was restarted or cannot be reached, `start` runs again.
  */
 export class EnforcementPoint {
   readonly #interface: string;
+  readonly #checkInterval: number;
   readonly #held = new Map<string, HeldClient>();
   /**
    * Sessions by address, the newest last. Only the newest session's events are reported, because the node no longer
@@ -73,14 +32,24 @@ export class EnforcementPoint {
   #start: number | undefined;
   #ready = false;
   #stopped = false;
+  /** When the next `check` runs. */
+  #checkAt: number | undefined;
   /** Events that the current run of `start` includes, and events since then. */
   #covered: PendingReport[] = [];
   #later: PendingReport[] = [];
   #outputs: EnforcementOutput[] = [];
 
-  /** `interfaceName`: the interface of the access network. */
-  constructor(interfaceName: string) {
+  /**
+   * `interfaceName`: the interface of the access network. `checkInterval`: milliseconds from a successful `start` or
+   * `check` to the next `check`; 0: never.
+   */
+  constructor(interfaceName: string, checkInterval = 0) {
     this.#interface = interfaceName;
+    this.#checkInterval = checkInterval;
+  }
+
+  get deadline(): number | undefined {
+    return this.#ready && !this.#stopped ? this.#checkAt : undefined;
   }
 
   handle(input: EnforcementInput, now: number): EnforcementOutput[] {
@@ -108,7 +77,10 @@ export class EnforcementPoint {
         this.#firstResult(input.job, input.ok);
         break;
       case 'done':
-        this.#done(input.job, input.ok);
+        this.#done(input.job, input.ok, now);
+        break;
+      case 'tick':
+        this.#tick(now);
     }
     return this.#outputs;
   }
@@ -151,6 +123,7 @@ export class EnforcementPoint {
   #valuesFor(report: Report, now: number): HookVariables | undefined {
     switch (report.event) {
       case 'start':
+      case 'check':
       case 'stop':
         return { interface: this.#interface };
       case 'permit':
@@ -285,7 +258,7 @@ export class EnforcementPoint {
 
   // ------------------------------------------------------------------------------------------------------------- jobs
 
-  #begin(token: number): void {
+  #begin(token: number | undefined): void {
     this.#ready = false;
     // A running hook must not permit an address that its session has left, or revoke one that is permitted again, after
     // `start` has reported the current state.
@@ -333,7 +306,7 @@ export class EnforcementPoint {
     pending.token = undefined;
   }
 
-  #done(job: number, ok: boolean): void {
+  #done(job: number, ok: boolean, now: number): void {
     const pending = this.#jobs.get(job);
     this.#jobs.delete(job);
     for (const address of pending?.addresses ?? []) {
@@ -344,16 +317,28 @@ export class EnforcementPoint {
     if (ok && pending?.revoked !== undefined && this.#free(pending.revoked) !== undefined) {
       this.#permitted.delete(pending.revoked);
     }
-    if (pending && !ok && !this.#stopped) this.#unfinished(pending.report, job);
-    if (job === this.#start && ok && !this.#stopped) this.#started();
+    if (!pending || this.#stopped) return;
+    if (!ok) this.#unfinished(pending.report, job);
+    if (job === this.#start && ok) this.#started();
+    const isNext = pending.report.event === 'check' || job === this.#start;
+    if (ok && isNext && this.#checkInterval > 0) this.#checkAt = now + this.#checkInterval;
+  }
+
+  #tick(now: number): void {
+    if (this.deadline === undefined || this.deadline > now) return;
+    this.#checkAt = undefined;
+    this.#queue({ report: { event: 'check' }, addresses: [], token: undefined }, []);
   }
 
   /**
-   * Handles an event whose retries were ended by a newer event of the session. The address that it should revoke may
+   * Handles a check that failed, or an event whose retries were ended by a newer event of the session. The address that it should revoke may
    * still be permitted: a separate job with its own retries revokes it.
    */
   #unfinished(report: Report, job: number): void {
-    if (report.event === 'move' && report.move.reported) {
+    if (report.event === 'check') {
+      // A later `start`, of a reload, has the same effect.
+      if (this.#ready) this.#begin(undefined);
+    } else if (report.event === 'move' && report.move.reported) {
       this.#clear(report.session, report.move.former);
     } else if (report.event === 'revoke' && !report.alone && this.#hasLater(report.session, job)) {
       this.#clear(report.session, report.address);

@@ -8,6 +8,7 @@ import {
   type JobView,
   KILL_AFTER,
   LONGEST_RETRY,
+  LONGEST_START_RETRY,
   MAX_BATCH,
   MAX_TRIES,
   type QueueInput,
@@ -286,7 +287,8 @@ export class HookQueue {
     } else {
       entry.state = 'delayed';
       this.#delayed.set(entry, this.#now + entry.retryAfter);
-      entry.retryAfter = Math.min(2 * entry.retryAfter, LONGEST_RETRY);
+      const longest = job.event === 'start' ? LONGEST_START_RETRY : LONGEST_RETRY;
+      entry.retryAfter = Math.min(2 * entry.retryAfter, longest);
       this.#giveFirstResult(entry, outcome);
       this.#release(entry);
     }

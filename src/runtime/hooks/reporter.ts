@@ -87,7 +87,9 @@ function hookReporter(log: Logger, metrics: Metrics): (report: HookReport) => vo
         const { outcome } = report;
         const duration = Math.round(outcome.milliseconds);
         metrics.count('hook_runs', { event, result: outcome.ok ? 'ok' : 'failed' });
-        if (outcome.ok) log.info({ ...fields, try: report.try, duration, ...since }, 'hook done');
+        // A successful check is no news.
+        if (outcome.ok)
+          log[event === 'check' ? 'debug' : 'info']({ ...fields, try: report.try, duration, ...since }, 'hook done');
         else log.warn({ ...fields, try: report.try, duration, ...since, reason: outcome.reason }, 'hook failed');
       }
     }

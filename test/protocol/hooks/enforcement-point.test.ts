@@ -37,6 +37,67 @@ describe.each([
     expect(rig.settle()).toEqual([`permit ${C}`]);
   });
 
+  it('checks the enforcement point at the interval; if the check fails, holds events back until start has listed them', () => {
+    const rig = EnforcementRig.ready(batch, 10_000);
+    rig.permit('one', A);
+    rig.settle();
+    rig.advance(9_999);
+    expect(rig.running).toEqual([]);
+    rig.advance(1);
+    expect(rig.running).toEqual(['check']);
+    // A check that takes long delays the next one; events do not wait for it.
+    rig.permit('two', B);
+    rig.advance(15_000);
+    expect(rig.running).toEqual(['check', `permit ${B}`]);
+    rig.end(undefined, rig.runs[1]);
+    rig.end();
+    rig.advance(9_999);
+    expect(rig.running).toEqual([]);
+    rig.advance(1);
+    rig.end('exit status 1');
+    expect(rig.running).toEqual([`start ${A} ${B}`]);
+    rig.end('exit status 255');
+    rig.revoke('one');
+    const permit = rig.permit('three', C);
+    rig.advance(900);
+    expect(rig.running).toEqual([]);
+    rig.advance(100);
+    expect(rig.running).toEqual([`start ${B} ${C}`]);
+    expect(rig.firstResults.has(permit)).toBe(false);
+    rig.end();
+    expect(rig.firstResults.get(permit)).toBe(true);
+    rig.advance(10_000);
+    expect(rig.running).toEqual(['check']);
+  });
+
+  it('retries start at least every ten seconds', () => {
+    const rig = new EnforcementRig(batch);
+    rig.start();
+    const times: number[] = [];
+    for (let second = 0; second < 60; second += 1) {
+      if (rig.runs.length > 0) {
+        times.push(second);
+        rig.end('exit status 255');
+      }
+      rig.advance(1_000);
+    }
+    expect(times).toEqual([0, 1, 3, 7, 15, 25, 35, 45, 55]);
+  });
+
+  it.each(['start', 'stop'] as const)('a %s takes the place of a check that is running', (event) => {
+    const rig = EnforcementRig.ready(batch, 10_000);
+    rig.advance(10_000);
+    rig[event]();
+    rig.end('exit status 1');
+    rig.advance(0);
+    expect(rig.running).toEqual([event]);
+    rig.end();
+    rig.advance(9_999);
+    expect(rig.running).toEqual([]);
+    rig.advance(1);
+    expect(rig.running).toEqual(event === 'start' ? ['check'] : []);
+  });
+
   it('settles an event listed in a failed start when the next start runs', () => {
     const rig = new EnforcementRig(batch);
     rig.start();
@@ -358,8 +419,9 @@ describe.each([
         const held = new Map<string, string>();
         rig.start();
         for (const next of steps) take(rig, filter, held, next);
+        // Shorter than the time limit of a hook.
         for (let n = 0; n < 200; n += 1) {
-          rig.advance(60_000);
+          rig.advance(10_000);
           while (rig.runs.length > 0) filter.apply(rig.end().calls);
         }
         expect([...filter.admitted.keys()].sort()).toEqual([...new Set(held.values())].sort());

@@ -23,7 +23,7 @@ export interface HookCall {
 
 /** The machines of the enforcement point and of the queue that runs its hook, in virtual time. */
 export class EnforcementRig {
-  readonly point = new EnforcementPoint('access0');
+  readonly point: EnforcementPoint;
   readonly queue = new HookQueue({ timeout: 30_000, parallel: 8 });
   readonly runs: EnforcementRun[] = [];
   /** Outcome of each request, by token. */
@@ -33,13 +33,14 @@ export class EnforcementRig {
   now = 0;
   #last = 0;
 
-  constructor(batch = false) {
+  constructor(batch = false, checkInterval = 0) {
     this.#batch = batch;
+    this.point = new EnforcementPoint('access0', checkInterval);
   }
 
   /** A rig whose `start` has succeeded. */
-  static ready(batch = false): EnforcementRig {
-    const rig = new EnforcementRig(batch);
+  static ready(batch = false, checkInterval = 0): EnforcementRig {
+    const rig = new EnforcementRig(batch, checkInterval);
     rig.start();
     rig.end();
     return rig;
@@ -82,11 +83,17 @@ export class EnforcementRig {
 
   advance(milliseconds: number): void {
     const end = this.now + milliseconds;
-    for (let at = this.queue.deadline; at !== undefined && at <= end; at = this.queue.deadline) {
+    for (let at = this.#deadline; at <= end; at = this.#deadline) {
       this.now = Math.max(this.now, at);
-      this.#queue({ type: 'tick' });
+      if ((this.point.deadline ?? Number.POSITIVE_INFINITY) <= this.now) this.#point({ type: 'tick' });
+      else this.#queue({ type: 'tick' });
     }
     this.now = end;
+  }
+
+  get #deadline(): number {
+    const { queue, point } = this;
+    return Math.min(queue.deadline ?? Number.POSITIVE_INFINITY, point.deadline ?? Number.POSITIVE_INFINITY);
   }
 
   /** Lets all hooks succeed until none runs. Returns their events. */
@@ -117,7 +124,7 @@ export class EnforcementRig {
     } else if (output.type === 'job') {
       const { job: token, event, subject, after } = output;
       this.#events.set(token, event);
-      const lane = this.#batch && event !== 'start' && event !== 'stop' ? 'ep' : undefined;
+      const lane = this.#batch && !['start', 'check', 'stop'].includes(event) ? 'ep' : undefined;
       this.#queue({ type: 'job', token, job: { event, subject, after, lane } });
     }
   }
@@ -151,7 +158,7 @@ function textOf({ event, variables, input }: HookCall): string {
   // As for a real hook: this throws if a value is refused.
   hookLine('permit', variables);
   const { careOfAddress = '-', formerAddress } = variables;
-  if (event === 'start' || event === 'stop') {
+  if (event === 'start' || event === 'check' || event === 'stop') {
     const lines = (input ?? '').split('\n').filter((line) => line !== '');
     return [event, ...lines.map((line) => / MIP6_COA=(\S+)/.exec(line)?.[1] ?? line)].join(' ');
   }
