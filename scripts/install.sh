@@ -352,6 +352,10 @@ uninstall_all() {
 			run service "pana_$daemon" onestop || :
 		fi
 	done
+	# The link stays closed until the next boot.
+	for closed in "$root"/etc/systemd/system/*.wants/pana-closed@*.service; do
+		[ ! -L "$closed" ] || run rm -f "$closed"
+	done
 	work=$(mktemp -d)
 	trap 'rm -rf "$work"' EXIT
 	: >"$work/manifest"

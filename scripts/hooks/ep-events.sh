@@ -96,6 +96,13 @@ is_open() {
 	[ "$EVENT" = stop ] && [ "$AT_STOP" = open ]
 }
 
+# check_paa: checks the settings PAA and PAA_PORT: addresses of a PAA that clients reach through this machine.
+check_paa() {
+	: "${PAA:=}" "${PAA_PORT:=716}"
+	for paa in $PAA; do check_address PAA "$paa"; done
+	check_number PAA_PORT "$PAA_PORT"
+}
+
 # settings_on_linux: sets ACCESS_INTERFACE, ADDRESSES and AT_STOP to their defaults, and checks them.
 settings_on_linux() {
 	ACCESS_INTERFACE=${ACCESS_INTERFACE:-$INTERFACE}
@@ -104,6 +111,7 @@ settings_on_linux() {
 	for interface in $ACCESS_INTERFACE; do check_interface ACCESS_INTERFACE "$interface"; done
 	case $ADDRESSES in one | mac) ;; *) die "ADDRESSES must be one or mac" ;; esac
 	case $AT_STOP in closed | open) ;; *) die "AT_STOP must be closed or open" ;; esac
+	check_paa
 	# Without ip no MAC address is known, and clients would pass by their IP addresses alone.
 	command -v ip >/dev/null 2>&1 || die "ip is not installed"
 }

@@ -4,7 +4,7 @@
 # authorized clients. They do not filter packets for the router itself (neighbour discovery, DAD, DHCP, PANA).
 # Events: start, permit, move, revoke, batch, check, stop, close. Works with hooks.ep-batch: true.
 #
-# Settings, in hooks.conf: those of ep-nft.sh (ACCESS_INTERFACE, ADDRESSES, AT_STOP, SOLICIT), and
+# Settings, in hooks.conf: those of ep-nft.sh (ACCESS_INTERFACE, ADDRESSES, AT_STOP, PAA, SOLICIT), and
 #   IP6TABLES=ip6tables   the program, such as ip6tables-legacy
 #   IPTABLES=iptables     that of IPv4; IPTABLES=none on a router that forwards no IPv4
 #
@@ -110,6 +110,16 @@ rules() {
 			for to in $ACCESS_INTERFACE; do say "-A pana_ep -i $from -o $to -d 169.254.0.0/16 -j RETURN"; done
 		done
 	fi
+	for paa in $PAA; do
+		case $paa in
+		*:*) [ "$1" = 6 ] || continue ;;
+		*) [ "$1" = 4 ] || continue ;;
+		esac
+		for interface in $ACCESS_INTERFACE; do
+			say "-A pana_ep -i $interface -d $paa -p udp --dport $PAA_PORT -j RETURN"
+			say "-A pana_ep -o $interface -s $paa -p udp --sport $PAA_PORT -j RETURN"
+		done
+	done
 	for interface in $ACCESS_INTERFACE; do
 		say "-A pana_ep -i $interface -j pana_from"
 		say "-A pana_ep -o $interface -j pana_to"

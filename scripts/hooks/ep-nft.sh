@@ -9,6 +9,7 @@
 #                                   link-local one, which routers do not forward, ADDRESSES=mac applies
 #   ADDRESSES=mac                   a client may use any address with its MAC address, including addresses of its neighbours
 #   AT_STOP=closed                  when the PAA stops, no client passes; AT_STOP=open: every client passes
+#   PAA="2001:db8:a::2"             a PAA that clients reach through this machine: PANA packets pass; PAA_PORT=716
 #   SOLICIT=yes                     look up the MAC addresses of new clients (default if the PAA is on another machine)
 
 HERE=$(dirname "$0")
@@ -66,6 +67,7 @@ table() {
 				ip6 daddr { fe80::/10, ff02::/16 } return
 				ip daddr { 224.0.0.0/24, 255.255.255.255 } return
 				iifname @access oifname @access ip daddr 169.254.0.0/16 return
+				$(pana)
 				iifname @access jump from_client
 				oifname @access jump to_client
 			}
@@ -75,6 +77,18 @@ table() {
 
 quoted() {
 	for interface in $ACCESS_INTERFACE; do printf '"%s", ' "$interface"; done
+}
+
+# Not by its source alone: a client could use the address of the PAA.
+pana() {
+	for paa in $PAA; do
+		case $paa in
+		*:*) family=ip6 ;;
+		*) family=ip ;;
+		esac
+		say "iifname @access $family daddr $paa udp dport $PAA_PORT return"
+		say "oifname @access $family saddr $paa udp sport $PAA_PORT return"
+	done
 }
 
 say_event() {

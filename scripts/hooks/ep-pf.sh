@@ -12,6 +12,7 @@
 #
 # Settings, in hooks.conf:
 #   ACCESS_INTERFACE="em1 vlan7"    where clients are (default: pana.interface of the PAA)
+#   PAA="2001:db8:a::2"             a PAA that clients reach through this machine: PANA packets pass; PAA_PORT=716
 #   AT_STOP=closed                  when the PAA stops, no client passes; AT_STOP=open: every client passes
 
 HERE=$(dirname "$0")
@@ -24,6 +25,7 @@ ACCESS_INTERFACE=${ACCESS_INTERFACE:-$INTERFACE}
 AT_STOP=${AT_STOP:-closed}
 
 for interface in $ACCESS_INTERFACE; do check_interface ACCESS_INTERFACE "$interface"; done
+check_paa
 case $AT_STOP in closed | open) ;; *) die "AT_STOP must be closed or open" ;; esac
 
 # Loads the rules and replaces the clients with those in $1, in one step. Packets to link-scope multicast and link-local
@@ -36,6 +38,10 @@ rules() {
 		}
 	END
 	for interface in $ACCESS_INTERFACE; do
+		for paa in $PAA; do
+			say "pass in quick on $interface proto udp from any to $paa port $PAA_PORT no state"
+			say "pass out quick on $interface proto udp from $paa port $PAA_PORT to any no state"
+		done
 		cat <<-END
 			block drop in quick on $interface from ! <pana_clients> to ! <pana_router>
 			block drop out quick on $interface from ! <pana_router> to ! <pana_clients>

@@ -12,6 +12,8 @@
 # HOOK       the hook to run; default: ep-nft.sh or ep-pf.sh beside this script
 # STATE_DIR  its MIP6_STATE_DIR, where its hooks.conf is; default: /var/db/pana-ep
 #
+# HOOK_SECONDS=20 in hooks.conf limits a run of the hook, which delays later messages: choose less than hooks.timeout of the PAA.
+#
 # This prints "pana-ep TOKEN" and reads the lines "event EVENT", "expects TOKEN", "token NEXT", then lines as on standard input
 # of a hook, then END. EVENT is start, batch, check or stop. Each accepted message replaces the token; a message that expects
 # another one is refused, because it is late (status 75). A message with an unknown or malformed line is refused as a whole
@@ -81,9 +83,9 @@ MESSAGE=$(mktemp "$STATE_DIR/.message.XXXXXXXX")
 trap 'rm -f "$MESSAGE" "$MESSAGE.checked"' EXIT
 trap 'exit 1' HUP INT TERM
 # Read one octet more than allowed to detect longer messages.
-limited=
-! command -v timeout >/dev/null 2>&1 || limited="timeout $READ_SECONDS"
-$limited head -c $((MAX_MESSAGE + 1)) >"$MESSAGE" || refuse "the message did not arrive within $READ_SECONDS s"
+limit=
+! command -v timeout >/dev/null 2>&1 || limit=timeout
+${limit:+timeout $READ_SECONDS} head -c $((MAX_MESSAGE + 1)) >"$MESSAGE" || refuse "the message did not arrive within $READ_SECONDS s"
 [ "$(wc -c <"$MESSAGE")" -le "$MAX_MESSAGE" ] || refuse "the message is longer than $MAX_MESSAGE octets"
 
 # Prints event, expected and next token, then the events with our interfaces.
@@ -194,6 +196,9 @@ set -- "$event"
 # shellcheck source=scripts/hooks/ep-events.sh
 . "$HERE/ep-events.sh"
 
+: "${HOOK_SECONDS:=20}"
+check_number HOOK_SECONDS "$HOOK_SECONDS"
+
 if [ "$event" = check ]; then
 	[ "$expected" = "$token_now" ] || die "the clients here are not those of the PAA"
 else
@@ -218,6 +223,7 @@ status=0
 	read -r _
 	read -r _
 	cd /
-	exec "$HOOK" "$event"
+	# shellcheck disable=SC2086 # two words
+	exec ${limit:+timeout $HOOK_SECONDS} "$HOOK" "$event"
 ) <"$MESSAGE.checked" || status=$?
 exit "$status"

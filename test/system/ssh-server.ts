@@ -25,6 +25,15 @@ export async function sshMissing(): Promise<string | undefined> {
   return undefined;
 }
 
+interface SshOptions {
+  /** Default: 127.0.0.1. */
+  readonly address?: string;
+  /** A free port by default. */
+  readonly port?: number;
+  /** A command line prefix, such as one that enters a network namespace. */
+  readonly launcher?: readonly string[];
+}
+
 function listening(server: Server): Promise<number> {
   return new Promise((resolve) =>
     server.listen({ host: '127.0.0.1', port: 0 }, () => {
@@ -34,34 +43,42 @@ function listening(server: Server): Promise<number> {
   );
 }
 
-/** The sshd of a home agent on loopback with its own keys, which runs one command for one key. */
+async function freePort(): Promise<number> {
+  const blank = createServer();
+  const port = await listening(blank);
+  await new Promise((resolve) => blank.close(resolve));
+  return port;
+}
+
+/** An sshd with its own keys, which runs one command for one key; on loopback, unless an address is given. */
 export class SshServer {
+  readonly address: string;
   readonly port: number;
-  /** The files of pana-aaa: a key named after the home agent, and known_hosts. */
+  /** The files of the client: its key, with the given name, and known_hosts. */
   readonly keys: string;
   readonly #folder: string;
-  readonly #child: ChildProcess;
+  readonly #launcher: readonly string[];
+  #child: ChildProcess | undefined;
   readonly lines: string[] = [];
 
-  private constructor(folder: string, port: number, child: ChildProcess) {
+  private constructor(folder: string, address: string, port: number, launcher: readonly string[]) {
     this.#folder = folder;
     this.keys = join(folder, 'keys');
+    this.address = address;
     this.port = port;
-    this.#child = child;
+    this.#launcher = launcher;
   }
 
-  static async start(folder: string, homeAgent: string): Promise<SshServer> {
-    const keys = join(folder, 'keys');
-    await mkdir(keys, { recursive: true, mode: 0o700 });
-    for (const path of [join(folder, 'host'), join(folder, 'other'), join(keys, homeAgent)]) {
-      await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'pana-aaa', '-f', path]);
+  /** `key`: the name of the client's key. */
+  static async start(folder: string, key: string, options: SshOptions = {}): Promise<SshServer> {
+    const { address = '127.0.0.1', port = await freePort(), launcher = [] } = options;
+    const server = new SshServer(folder, address, port, launcher);
+    await mkdir(server.keys, { recursive: true, mode: 0o700 });
+    for (const path of [join(folder, 'host'), join(folder, 'other'), join(server.keys, key)]) {
+      await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'pana', '-f', path]);
     }
-    const blank = createServer();
-    const port = await listening(blank);
-    await new Promise((resolve) => blank.close(resolve));
-    const config = join(folder, 'sshd_config');
     const lines = [
-      'ListenAddress 127.0.0.1',
+      `ListenAddress ${address}`,
       `Port ${port}`,
       `HostKey ${join(folder, 'host')}`,
       `AuthorizedKeysFile ${join(folder, 'authorized_keys')}`,
@@ -74,43 +91,65 @@ export class SshServer {
       'PermitRootLogin yes',
       'LogLevel VERBOSE',
     ];
-    await writeFile(config, lines.map((line) => `${line}\n`).join(''));
-    const child = spawn(PROGRAM, ['-D', '-e', '-f', config], { stdio: ['ignore', 'ignore', 'pipe'] });
-    const server = new SshServer(folder, port, child);
-    await new Promise<void>((resolve, reject) => {
-      child.once('error', reject);
-      child.once('exit', () => reject(new Error(`sshd ended: ${server.lines.join('\n')}`)));
-      createInterface({ input: child.stderr }).on('line', (line) => {
-        server.lines.push(line);
-        if (line.includes('Server listening')) resolve();
-      });
-    });
+    await writeFile(join(folder, 'sshd_config'), lines.map((line) => `${line}\n`).join(''));
+    await server.listen();
     await server.know('host');
     return server;
   }
 
-  get target(): string {
-    return `${userInfo().username}@127.0.0.1:${this.port}`;
+  /** Starts the program, also after `stop`. */
+  async listen(): Promise<void> {
+    const [program = '', ...parameters] = [
+      ...this.#launcher,
+      PROGRAM,
+      '-D',
+      '-e',
+      '-f',
+      join(this.#folder, 'sshd_config'),
+    ];
+    const child = spawn(program, parameters, { stdio: ['ignore', 'ignore', 'pipe'] });
+    this.#child = child;
+    await new Promise<void>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('exit', () => reject(new Error(`sshd ended: ${this.lines.join('\n')}`)));
+      createInterface({ input: child.stderr }).on('line', (line) => {
+        this.lines.push(line);
+        if (line.includes('Server listening')) resolve();
+      });
+    });
   }
 
-  /** Sets the `options` of the AAA server's key in authorized_keys. */
-  async authorize(homeAgent: string, options: string): Promise<void> {
-    const { stdout } = await run('ssh-keygen', ['-y', '-f', join(this.keys, homeAgent)]);
+  get target(): string {
+    return `${userInfo().username}@${this.#place}`;
+  }
+
+  get #place(): string {
+    return this.address.includes(':') ? `[${this.address}]:${this.port}` : `${this.address}:${this.port}`;
+  }
+
+  /** Sets the `options` of the client's key in authorized_keys. */
+  async authorize(key: string, options: string): Promise<void> {
+    const { stdout } = await run('ssh-keygen', ['-y', '-f', join(this.keys, key)]);
     await writeFile(join(this.#folder, 'authorized_keys'), `${options} ${stdout}`);
   }
 
-  /** Makes this key the host's key in known_hosts of the AAA server. */
+  /** Makes this key the host's key in known_hosts of the client. */
   async know(name: 'host' | 'other'): Promise<void> {
     const { stdout } = await run('ssh-keygen', ['-y', '-f', join(this.#folder, name)]);
     const path = join(this.keys, 'known_hosts');
-    await writeFile(path, `[127.0.0.1]:${this.port} ${stdout}`);
+    await writeFile(path, `[${this.address}]:${this.port} ${stdout}`);
     await chmod(path, 0o600);
   }
 
+  signal(name: NodeJS.Signals): void {
+    this.#child?.kill(name);
+  }
+
   async stop(): Promise<void> {
-    if (this.#child.exitCode !== null) return;
-    const ended = new Promise((resolve) => this.#child.once('exit', resolve));
-    this.#child.kill('SIGTERM');
+    const child = this.#child;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGTERM');
     await ended;
   }
 }

@@ -304,6 +304,7 @@ describe.skipIf(!analyse)('The systemd units', () => {
 
   it.each([
     ['pana-paa', 'packet-filter'],
+    ['pana-paa', 'packet-filter-legacy'],
     ['pana-paa', 'home-agent-here'],
     ['pana-aaa', 'home-agent-here'],
     ['pana-aaa', 'ping-probe'],
@@ -315,6 +316,17 @@ describe.skipIf(!analyse)('The systemd units', () => {
     expect(await verify(unit)).toEqual({ status: 0, output: '' });
     await writeFile(join(more, 'wrong.conf'), '[Service]\nAmbient=CAP_NET_ADMIN\n');
     expect((await verify(unit)).output).toContain("Unknown key 'Ambient'");
+  });
+
+  it('pana-closed@.service passes it, and closes the link before the network is up', async () => {
+    const text = await readFile(join(PROJECT, 'scripts/systemd/pana-closed@.service'), 'utf8');
+    const place = join(folder, 'closed');
+    await mkdir(place);
+    const path = join(place, 'pana-closed@ep-nft.service');
+    const hook = join(PROJECT, 'scripts/hooks/%i.sh');
+    await writeFile(path, text.replace(/\/usr\/local\S+%i\.sh/, hook).replace(/^Documentation=.*\n/m, ''));
+    expect(await verify(path)).toEqual({ status: 0, output: '' });
+    expect(text).toMatch(/^Before=network-pre\.target /m);
   });
 
   it('do not check the configuration in ExecStartPre, whose status does not prevent restarts', async () => {
