@@ -107,9 +107,9 @@ case "\${anchor:-no} $*" in
 'yes -F rules') rm -f "$bin/rules" ;;
 'yes -f -')
 	cat >"$bin/new"
-	grep -v '^block drop \\(in\\|out\\) quick on \\|^table <pana_[a-z]*> \\|^[0-9a-f.:]*$\\|^}$' "$bin/new" && exit 1
+	grep -v '^block drop \\(in\\|out\\) quick on \\|^pass \\(in\\|out\\) quick on \\|^table <pana_[a-z]*> \\|^[0-9a-f.:]*$\\|^}$' "$bin/new" && exit 1
 	sed -n '/^table <pana_clients> persist {$/,/^}$/p' "$bin/new" | grep '^[0-9a-f]' >"$bin/clients"
-	grep '^block\\|^table <pana_router>' "$bin/new" >"$bin/rules" ;;
+	grep '^block\\|^pass\\|^table <pana_router>' "$bin/new" >"$bin/rules" ;;
 'yes -t pana_clients -T show')
 	[ -f "$bin/clients" ] || { echo 'pfctl: Table does not exist.' >&2; exit 255; }
 	sed 's/^/   /' "$bin/clients" ;;
@@ -163,6 +163,37 @@ describe.each(SHELLS)('ep-pf.sh under $shell', ({ command }) => {
     expect(await told()).toEqual(['-a pana -f -', '-i em1 -F states', '-i vlan7 -F states']);
     await pf.works('start');
     expect(await told()).toEqual(['-a pana -f -']);
+  });
+
+  it.runIf(runs)('check fails until start, if the anchor was emptied, and after stop', async () => {
+    const set = { status: 1, output: 'error: the enforcement point was not set up by the PAA\n' };
+    expect(await pf.run('check')).toEqual(set);
+    await pf.works('start', line('permit', { coa: A }));
+    expect(await pf.works('check')).toBe('');
+    await rm(join(bin, 'rules'));
+    expect(await pf.run('check')).toEqual({
+      status: 1,
+      output: 'error: the anchor "pana" was emptied, and every client passes\n',
+    });
+    await pf.works('start');
+    await pf.works('stop');
+    expect(await pf.run('check')).toEqual(set);
+  });
+
+  it.runIf(runs)('close removes all clients, even with AT_STOP=open; PAA= lets PANA packets pass', async () => {
+    await settle(`AT_STOP=open\nPAA="${B} ${C4}"\n`);
+    await pf.works('start', line('permit', { coa: A }));
+    expect((await lines('rules')).filter((rule) => rule.startsWith('pass'))).toEqual(
+      [B, C4].flatMap((paa) => [
+        `pass in quick on em1 proto udp from any to ${paa} port 716 no state`,
+        `pass out quick on em1 proto udp from ${paa} port 716 to any no state`,
+      ]),
+    );
+    await pf.works('close');
+    expect(await clients()).toEqual([]);
+    expect(await lines('rules')).toHaveLength(7);
+    await settle('PAA="::1;id"\n');
+    expect(await pf.run('start')).toMatchObject({ status: 1 });
   });
 
   it.runIf(runs)("permit, move and revoke add and delete the client's address, with its states", async () => {
@@ -353,6 +384,41 @@ describe.each(SHELLS)('ep-nft.sh under $shell', ({ command }) => {
       expect(await elements()).toEqual([]);
     },
   );
+
+  it.runIf(runs)('check fails until start, if the table was removed, after stop and after a boot', async () => {
+    const set = { status: 1, output: 'error: the enforcement point was not set up by the PAA\n' };
+    expect(await nft.run('check')).toEqual(set);
+    await nft.works('start', line('permit', { coa: A }));
+    expect(await nft.works('check')).toBe('');
+    await rm(join(bin, 'elements'));
+    expect(await nft.run('check')).toMatchObject({ status: 1, output: expect.stringContaining('inet pana_ep was removed') });
+    await nft.works('start');
+    await nft.works('stop');
+    expect(await nft.run('check')).toEqual(set);
+    await nft.works('start');
+    await writeFile(join(state, 'ep-set-up'), 'another-boot\n');
+    expect(await nft.run('check')).toEqual(set);
+  });
+
+  it.runIf(runs)('close removes all clients, even with AT_STOP=open; PAA= lets PANA packets pass', async () => {
+    await settle(`AT_STOP=open\nPAA="${B} ${C4}"\n`);
+    await nft.works('start', line('permit', { coa: A }));
+    expect(await elements()).toEqual(ofA);
+    await nft.works('close');
+    expect(await elements()).toEqual([]);
+    const given = await text('given');
+    expect(given).toContain('chain forward');
+    expect(given).toContain(`iifname @access ip6 daddr ${B} udp dport 716 return\n`);
+    expect(given).toContain(`oifname @access ip saddr ${C4} udp sport 716 return\n`);
+    await nft.works('stop');
+    expect(await text('given')).not.toContain('chain forward');
+  });
+
+  it.runIf(runs)('start without nft fails, and says why', async () => {
+    await program('nft', 'echo "nft: not found" >&2; exit 127');
+    expect(await nft.run('start')).toEqual({ status: 1, output: 'nft: not found\n' });
+    expect(await nft.run('check')).toMatchObject({ status: 1 });
+  });
 
   it.runIf(runs)('batch applies the last event of each address', async () => {
     await nft.works('start', line('permit', { coa: B }));
