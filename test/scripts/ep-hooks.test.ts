@@ -391,7 +391,10 @@ describe.each(SHELLS)('ep-nft.sh under $shell', ({ command }) => {
     await nft.works('start', line('permit', { coa: A }));
     expect(await nft.works('check')).toBe('');
     await rm(join(bin, 'elements'));
-    expect(await nft.run('check')).toMatchObject({ status: 1, output: expect.stringContaining('inet pana_ep was removed') });
+    expect(await nft.run('check')).toMatchObject({
+      status: 1,
+      output: expect.stringContaining('inet pana_ep was removed'),
+    });
     await nft.works('start');
     await nft.works('stop');
     expect(await nft.run('check')).toEqual(set);

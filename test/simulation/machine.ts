@@ -104,7 +104,9 @@ export abstract class Machine<D extends { stop(): Promise<void> }> implements At
   }
 
   /** Called when the daemon could not start, unless it was killed before. */
-  protected startFailed(): void {}
+  protected startFailed(): void {
+    // It stays down.
+  }
 
   /** Ends the process at once. `isSilent`: the whole machine is lost, so that peers see no closed connection. */
   kill(isSilent = false): void {

@@ -1,5 +1,5 @@
 import { appendFile, chmod, readFile, writeFile } from 'node:fs/promises';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { DaemonProcess } from '../../dist/lab/daemon-process.js';
 import { eventually } from '../eventually.js';
 import { announce, missing, NODE, ROUTER } from './access-network.js';
@@ -22,7 +22,7 @@ class Mover {
   static async make(scene: Scene, pana: object = {}): Promise<Mover> {
     const { made } = scene;
     const hook = made.path('mn.sh');
-    await writeFile(hook, `#!/bin/sh\necho "$1 $MIP6_COA $MIP6_COA_OLD" >>${made.path('mn.log')}\n`);
+    await writeFile(hook, `#!/bin/sh\necho "$1 $MIP6_COA" >>${made.path('mn.log')}\n`);
     await chmod(hook, 0o755);
     await appendFile(made.path('mn.log'), '');
     const pac = await made.startPac('mn1', {
@@ -30,6 +30,8 @@ class Mover {
       retry: { first: '200ms', longest: '1s' },
       hooks: { mn: hook },
     });
+    // A stopped process cannot end.
+    onTestFinished(() => pac.signal('SIGCONT'));
     await pac.line('bootstrap completed');
     const mover = new Mover(scene, pac);
     await mover.expectPasses(NODE);
@@ -77,7 +79,7 @@ describe.runIf(possible)('A mobile node behind an enforcement point', () => {
     await mover.pac.line('session moved');
     await mover.expectPasses(OTHER);
     expect(await scene.fate(NODE)).toBe('dropped');
-    await mover.expectHook(`move ${OTHER} ${NODE}`);
+    await mover.expectHook(`move ${OTHER}`);
     await mover.ip('address', 'delete', `${NODE}/64`, 'dev', 'mn0');
     expect(await scene.fate(OTHER)).toBe('answered');
 
@@ -104,39 +106,5 @@ describe.runIf(possible)('A mobile node behind an enforcement point', () => {
     expect(await scene.fate()).toBe('dropped');
     await mover.expectMore('session authorized', authorized);
     await mover.expectPasses(NODE);
-  });
-
-  it('comes back after a sleep and after a loss of its link, both longer than its session', async () => {
-    const scene = await Scene.make({ lifetime: '6s' });
-    const mover = await Mover.make(scene);
-    // Shorter than the session.
-    mover.pac.signal('SIGSTOP');
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    mover.pac.signal('SIGCONT');
-    await mover.expectPasses(NODE);
-
-    for (const [stop, go] of [
-      [() => mover.pac.signal('SIGSTOP'), () => mover.pac.signal('SIGCONT')],
-      [
-        () => mover.ip('link', 'set', 'mn0', 'down'),
-        async () => {
-          await mover.ip('link', 'set', 'mn0', 'up');
-          await mover.ip('address', 'replace', `${NODE}/64`, 'dev', 'mn0', 'nodad');
-          await mover.ip('route', 'replace', 'default', 'via', ROUTER);
-        },
-      ],
-    ] as const) {
-      const ended = scene.paa.lines.filter(({ msg }) => msg === 'session ended').length;
-      await stop();
-      await eventually(
-        () => expect(scene.paa.lines.filter(({ msg }) => msg === 'session ended').length).toBeGreaterThan(ended),
-        { limit: 30_000 },
-      );
-      await eventually(async () => expect(await scene.net.elements()).toEqual({}));
-      const authorized = mover.count('session authorized');
-      await go();
-      await mover.expectMore('session authorized', authorized);
-      await mover.expectPasses(NODE);
-    }
   });
 });

@@ -81,7 +81,10 @@ export class RemoteScene {
     onTestFinished(() => ssh.stop());
     const program = made.path('hook.sh');
     const lost = made.path('lost');
-    await writeFile(program, `#!/bin/sh\n"${hookPath(hook)}" "$1" || exit\n[ ! -f ${lost} ] || { rm ${lost}; ${CUT}; }\n`);
+    await writeFile(
+      program,
+      `#!/bin/sh\n"${hookPath(hook)}" "$1" || exit\n[ ! -f ${lost} ] || { rm ${lost}; ${CUT}; }\n`,
+    );
     await chmod(program, 0o755);
     await mkdir(made.path('far'));
     await writeFile(made.path('far', 'hooks.conf'), SETTINGS);
