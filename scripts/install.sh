@@ -232,10 +232,22 @@ install_all() {
 	else
 		for script in "$from"/rc.d/*; do render "$script" "$prefix/etc/rc.d/${script##*/}" 755; done
 	fi
+	install_manual
 	remove_former
 	activate
 	[ "$dry" = yes ] || try_store
 	[ "$dry" = yes ] || say_next
+}
+
+# Installs the pages of the manual, which the programs print.
+install_manual() {
+	for page in pana-mip6.1 pana-pac.8 pana-paa.8 pana-aaa.8 pana-pac.yaml.5 pana-paa.yaml.5 pana-aaa.yaml.5; do
+		program=${page%.*}
+		if [ "$dry" = no ]; then
+			"$root$prefix/bin/${program%.yaml}" --manual "${page##*.}" >"$work/$page"
+		fi
+		render "$work/$page" "$prefix/share/man/man${page##*.}/$page" 644
+	done
 }
 
 # Removes files that only the earlier version had. This comes last: npm may fail, and daemons may be running.

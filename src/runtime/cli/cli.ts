@@ -7,6 +7,7 @@ import { endProcess } from '../system/process-end.js';
 import { visible, visibleLines } from '../system/terminal.js';
 import { COMPLETE, completionScript, completions, type Names, SHELLS } from './completion.js';
 import { keyHelp } from './key-help.js';
+import { MANUAL, manualPage } from './manual.js';
 
 /** Maximum width of help texts in columns. */
 const WIDTH = 110;
@@ -22,6 +23,8 @@ export interface Program {
   /** Example command lines with descriptions, for `--help`. */
   readonly examples: readonly [command: string, what: string][];
   readonly commands: (cli: Argv) => Argv;
+  /** Its configuration file, for the manual. */
+  readonly configuration?: OptionFlags<z.ZodObject> | undefined;
   /** Names that complete its command lines. */
   readonly names?: Names | undefined;
   /** The action of a command line that needs no parser. Undefined: it needs one. */
@@ -46,6 +49,11 @@ export async function runProgram(program: Program): Promise<void> {
   if (given[0] === COMPLETE) {
     const words = await completions((cli) => commandsOf(program, cli), given.slice(1), program.names);
     if (words.length > 0) print(words.join('\n'));
+    return;
+  }
+  if (given[0] === MANUAL) {
+    const section = given[1] === '5' || given[1] === '8' ? given[1] : '1';
+    process.stdout.write(manualPage({ ...program, commands: (cli) => commandsOf(program, cli) }, section));
     return;
   }
   try {

@@ -1,4 +1,5 @@
-import type { Argv, Options } from 'yargs';
+import type { Argv } from 'yargs';
+import { type Outline, outlineOf } from './outline.js';
 
 /** The argument with which a completion script calls its program; the words of the command line follow. */
 export const COMPLETE = '--complete';
@@ -54,13 +55,6 @@ export interface Gap {
 /** Returns the names that fit at this position. */
 export type Names = (gap: Gap) => Promise<readonly string[]>;
 
-/** The subcommands, flags and positional arguments of one command. */
-interface Spot {
-  readonly commands: Map<string, (cli: Argv) => unknown>;
-  readonly flags: Map<string, Options>;
-  readonly positionals: Options[];
-}
-
 /**
  * The candidates for the last of these words: commands, flags, choices and names. The completion of yargs handles only
  * top-level commands if subcommands are required, so the builders are run here.
@@ -70,7 +64,7 @@ export async function completions(
   words: readonly string[],
   names: Names = () => Promise.resolve([]),
 ): Promise<string[]> {
-  let spot = read(build);
+  let spot = outlineOf(build);
   const commands: string[] = [];
   const positionals: string[] = [];
   const flags: Record<string, string> = {};
@@ -87,7 +81,7 @@ export async function completions(
       else if (takesValue(spot, key, words[i + 1])) flag = key;
     } else if (inner) {
       commands.push(word);
-      spot = read(inner);
+      spot = outlineOf(inner.build);
     } else {
       positionals.push(word);
     }
@@ -95,34 +89,13 @@ export async function completions(
   const last = words.at(-1) ?? '';
   const fits = (found: readonly string[]) => [...new Set(found)].filter((word) => word.startsWith(last));
   if (flag === undefined && last.startsWith('-')) return fits(flagsOf(spot));
-  const given = flag === undefined ? spot.positionals[positionals.length] : spot.flags.get(flag);
+  const given = flag === undefined ? [...spot.positionals.values()][positionals.length] : spot.flags.get(flag);
   const known = flag === undefined && positionals.length === 0 ? [...spot.commands.keys()] : [];
   const choices = (given?.choices ?? []).map(String).filter((choice) => choice !== '');
   return fits([...known, ...choices, ...(await names({ commands, positionals, flags, flag, last }))]);
 }
 
-/** Runs a builder and records what it defines. */
-function read(build: (cli: Argv) => unknown): Spot {
-  const spot: Spot = { commands: new Map(), flags: new Map([['help', { type: 'boolean' }]]), positionals: [] };
-  const known: Readonly<Record<string, (...given: never[]) => void>> = {
-    command: (line: string, _description: string, inner: (cli: Argv) => unknown) =>
-      spot.commands.set(line.split(' ', 1)[0] ?? '', typeof inner === 'function' ? inner : () => undefined),
-    option: (name: string, options: Options) => spot.flags.set(name, options),
-    positional: (_name: string, options: Options) => spot.positionals.push(options),
-  };
-  const cli: Argv = new Proxy({} as Argv, {
-    get:
-      (_target, method) =>
-      (...given: never[]) => {
-        known[String(method)]?.(...given);
-        return cli;
-      },
-  });
-  build(cli);
-  return spot;
-}
-
-function nameOf({ flags }: Spot, given: string): string {
+function nameOf({ flags }: Outline, given: string): string {
   for (const [name, { alias }] of flags) if (alias === given) return name;
   return given;
 }
@@ -131,12 +104,14 @@ function nameOf({ flags }: Spot, given: string): string {
  * Whether the word after a flag is its value. The flag may belong to a subcommand that follows; if the next word is a
  * command, it is not the value.
  */
-function takesValue({ flags, commands }: Spot, name: string, next: string | undefined): boolean {
+function takesValue({ flags, commands }: Outline, name: string, next: string | undefined): boolean {
   const options = flags.get(name);
   if (options) return options.type !== 'boolean';
   return next !== undefined && !next.startsWith('-') && !commands.has(next);
 }
 
-function flagsOf({ flags }: Spot): string[] {
-  return [...flags].flatMap(([name, { type }]) => (type === 'boolean' ? [`--${name}`, `--no-${name}`] : [`--${name}`]));
+function flagsOf({ flags }: Outline): string[] {
+  return [['help', { type: 'boolean' }] as const, ...flags].flatMap(([name, { type }]) =>
+    type === 'boolean' ? [`--${name}`, `--no-${name}`] : [`--${name}`],
+  );
 }

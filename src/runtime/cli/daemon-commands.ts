@@ -36,6 +36,7 @@ export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>
     name,
     description: daemon.description,
     names: daemon.names,
+    configuration: { prefix, schema: daemon.schema },
     // Loading the parser takes a third of the time until the daemon works.
     shortcut: (given) => {
       const argv = plainFlags(given, 'run', daemon);

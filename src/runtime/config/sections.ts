@@ -109,7 +109,9 @@ export const log = group({
   format: z
     .enum(['auto', 'json', 'pretty', 'journal', 'plain'])
     .default('auto')
-    .describe('plain has no times; auto is pretty on a terminal, journal in the journal, and json elsewhere'),
+    .describe(
+      'form of the log lines; plain has no times, and auto is pretty on a terminal, journal in the journal, json elsewhere',
+    ),
 });
 
 /** Size of `sun_path` in octets without its NUL (unix(7) on Linux; FreeBSD, macOS). */

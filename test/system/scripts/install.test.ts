@@ -151,6 +151,16 @@ describe('install.sh', () => {
         for (const hook of hooks) expect((await stat(root + hook)).mode & 0o777).toBe(0o755);
       }
       expect((await stat(join(root, 'usr/local/share/pana-mip6/hooks/common.sh'))).mode & 0o111).toBe(0);
+      const pages = (await everything(join(root, 'usr/local/share/man'))).filter((path) => path.includes('/'));
+      expect(pages.map((path) => path.replace(/.*\//, ''))).toEqual([
+        'pana-mip6.1',
+        'pana-aaa.yaml.5',
+        'pana-paa.yaml.5',
+        'pana-pac.yaml.5',
+        'pana-aaa.8',
+        'pana-paa.8',
+        'pana-pac.8',
+      ]);
       const mine = await readFile(join(etc, 'pana-aaa.yaml'), 'utf8');
 
       // An update must not write to the operator's files, and a strict umask must not restrict the installed ones.
