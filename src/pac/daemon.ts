@@ -20,6 +20,12 @@ import type { PacOptions } from './options.js';
 import { type PacSurroundings, systemPacSurroundings } from './surroundings.js';
 
 /**
+ * Time for the end of the session (PTR) and then the hooks when the daemon stops, in milliseconds: less than the 9 s
+ * after which a stop is forced. Usually the hooks have nearly all of it.
+ */
+const SESSION_AND_HOOKS_AT_END = 8_000;
+
+/**
  * The PaC. It has one session with one PAA. It starts a second one while the first PAA is silent, or if the node has
  * moved to another link.
  */
@@ -179,8 +185,10 @@ export class PacDaemon implements Service<PacOptions> {
     this.#stopping = true;
     this.#stopWatching();
     const { careOfAddress, sessionId, interface: access } = this.#attachments.current ?? {};
+    const place = careOfAddress === undefined ? undefined : { careOfAddress, sessionId, interface: access };
+    const until = this.#host.monotonic() + SESSION_AND_HOOKS_AT_END;
     await this.#attachments.stop();
-    await this.#node.stop(careOfAddress === undefined ? undefined : { careOfAddress, sessionId, interface: access });
+    await this.#node.stop(place, until - this.#host.monotonic());
     await this.#close();
   }
 

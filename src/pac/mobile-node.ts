@@ -27,9 +27,6 @@ const DEFAULT_INTERFACE = 'eth0';
 /** Maximum number of home addresses that are remembered. */
 const MAX_HOME_ADDRESSES = 16;
 
-/** Time limit of hooks when the daemon stops, in milliseconds. */
-const HOOKS_AT_END = 5_000;
-
 /** Drives the machine that keeps the Mobile IPv6 binding across sessions: logs its decisions and runs its hooks. */
 export class MobileNode {
   readonly #options: PacOptions;
@@ -86,11 +83,11 @@ export class MobileNode {
     this.#driver.feed({ type: 'withdrawn', place: placeOf(place) });
   }
 
-  /** Runs the hook `down` if there is a binding, and waits for it. */
-  async stop(place: Place | undefined): Promise<void> {
+  /** Runs the hook `down` if there is a binding, and waits for it at most `within` milliseconds. */
+  async stop(place: Place | undefined, within: number): Promise<void> {
     this.withdraw(place ?? { careOfAddress: '', sessionId: undefined });
     this.#driver.stop();
-    await this.#hooks.stop(HOOKS_AT_END);
+    await this.#hooks.stop(within);
   }
 
   #perform(output: BindingOutput): void {

@@ -159,7 +159,7 @@ describe('MobileNode', () => {
     expect(host.timers).toBe(0);
     authorize({ assignment: assignment() });
     mobile.withdraw(PLACE);
-    await mobile.stop(undefined);
+    await mobile.stop(undefined, 5_000);
     expect(events()).toEqual(['up', 'down']);
     const silent = node({}, null);
     silent.authorize({ assignment: assignment() });
