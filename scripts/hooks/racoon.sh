@@ -88,15 +88,23 @@ racoon_phase1() {
 	return 1
 }
 
+# racoon_look HOA: sets SEEN to the routes of a home address, the tunnels and the ESP SAs of this host.
+racoon_look() {
+	SEEN=
+	command -v ip >/dev/null 2>&1 || return 0
+	# The list of SAs ends the batch.
+	SEEN=$NL$(printf 'route show %s\ntunnel show\nxfrm state list proto esp\n' "$1" | ip -6 -force -batch - 2>/dev/null || :)
+}
+
 # racoon_care_of: sets CARE_OF to the care-of address of this node, which is the local end of mip6d's tunnel; fails if there is
 # no tunnel.
 racoon_care_of() {
-	CARE_OF=$(ip -6 tunnel show 2>/dev/null) || return 1
-	case $CARE_OF in
+	racoon_look "$HOA"
+	case $SEEN in
 	*" remote $HA local "*) ;;
 	*) return 1 ;;
 	esac
-	CARE_OF=${CARE_OF#*" remote $HA local "}
+	CARE_OF=${SEEN#*" remote $HA local "}
 	CARE_OF=${CARE_OF%%[!0-9a-f:]*}
 }
 
@@ -122,21 +130,39 @@ racoon_renew() {
 	done
 }
 
-# racoon_end_sas COMMAND: deletes the ESP SAs between the two ends of the node that COMMAND prints as "HOA HA" for a line.
-# racoon does not: it compares their addresses, which are home addresses, with those of the ISAKMP SA.
+# racoon_end_sas COMMAND: deletes the ESP SAs between the two ends of the node that COMMAND prints as "HOA HA" for a line;
+# racoon_look was called before. racoon does not: it compares their addresses, which are home addresses, with those of the
+# ISAKMP SA.
 racoon_end_sas() {
+	racoon_pairs=$NL$("$@")$NL
 	if [ "$DRY_RUN" = yes ]; then
 		say "dry run: deletes the ESP SAs of $("$@")"
 	elif [ "$MOBILITY" != shisa ] && command -v ip >/dev/null 2>&1; then
-		# setkey on Linux leaves some of them.
-		"$@" | while read -r end_hoa end_ha; do
-			printf 'xfrm state deleteall src %s dst %s proto esp\n' "$end_hoa" "$end_ha" "$end_ha" "$end_hoa"
-		done | ip -force -batch - >/dev/null 2>&1 || :
+		# setkey on Linux leaves some of them, and "deleteall" would end the batch.
+		racoon_lines=$(racoon_deletions)
+		[ -z "$racoon_lines" ] || printf '%s\n' "$racoon_lines" | ip -force -batch - >/dev/null 2>&1 || :
 	else
 		"$@" | while read -r end_hoa end_ha; do
 			printf 'deleteall %s %s esp;\n' "$end_hoa" "$end_ha" "$end_ha" "$end_hoa"
 		done | setkey -c >/dev/null 2>&1 || :
 	fi
+}
+
+racoon_deletions() {
+	while read -r word from _ to _; do
+		case $word:$from in
+		src:*) racoon_from=$from racoon_to=$to ;;
+		proto:esp)
+			case $racoon_pairs in
+			*"$NL$racoon_from $racoon_to$NL"* | *"$NL$racoon_to $racoon_from$NL"*)
+				printf 'xfrm state delete src %s dst %s proto esp spi %s\n' "$racoon_from" "$racoon_to" "$to"
+				;;
+			esac
+			;;
+		esac
+	done <<-EOF
+		$SEEN
+	EOF
 }
 
 racoon_sas() {
@@ -175,6 +201,7 @@ ike_mn_check() {
 		say "the home agent has no binding: SAs and binding are made again"
 		# Before the SAs end: otherwise mip6d asks for new ones at its end.
 		[ "$MOBILITY" != umip ] || umip_stop
+		racoon_look "$HOA"
 		racoon_end_sas racoon_sas
 		racoonctl flush-sa isakmp || :
 		WAS_LOST=yes
@@ -188,7 +215,8 @@ racoon_reaches() {
 }
 
 ike_mn_down() {
-	HOA=$MIP6_HOA HA=$MIP6_HA
+	HOA=$MIP6_HOA HA=$MIP6_HA SEEN=
+	[ "$DRY_RUN" = yes ] || racoon_look "$HOA"
 	racoon_end_sas racoon_sas
 	act racoonctl flush-sa isakmp || :
 	end racoon
@@ -235,8 +263,9 @@ ike_ha_put() {
 # Must be called before the binding is removed, because the binding shows the care-of address: the ISAKMP SA is between that
 # address and the home agent.
 ike_ha_remove() {
-	CARE_OF=
-	[ "$DRY_RUN" = yes ] || racoon_binding "$MIP6_HOA"
+	SEEN=
+	[ "$DRY_RUN" = yes ] || racoon_look "$MIP6_HOA"
+	racoon_binding "$MIP6_HOA"
 	HOA=$MIP6_HOA HA=$MIP6_HA
 	racoon_end_sas racoon_sas
 	[ -z "$CARE_OF" ] || racoonctl delete-sa isakmp inet6 "$MIP6_HA" "$CARE_OF" >/dev/null 2>&1 || :
@@ -248,12 +277,10 @@ ike_ha_remove() {
 # binding's tunnel, or to nothing if there is no binding.
 racoon_binding() {
 	CARE_OF=
-	command -v ip >/dev/null 2>&1 || return 0
-	racoon_left=$NL$(printf 'route show %s\ntunnel show\n' "$1" | ip -6 -force -batch - 2>/dev/null || :)
-	racoon_device=${racoon_left#*"$NL$1 dev ip6tnl"}
-	[ "$racoon_device" != "$racoon_left" ] || return 0
+	racoon_device=${SEEN#*"$NL$1 dev ip6tnl"}
+	[ "$racoon_device" != "$SEEN" ] || return 0
 	racoon_device=ip6tnl${racoon_device%%[!0-9]*}
-	CARE_OF=${racoon_left#*"$NL$racoon_device: "}
+	CARE_OF=${SEEN#*"$NL$racoon_device: "}
 	CARE_OF=${CARE_OF#* remote }
 	CARE_OF=${CARE_OF%%[!0-9a-f:]*}
 }
@@ -267,6 +294,7 @@ ike_ha_check() {
 
 # ike_ha_end_all: ends the SAs of all nodes, so that they make new ones and register again. racoon tells them.
 ike_ha_end_all() {
+	racoon_look "${MIP6_HA:-::}"
 	racoon_end_sas each_node racoon_sas
 	racoon_tell_nodes
 }
@@ -274,6 +302,7 @@ ike_ha_end_all() {
 # ike_ha_end: the same for the node whose values are in HOA and HA. Its ISAKMP SA cannot be found without its binding, so those of
 # all nodes end: nodes with a binding make new ones, and do not register again.
 ike_ha_end() {
+	racoon_look "$HOA"
 	racoon_end_sas racoon_sas
 	racoon_tell_nodes
 }

@@ -104,9 +104,10 @@ esac`,
     await program(
       'ip',
       `case "$*" in
-'-6 tunnel show') echo 'ip6tnl1: ipv6/ipv6 remote 2001:db8:1::1 local 2001:db8:a::11 dev eth0' ;;
 '-6 -force -batch -') echo '2001:db8:1::1001 dev ip6tnl1 proto 16 metric 128'
-  echo 'ip6tnl1: ipv6/ipv6 remote 2001:db8:a::11 local 2001:db8:1::1 dev h0' ;;
+  echo 'ip6tnl1: ipv6/ipv6 remote 2001:db8:a::11 local 2001:db8:1::1 dev h0'
+  echo 'ip6tnl2: ipv6/ipv6 remote 2001:db8:1::1 local 2001:db8:a::11 dev eth0'
+  echo 'src 2001:db8:1::1001 dst 2001:db8:1::1'; echo '	proto esp spi 0x0badcafe reqid 1' ;;
 esac`,
     );
     await writeFile(join(bin, 'isakmp'), '2001:db8:a::11.500 2001:db8:1::1.500 0000000000000001:0000000000000001 9\n');

@@ -55,20 +55,26 @@ establish-sa*) ${
     } ;;
 esac`,
   );
-/** `ip`, with a tunnel from this care-of address to the home agent. */
+/** ESP SAs of nodes 1 and 2, and of somebody else, as `ip` lists them. */
+const ESP_SAS = [1, 2, 9]
+  .flatMap((n) => [`src 2001:db8:1::100${n} dst 2001:db8:1::1`, `src 2001:db8:1::1 dst 2001:db8:1::100${n}`])
+  .map((ends) => `${ends}\n\tproto esp spi 0x0badcafe reqid 1 mode transport\n\treplay-window 4`)
+  .join('\n');
+
+/** `ip`, with the ESP SAs, and a tunnel from this care-of address to the home agent. */
 const tunnelFrom = (careOf: string | undefined) =>
   program(
     'ip',
     `case "$*" in
 '-force -batch -') echo "ip: $(tr "\\n" ";")" >>"$bin/calls" ;;
-'-6 tunnel show') ${careOf === undefined ? ':' : `echo 'ip6tnl1: ipv6/ipv6 remote 2001:db8:1::1 local ${careOf} dev eth0 encaplimit none'`} ;;
+'-6 -force -batch -') echo '${ESP_SAS}'; ${careOf === undefined ? ':' : `echo 'ip6tnl1: ipv6/ipv6 remote 2001:db8:1::1 local ${careOf} dev eth0 encaplimit none'`} ;;
 esac`,
   );
 const ISAKMP_SA =
   '2001:db8:a::11.500  2001:db8:1::1.500  c6f84d34abc4a5c1:06bbc4e323ffdb8c  9 I 10 A 2026-11-26 14:54:44 1\n';
 const endOf = (n: number) =>
-  `xfrm state deleteall src 2001:db8:1::100${n} dst 2001:db8:1::1 proto esp;` +
-  `xfrm state deleteall src 2001:db8:1::1 dst 2001:db8:1::100${n} proto esp;`;
+  `xfrm state delete src 2001:db8:1::100${n} dst 2001:db8:1::1 proto esp spi 0x0badcafe;` +
+  `xfrm state delete src 2001:db8:1::1 dst 2001:db8:1::100${n} proto esp spi 0x0badcafe;`;
 
 async function calls(): Promise<string[]> {
   const text = await readFile(join(bin, 'calls'), 'utf8').catch(() => '');
@@ -178,6 +184,7 @@ describe('ha-linux.sh with racoon and UMIP', () => {
       `case "$*" in
 '-force -batch -') echo "ip: $(tr "\\n" ";")" >>"$bin/calls" ;;
 '-6 -force -batch -') echo "2001:db8:1::1001 dev ip6tnl3 proto 16 metric 128 pref medium"
+  echo '${ESP_SAS}'
   for n in 1 33 3; do echo "ip6tnl$n: ip/ipv6 remote 2001:db8:a::$((n + 2)) local 2001:db8:1::1 dev h0 encaplimit none"; done ;;
 esac`,
     );

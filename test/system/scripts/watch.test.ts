@@ -20,8 +20,9 @@ beforeEach(async () => {
   await program('logger', 'cat >/dev/null');
   await program(
     'ip',
-    `case "$*" in "xfrm state list"*) cat "$bin/esp" && : >"$bin/seen" ;; *-batch*) cat >>"$bin/deleted" ;;
-"-6 tunnel show") echo "ip6tnl1: ipv6/ipv6 remote 2001:db8:1::1 local 2001:db8:a::11 dev eth0" ;; esac; exit 0`,
+    `case "$*" in "xfrm state list"*) cat "$bin/esp" && : >"$bin/seen" ;; "-6 -force -batch -") echo "ip6tnl1: ipv6/ipv6 remote 2001:db8:1::1 local 2001:db8:a::11 dev eth0"
+  for n in 1 2; do echo "src 2001:db8:1::1 dst 2001:db8:1::100$n"; echo " proto esp spi 0x0000000$n reqid 2"; done ;;
+"-force -batch -") cat >>"$bin/deleted" ;; esac; exit 0`,
   );
   await program('ping', 'exit 0');
   await program('racoonctl', 'exit 0');
@@ -94,8 +95,8 @@ describe('The watch of ha-linux.sh', () => {
     await end('mip6d');
     await eventually(async () => {
       const deleted = await readFile(join(bin, 'deleted'), 'utf8');
-      expect(deleted).toContain('deleteall src 2001:db8:1::1 dst 2001:db8:1::1001 proto esp');
-      expect(deleted).toContain('deleteall src 2001:db8:1::1 dst 2001:db8:1::1002 proto esp');
+      expect(deleted).toContain('delete src 2001:db8:1::1 dst 2001:db8:1::1001 proto esp spi 0x00000001');
+      expect(deleted).toContain('delete src 2001:db8:1::1 dst 2001:db8:1::1002 proto esp spi 0x00000002');
     });
     expect(await startsOf('mip6d')).toBe(2);
   });
