@@ -5,7 +5,7 @@ import type { PeerCredentials } from '../../src/runtime/eap/engine.js';
 import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';
 import { eventually } from '../eventually.js';
 import { stopNodes } from '../runtime/diameter/rig.js';
-import { makePki, type TestPki } from '../runtime/eap/eap-run.js';
+import { clientCredentials, makePki, type TestPki } from '../runtime/eap/eap-run.js';
 import { Application, type ApplicationChoice, resultOf } from './application-rig.js';
 
 const PAA = 'paa.example';
@@ -31,12 +31,7 @@ async function scene(choice: Partial<ApplicationChoice> = {}): Promise<Applicati
 }
 
 function credentials(): PeerCredentials {
-  return createPeerCredentials({
-    caPem: pki.ca.certificatePem,
-    certificatePem: pki.client.certificatePem,
-    keyPem: pki.client.keyPem,
-    serverName: 'aaa.home.example',
-  });
+  return clientCredentials(pki);
 }
 
 /** Begins conversations from different addresses of one network and leaves them open. */

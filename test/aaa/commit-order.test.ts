@@ -7,12 +7,12 @@ import type { StoreCalls } from '../../src/aaa/measured-store.js';
 import { EAP_CODE } from '../../src/protocol/eap/codec.js';
 import { plainSubscriber } from '../../src/protocol/home/records.js';
 import type { PeerCredentials } from '../../src/runtime/eap/engine.js';
-import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';
 import type { Store } from '../../src/store/store.js';
 import { within } from '../eventually.js';
 import { grammarian } from '../protocol/diameter/messages.js';
 import { stopNodes } from '../runtime/diameter/rig.js';
-import { makePki, SUBSCRIBER, type TestPki } from '../runtime/eap/eap-run.js';
+import { clientCredentials, makePki, SUBSCRIBER, type TestPki } from '../runtime/eap/eap-run.js';
+import { StoreUser } from '../store/fixtures.js';
 import { openStore } from '../store/open-store.js';
 import { Application, resultOf } from './application-rig.js';
 
@@ -79,18 +79,7 @@ beforeEach(async () => {
   file = join(folder, 'store.db');
   store = await openStore(file);
   await store.run('addSubscriber', { subscriber: plainSubscriber(SUBSCRIBER) });
-  await store.run('addHomeAgent', {
-    agent: {
-      name: 'ha1',
-      address: '2001:db8:1::1',
-      host: 'ha1.home.example',
-      prefix: '2001:db8:1::/64',
-      capacity: 10,
-      weight: 1,
-      target: undefined,
-      ike: ['ikev1', 'ikev2'],
-    },
-  });
+  await new StoreUser(() => store).addAgent(1, { ike: ['ikev1', 'ikev2'] });
 });
 
 afterEach(async () => {
@@ -102,12 +91,7 @@ afterEach(async () => {
 });
 
 function credentials(): PeerCredentials {
-  return createPeerCredentials({
-    caPem: pki.ca.certificatePem,
-    certificatePem: pki.client.certificatePem,
-    keyPem: pki.client.keyPem,
-    serverName: 'aaa.home.example',
-  });
+  return clientCredentials(pki);
 }
 
 /** Starts a bootstrap and waits until the held operation is called. */

@@ -10,11 +10,11 @@ import { isViolation } from '../../src/protocol/diameter/wire/grammar.js';
 import type { EapKeys } from '../../src/protocol/eap/keys.js';
 import { plainSubscriber } from '../../src/protocol/home/records.js';
 import { CAPABILITY } from '../../src/protocol/mip6/assignment.js';
-import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';
 import type { Store } from '../../src/store/store.js';
 import { grammarian } from '../protocol/diameter/messages.js';
 import { stopNodes } from '../runtime/diameter/rig.js';
-import { makePki, SUBSCRIBER, type TestPki } from '../runtime/eap/eap-run.js';
+import { clientCredentials, makePki, SUBSCRIBER, type TestPki } from '../runtime/eap/eap-run.js';
+import { StoreUser } from '../store/fixtures.js';
 import { openStore } from '../store/open-store.js';
 import { Application, resultOf } from './application-rig.js';
 
@@ -34,18 +34,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'pana-emsk-'));
   store = await openStore(join(folder, 'store.db'));
-  await store.run('addHomeAgent', {
-    agent: {
-      name: 'ha1',
-      address: '2001:db8:1::1',
-      host: 'ha1.home.example',
-      prefix: '2001:db8:1::/64',
-      capacity: 10,
-      weight: 1,
-      target: undefined,
-      ike: ['ikev1', 'ikev2'],
-    },
-  });
+  await new StoreUser(() => store).addAgent(1, { ike: ['ikev1', 'ikev2'] });
 });
 
 afterEach(async () => {
@@ -71,12 +60,7 @@ async function bootstrap(wish: number, pskRoot?: 'msk' | 'emsk') {
       return Promise.resolve(true);
     },
   }).start();
-  const credentials = createPeerCredentials({
-    caPem: pki.ca.certificatePem,
-    certificatePem: pki.client.certificatePem,
-    keyPem: pki.client.keyPem,
-    serverName: 'aaa.home.example',
-  });
+  const credentials = clientCredentials(pki);
   const more = { 'Mobility-Capability': wish };
   expect(await there.enter(PAA, '2001:db8:2::1', credentials, there.newSession(PAA), more)).toBe(2001);
   const [grant] = there.answers.filter((answer) => resultOf(answer) === 2001);

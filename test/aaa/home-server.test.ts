@@ -2,9 +2,8 @@ import { afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { RESULT } from '../../src/protocol/diameter/wire/result-codes.js';
 import { DiameterAccess } from '../../src/protocol/home/diameter/access.js';
 import { Home } from '../../src/protocol/home/home.js';
-import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';
 import { stopNodes } from '../runtime/diameter/rig.js';
-import { makePki, type TestPki } from '../runtime/eap/eap-run.js';
+import { clientCredentials, makePki, type TestPki } from '../runtime/eap/eap-run.js';
 import { Application, resultOf } from './application-rig.js';
 
 const PAA = 'paa.example';
@@ -44,12 +43,7 @@ it.each([
     if (answer.type === 'accept' && result !== RESULT.SUCCESS) throw new Error('broken');
     return write.call(this, request, answer);
   });
-  const credentials = createPeerCredentials({
-    caPem: pki.ca.certificatePem,
-    certificatePem: pki.client.certificatePem,
-    keyPem: pki.client.keyPem,
-    serverName: 'aaa.home.example',
-  });
+  const credentials = clientCredentials(pki);
   expect(await application.enter(PAA, ADDRESS, credentials)).toBe(result);
   const keys = handle.mock.results
     .flatMap(({ value }) => value as ReturnType<Home['handle']>)

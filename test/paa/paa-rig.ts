@@ -14,12 +14,11 @@ import { isProtocolError } from '../../src/protocol/diameter/wire/result-codes.j
 import { EAP_TYPE } from '../../src/protocol/eap/codec.js';
 import type { LogLine } from '../../src/runtime/cli/ladder.js';
 import type { EapConversation } from '../../src/runtime/eap/server.js';
-import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';
 import { eventually } from '../eventually.js';
 import { grammarian } from '../protocol/diameter/messages.js';
 import type { AskingNode } from '../runtime/diameter/asking-node.js';
 import { makeNode, stopNodes } from '../runtime/diameter/rig.js';
-import { makeServer, SUBSCRIBER, type TestPki } from '../runtime/eap/eap-run.js';
+import { clientCredentials, makeServer, SUBSCRIBER, type TestPki } from '../runtime/eap/eap-run.js';
 
 export const SERVER = 'aaa.home.example';
 const PAA = 'paa.access.example';
@@ -147,13 +146,7 @@ export async function paaScene(pki: TestPki, hosts: readonly string[] = [SERVER]
   const { listening } = lines.find(({ msg }) => msg === 'ready') ?? {};
   const [place] = (listening ?? []) as Place[];
   if (!place) throw new Error('the PAA has no listening address');
-  const credentials = () =>
-    createPeerCredentials({
-      caPem: pki.ca.certificatePem,
-      certificatePem: pki.client.certificatePem,
-      keyPem: pki.client.keyPem,
-      serverName: SERVER,
-    });
+  const credentials = () => clientCredentials(pki);
   return {
     servers,
     lines,

@@ -32,6 +32,16 @@ export async function makePki(kind: KeyKind): Promise<TestPki> {
   return { ca, otherCa, server, client };
 }
 
+/** The credentials of the subscriber's node. */
+export function clientCredentials({ ca, client }: TestPki): TlsPeerCredentials {
+  return createPeerCredentials({
+    caPem: ca.certificatePem,
+    certificatePem: client.certificatePem,
+    keyPem: client.keyPem,
+    serverName: 'aaa.home.example',
+  });
+}
+
 export interface Ends {
   readonly version?: SecureVersion;
   readonly serverName?: string;

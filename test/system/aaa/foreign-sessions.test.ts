@@ -8,14 +8,14 @@ import { APPLICATION, ASA, ASR, STR } from '../../../src/protocol/diameter/wire/
 import { AVPS } from '../../../src/protocol/diameter/wire/dictionary.js';
 import { plainSubscriber, type Session } from '../../../src/protocol/home/records.js';
 import type { PeerCredentials } from '../../../src/runtime/eap/engine.js';
-import { createPeerCredentials } from '../../../src/runtime/eap/tls-peer.js';
 import type { Store } from '../../../src/store/store.js';
 import { Application, resultOf } from '../../aaa/application-rig.js';
 import { RawPeer } from '../../daemons/raw-peer.js';
 import { eventually } from '../../eventually.js';
 import { grammarian } from '../../protocol/diameter/messages.js';
 import { makeNode, stopNodes } from '../../runtime/diameter/rig.js';
-import { makePki, SUBSCRIBER, type TestPki } from '../../runtime/eap/eap-run.js';
+import { clientCredentials, makePki, SUBSCRIBER, type TestPki } from '../../runtime/eap/eap-run.js';
+import { StoreUser } from '../../store/fixtures.js';
 import { openStore } from '../../store/open-store.js';
 
 const A = 'paa.example';
@@ -37,18 +37,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'pana-foreign-'));
   store = await openStore(join(folder, 'store.db'));
   await store.run('addSubscriber', { subscriber: plainSubscriber(SUBSCRIBER) });
-  await store.run('addHomeAgent', {
-    agent: {
-      name: 'ha1',
-      address: '2001:db8:1::1',
-      host: 'ha1.home.example',
-      prefix: '2001:db8:1::/64',
-      capacity: 10,
-      weight: 1,
-      target: undefined,
-      ike: ['ikev1', 'ikev2'],
-    },
-  });
+  await new StoreUser(() => store).addAgent(1, { ike: ['ikev1', 'ikev2'] });
   there = await new Application({ pki, paas: [A, B], store }).start();
 });
 
@@ -60,12 +49,7 @@ afterEach(async () => {
 });
 
 function credentials(): PeerCredentials {
-  return createPeerCredentials({
-    caPem: pki.ca.certificatePem,
-    certificatePem: pki.client.certificatePem,
-    keyPem: pki.client.keyPem,
-    serverName: 'aaa.home.example',
-  });
+  return clientCredentials(pki);
 }
 
 async function sessions(): Promise<readonly Session[]> {
