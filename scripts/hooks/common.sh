@@ -113,7 +113,12 @@ put() {
 	put_new=${put_file%/*}/.new.$$
 	[ -d "${put_file%/*}" ] || mkdir -p "${put_file%/*}"
 	[ ! -f "$put_new" ] || rm -f "$put_new"
-	[ "$put_mode" = 600 ] || umask 022
+	case $put_mode in
+	600) ;;
+	640) umask 027 ;;
+	644) umask 022 ;;
+	*) die "no mode $put_mode" ;;
+	esac
 	"$@" >"$put_new"
 	umask 077
 	if [ -n "${put_compares:-}" ]; then
