@@ -1,0 +1,116 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { made, runHook } from './hook-rig.js';
+
+/**
+ * Records of a run with racoon 0.9.1 and UMIP (branch experimental) on Linux 6.1, one node, enforcement point in force: what both
+ * ends had in files, kernel and daemons, without keys, times, policies of sockets and link-local routes.
+ */
+const RECORDS = join(import.meta.dirname, 'records');
+const HA = '2001:db8:1::1';
+const HOA = '2001:db8:1:0:3fe6:b97e:63bc:3dd5';
+const NODE = { id: 'mn1@home.example', hoa: HOA, key: `0x${'11'.repeat(64)}` };
+const OTHER_KEY = `0x${'22'.repeat(64)}`;
+let state: string;
+let bin: string;
+
+beforeEach(async () => {
+  state = await mkdtemp(join(tmpdir(), 'pana-racoon-records-'));
+  bin = join(state, 'bin');
+  await mkdir(bin);
+});
+
+afterEach(() => rm(state, { recursive: true, force: true }));
+
+/** The sections of a record by name. */
+async function record(end: string): Promise<ReadonlyMap<string, string>> {
+  const text = await readFile(join(RECORDS, `racoon-attached-${end}.txt`), 'utf8');
+  const sections = new Map<string, string>();
+  for (const section of text.split(/^===== /m).slice(1)) {
+    const line = section.indexOf('\n');
+    sections.set(section.slice(0, line), `${section.slice(line + 1).trimEnd()}\n`);
+  }
+  return sections;
+}
+
+async function program(name: string, text: string): Promise<void> {
+  await writeFile(join(bin, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+}
+
+/** Programs that answer as the real ones did: every daemon runs, and each call that changes something is noted. */
+async function answerAs(end: string): Promise<void> {
+  const sections = await record(end);
+  const shown = (name: string) => sections.get(name) ?? '';
+  const addresses = shown('ip -6 tunnel, rule, route, addr, neigh proxy').split('\n');
+  const routes = addresses.filter((line) => line.startsWith(`${HOA} dev`));
+  const tunnels = addresses.filter((line) => line.startsWith('ip6tnl'));
+  await writeFile(join(bin, 'seen'), `${[...routes, ...tunnels].join('\n')}\n${shown('ip xfrm state')}`);
+  await writeFile(join(bin, 'isakmp'), shown('racoonctl -ll show-sa isakmp'));
+  await program('pgrep', '[ "$1" = -x ]');
+  await program('pkill', 'exit 0');
+  await program('ip', `case "$*" in '-6 -force -batch -') cat "${bin}/seen" ;; *-batch*) cat >>"${bin}/calls" ;; esac`);
+  await program(
+    'racoonctl',
+    `case "$*" in '-ll show-sa isakmp') cat "${bin}/isakmp" ;; *) echo "racoonctl $*" >>"${bin}/calls" ;; esac`,
+  );
+}
+
+const calls = async () => (await readFile(join(bin, 'calls'), 'utf8')).trim().split('\n');
+
+/** The deletions of the ESP SAs that `setkey -D` showed. */
+async function deletions(end: string): Promise<string[]> {
+  const shown = (await record(end)).get('setkey -D') ?? '';
+  const sas = shown.matchAll(/^(\S+) (\S+)\n\tesp .*\((0x[0-9a-f]+)\) reqid/gm);
+  return [...sas].map(([, from, to, spi]) => `xfrm state delete src ${from} dst ${to} proto esp spi ${spi}`).sort();
+}
+
+const CARE_OF = async () => / local (\S+) dev eth0 /.exec([...(await record('mn')).values()].join('\n'))?.[1];
+
+describe.each([
+  { end: 'ha', script: 'ha-linux.sh', link: 'h0' },
+  { end: 'mn', script: 'mn-linux.sh', link: 'eth0' },
+])('The record of $end', ({ end, script, link }) => {
+  it('has the files that the hook writes', async () => {
+    await writeFile(join(state, 'hooks.conf'), `DRY_RUN=yes\nIKE=racoon\nMOBILITY=umip\nINTERFACE=${link}\n`);
+    expect(await runHook(state, { script, event: 'up', node: NODE, ike: 'ikev1' })).toMatchObject({ status: 0 });
+    // radvd is not tied to racoon.
+    await rm(join(state, 'radvd.conf'), { force: true });
+    const files = [...(await made(state))].map(([path, text]): [string, string] => [
+      `file ${path.replace(/ \d+$/, '')}`,
+      `${text.replaceAll(NODE.key, '$KEY').trimEnd()}\n`,
+    ]);
+    // The test's home agent has another name.
+    const recorded = [...(await record(end))]
+      .filter(([name]) => name.startsWith('file ') && name !== 'file radvd.conf')
+      .map(([name, text]): [string, string] => [name, text.replaceAll('ha1.home', 'ha.home')]);
+    expect(new Map(recorded)).toEqual(new Map(files));
+  });
+});
+
+describe('With what the programs showed', () => {
+  const settings = (link: string) =>
+    writeFile(join(state, 'hooks.conf'), `IKE=racoon\nWATCH=no\nRADVD=no\nMIP6D_RELOAD=hup\nINTERFACE=${link}\n`);
+
+  it('a node with a new key replaces the ISAKMP SA of its care-of address', async () => {
+    await answerAs('mn');
+    await settings('eth0');
+    const run = { script: 'mn-linux.sh', node: NODE, ike: 'ikev1' as const, programs: bin };
+    expect(await runHook(state, { ...run, event: 'refresh', key: OTHER_KEY })).toMatchObject({ status: 0 });
+    expect((await calls()).filter((call) => !call.endsWith('reload-config'))).toEqual([
+      'racoonctl flush-sa isakmp',
+      `racoonctl establish-sa isakmp inet6 ${await CARE_OF()} ${HA}`,
+    ]);
+  });
+
+  it('a home agent ends all SAs of a node', async () => {
+    await answerAs('ha');
+    await settings('h0');
+    const run = { script: 'ha-linux.sh', node: NODE, ike: 'ikev1' as const, programs: bin };
+    expect(await runHook(state, { ...run, event: 'down' })).toMatchObject({ status: 0 });
+    const made = await calls();
+    expect(made.filter((call) => call.startsWith('xfrm')).sort()).toEqual(await deletions('ha'));
+    expect(made).toContain(`racoonctl delete-sa isakmp inet6 ${HA} ${await CARE_OF()}`);
+  });
+});
