@@ -32,6 +32,8 @@ export interface Client {
   localUser: string | undefined;
   /** Whether an `admit` was sent for the client. */
   permitted: boolean;
+  /** Whether its permit was revoked because this side terminates the session. */
+  barred: boolean;
   /** Key of the subscriber in the table of authorized sessions. */
   admittedAs: string | undefined;
 }
@@ -69,6 +71,7 @@ export class Clients {
       local: undefined,
       localUser: undefined,
       permitted: false,
+      barred: false,
       admittedAs: undefined,
     };
     this.#byPana.set(panaSession, client);

@@ -63,20 +63,34 @@ export class Enforcement {
 
   /** Permits a client for the lifetime of its session plus a margin, because its PAN[C] has arrived. */
   admit(context: StepContext, client: Client): void {
+    if (client.barred) return;
     const lifetime = client.granted?.grant.lifetime;
     const { lifetimeGrace } = context.config.paa;
     this.#admit(context, client, lifetime === undefined ? undefined : lifetime + lifetimeGrace, undefined);
   }
 
-  move(context: StepContext, { panaSession: sessionId, peer }: Client): void {
-    if (context.config.enforcement) context.out.push({ type: 'move', sessionId, address: peer.address });
+  move(context: StepContext, { panaSession: sessionId, peer, barred }: Client): void {
+    if (context.config.enforcement && !barred) context.out.push({ type: 'move', sessionId, address: peer.address });
+  }
+
+  /**
+   * Revokes the permit of a client whose session is being terminated by this side. Not RFC: RFC 5609 closes the enforcement
+   * point when the PTA arrives. A client that does not answer would pass until the last PTR has been sent, for minutes.
+   */
+  bar(context: StepContext, client: Client): void {
+    // A success that waits for its permit is discarded when the session ends.
+    if (client.waitsForPermit !== undefined || !client.permitted || client.barred) return;
+    client.barred = true;
+    if (context.config.enforcement) context.out.push({ type: 'expel', sessionId: client.panaSession });
   }
 
   /** Revokes the permit of a client whose session has ended. */
   expel(context: StepContext, client: Client): void {
     const held = client.waitsForPermit === undefined ? undefined : this.#take(client.waitsForPermit);
     held?.success.msk?.wipe();
-    if (context.config.enforcement) context.out.push({ type: 'expel', sessionId: client.panaSession });
+    if (context.config.enforcement && !client.barred) {
+      context.out.push({ type: 'expel', sessionId: client.panaSession });
+    }
   }
 
   #take(token: number): HeldSuccess | undefined {

@@ -55,7 +55,7 @@ export class Nas {
     const messages = new AaaMessages(origin);
     this.#terminations = new SessionTerminations(messages, tokens);
     this.#enforcement = new Enforcement(tokens);
-    this.#serverRequests = new ServerRequests(messages, this.#clients);
+    this.#serverRequests = new ServerRequests(messages, this.#clients, this.#enforcement);
     const parts = {
       messages,
       clients: this.#clients,
@@ -142,6 +142,8 @@ export class Nas {
         break;
       case 'command': {
         const { sessionId, command } = input;
+        const client = this.#clients.ofPana(sessionId);
+        if (command === 'terminate' && client) this.#enforcement.bar(context, client);
         context.next.push({
           type: 'session',
           sessionId,

@@ -1,6 +1,7 @@
 import type { AaaMessages, ServerRequest } from './aaa-messages.js';
 import type { NasInput } from './alphabet.js';
 import type { Client, Clients } from './clients.js';
+import type { Enforcement } from './enforcement.js';
 import { isOnRoute } from './session-server.js';
 import { guarded, type StepContext, say, subjectOf, TERMINATE } from './step-context.js';
 
@@ -10,10 +11,12 @@ type Wish = Extract<ServerRequest, { type: 'wish' }>;
 export class ServerRequests {
   readonly #messages: AaaMessages;
   readonly #clients: Clients;
+  readonly #enforcement: Enforcement;
 
-  constructor(messages: AaaMessages, clients: Clients) {
+  constructor(messages: AaaMessages, clients: Clients, enforcement: Enforcement) {
     this.#messages = messages;
     this.#clients = clients;
+    this.#enforcement = enforcement;
   }
 
   /** Adds the answer to the outputs of this step, before the outputs that the request causes. */
@@ -28,6 +31,7 @@ export class ServerRequests {
     const client = this.#clientOf(context, request, peer);
     context.out.push({ type: 'answer', token, message: request.answer(client !== undefined) });
     if (!client) return;
+    if (request.wish === 'abort') this.#enforcement.bar(context, client);
     const input = request.wish === 'abort' ? TERMINATE : ({ type: 'reauthenticate' } as const);
     context.next.push({ type: 'session', sessionId: client.panaSession, input });
   }

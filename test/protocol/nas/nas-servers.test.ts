@@ -19,7 +19,7 @@ describe('a request of a server', () => {
     const { world, diameterSession } = open();
     const before = world.outputs.length;
     world.ask('ASR', diameterSession);
-    expect(world.outputs.slice(before).map(({ type }) => type)).toEqual(['answer', 'send']);
+    expect(world.outputs.slice(before).map(({ type }) => type)).toEqual(['answer', 'expel', 'send']);
     expect(resultOf(world)).toBe(RESULT.SUCCESS);
     const [answer] = world.answers;
     expect(answer && grammarian.find(answer.avps, 'Session-Id')).toBe(diameterSession);
@@ -28,13 +28,30 @@ describe('a request of a server', () => {
     expect(world.takeTexts()).toEqual([
       '<-- ASR',
       '--> ASA 2001',
+      'expel',
       'mn1 <- PTR',
       'mn1 -> PTA',
       '--> STR',
-      'expel',
       '<-- STA 2001',
     ]);
     expect(world.events.at(-1)).toMatchObject({ type: 'ended', cause: 'administrative' });
+    expect(world.outputs.filter(({ type }) => type === 'expel')).toHaveLength(1);
+  });
+
+  it('expels a node at once that does not answer the PTR, and does not admit it again', () => {
+    let heard = true;
+    const { world, node, sessionId, diameterSession } = open({ copies: () => (heard ? 1 : 0) });
+    expect([...world.passing.keys()]).toEqual([sessionId]);
+    heard = false;
+    world.ask('ASR', diameterSession);
+    expect(world.passing.size).toBe(0);
+    expect(world.nas.size).toBe(1);
+    world.toNode(node, { type: 'reauthenticate' });
+    node.place = { ...node.place, address: '2001:db8:a::99' };
+    heard = true;
+    world.toNode(node, { type: 'moved' });
+    world.for(100);
+    expect(world.passing.size).toBe(0);
   });
 
   it('ends a session that is not granted yet at once and without STR if it is an ASR', () => {
