@@ -255,8 +255,20 @@ export class Attachments {
   /** Continues the session from the care-of address that the node has now, and finds the PAAs of its network. */
   async #locate(id: number): Promise<void> {
     const attempt = this.#attempts.get(id);
-    const [from, paas] = await Promise.all([attempt ? this.#follow(attempt) : ('nowhere' as const), this.#found()]);
-    this.#driver.feed({ type: 'located', attempt: id, paas, from });
+    const [from, paas, outdated] = await Promise.all([
+      attempt ? this.#follow(attempt) : ('nowhere' as const),
+      this.#found(),
+      this.#outdated(),
+    ]);
+    this.#driver.feed({ type: 'located', attempt: id, paas, from, outdated });
+  }
+
+  /** The attempt beside the session, if the node would choose another care-of address for it now. */
+  async #outdated(): Promise<number | undefined> {
+    const { standby } = this;
+    if (!standby || standby.authorized) return undefined;
+    const source = await this.#source(standby.paa).catch(() => undefined);
+    return source && !isSameAddress(source.address, standby.careOfAddress) ? standby.id : undefined;
   }
 
   async #follow(attempt: Attempt): Promise<'same' | 'moved' | 'nowhere'> {

@@ -34,13 +34,14 @@ export type AttachmentInput =
   /**
    * Answers `locate` with the PAAs of the current network. `from`: the node reaches its PAA from the same address, from
    * another one, or from none. `moved`: if the session is authorized, it has already sent a request from the new
-   * address.
+   * address. `outdated`: the attempt beside it that uses a care-of address which the node would not choose any more.
    */
   | {
       readonly type: 'located';
       readonly attempt: number;
       readonly paas: readonly string[];
       readonly from: 'same' | 'moved' | 'nowhere';
+      readonly outdated?: number | undefined;
     }
   | { readonly type: 'stop' }
   | { readonly type: 'tick' };

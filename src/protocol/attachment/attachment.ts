@@ -324,7 +324,10 @@ export class Attachment {
     return isAsked ? out : [...out, { type: 'locate', attempt: this.#current.id }];
   }
 
-  #located({ attempt, paas, from }: Extract<AttachmentInput, { type: 'located' }>, now: number): AttachmentOutput[] {
+  #located(
+    { attempt, paas, from, outdated }: Extract<AttachmentInput, { type: 'located' }>,
+    now: number,
+  ): AttachmentOutput[] {
     const isOutdated = this.#locating === 'again';
     this.#locating = 'no';
     if (!this.#current || this.#stopping) return [];
@@ -335,6 +338,12 @@ export class Attachment {
     if (attempt !== this.#current.id) return [];
     if (paas.length > 0) this.#elsewhere = !paas.includes(this.#current.paa) && this.#config.stay;
     const out = this.#askAgain(this.#current, from, now);
+    // The attempt began before the node had an address of this link.
+    if (outdated !== undefined && outdated === this.#standby?.id) {
+      out.push(...this.#dismissStandby());
+      // While the PAA is asked again, the next attempt waits for its answer.
+      return this.#wantsAnother() ? [...out, ...this.#tryAll()] : out;
+    }
     return this.#elsewhere ? [...out, ...this.#tryAll()] : out;
   }
 

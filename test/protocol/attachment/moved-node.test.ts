@@ -48,6 +48,12 @@ class Node {
     return this.feed({ type: 'located', attempt: this.current, paas: this.paas, from });
   }
 
+  /** Reports a new router or prefix, and that the attempt beside the session has an address of the former link. */
+  outdated(attempt: number): string[] {
+    this.feed({ type: 'networkChanged', sign: 'neighbours' });
+    return this.feed({ type: 'located', attempt: this.current, paas: this.paas, from: 'same', outdated: attempt });
+  }
+
   tickAt(time: number): string[] {
     this.now = time;
     return this.feed({ type: 'tick' });
@@ -181,5 +187,33 @@ describe('Changes of the network while the node finds its location', () => {
     for (let i = 0; i < 1_000; i += 1) expect(node.feed({ type: 'networkChanged', sign: 'none' })).toEqual([]);
     expect(node.located('same')).toEqual(['locate p1']);
     expect(node.located('same')).toEqual([]);
+  });
+});
+
+describe('An attempt that began before the node had an address of its link', () => {
+  function moved(): Node {
+    const node = attached(['p1', 'p2']);
+    node.move('link');
+    node.tickAt(1_000 + PROBE_WAIT);
+    expect(node.opened.get(node.standby)).toBe('p2');
+    return node;
+  }
+
+  it('is replaced by one from the new address when the PAA has not answered from there either', () => {
+    const node = moved();
+    expect(node.outdated(node.standby)).toEqual(['probe p1', 'close p2']);
+    expect(node.tickAt(1_000 + 2 * PROBE_WAIT)).toEqual(['open p2 short', 'begin p2']);
+  });
+
+  it('is replaced at once if the session is of another network', () => {
+    const node = moved();
+    node.paas = ['p2', 'p3'];
+    expect(node.outdated(node.standby)).toEqual(['probe p1', 'close p2', 'open p2 short', 'begin p2']);
+  });
+
+  it('continues if another attempt was meant', () => {
+    const node = moved();
+    expect(node.outdated(node.standby - 1)).toEqual(['probe p1']);
+    expect(node.opened.get(node.standby)).toBe('p2');
   });
 });
