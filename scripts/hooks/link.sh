@@ -3,7 +3,8 @@
 
 # forget_routers: after a move, removes default routes of the former link, which the kernel would use for seconds. If there are
 # several routers, asks each for its link-layer address, and removes those that do not answer while another does. A router of
-# this link that was slow advertises itself again.
+# this link that was slow advertises itself again. Sets ROUTERS_GONE to the removed ones.
+ROUTERS_GONE=
 forget_routers() {
 	[ "$DRY_RUN" != yes ] || return 0
 	# Without loss of the carrier, the kernel remembers the neighbours of the former link.
@@ -23,9 +24,9 @@ forget_routers() {
 	' '*' '*) ;;
 	*) return 0 ;;
 	esac
-	for router in $routers; do
-		ping -6 -n -c 1 -w 1 "$router%$INTERFACE" >/dev/null 2>&1 &
-	done
+	# The kernel asks each for its link-layer address.
+	for router in $routers; do printf 'neigh replace %s dev %s use\n' "$router" "$INTERFACE"; done |
+		ip -6 -force -batch - 2>/dev/null || :
 	routers_tries=0
 	routers_known=no
 	while [ "$routers_known" = no ] && [ "$routers_tries" -lt 10 ]; do
@@ -42,7 +43,9 @@ forget_routers() {
 	done
 	[ "$routers_known" = yes ] || return 0
 	[ -n "$routers_gone" ] || return 0
-	say "move: no router$routers_gone on $INTERFACE any more"
+	# shellcheck disable=SC2034 # read by strongswan.sh
+	ROUTERS_GONE=$routers_gone
+	say "$EVENT: no router$routers_gone on $INTERFACE any more"
 	for router in $routers_gone; do
 		printf 'route del default via %s dev %s\n' "$router" "$INTERFACE"
 		# charon's route for the home address, which charon sets again.

@@ -9,7 +9,24 @@ if [ "$IKE" = racoon ]; then
 fi
 
 mobility_mn_up() {
-	[ "$IKE" != racoon ] || setkey_mn_up
+	if [ "$IKE" = racoon ]; then
+		setkey_mn_up
+		return
+	fi
+	[ "$EVENT" != up ] || tunnel_rules add
+	[ "${HAS_MOVED:-no}" = no ] || mobility_mn_move
+}
+
+# tunnel_rules add|del: only the home address, and packets without a source address yet, take charon's route into the tunnel
+# (table 220). Packets from the care-of address, such as those of PANA to the next PAA, would be lost there: the tunnel carries
+# only the home address. The numbers are those of charon's rule (charon.routing_table_prio) and its neighbours.
+tunnel_rules() {
+	[ "$DRY_RUN" != yes ] || return 0
+	{
+		printf 'rule %s pref 218 from %s lookup 220\n' "$1" "$MIP6_HOA"
+		for rules_from in 2000::/3 fc00::/7; do printf 'rule %s pref 219 from %s goto 221\n' "$1" "$rules_from"; done
+		printf 'rule %s pref 221 nop\n' "$1"
+	} | ip -6 -force -batch - 2>/dev/null || :
 }
 
 # charon has a tunnel from the new care-of address. Remove the old one, unless the new link has its network too: the kernel would
@@ -17,10 +34,13 @@ mobility_mn_up() {
 mobility_mn_move() {
 	move_old=${MIP6_COA_OLD:-}
 	case $move_old in
-	'' | *%* | fe[89ab]?:* | *.* | "${MIP6_HOA:-}") return 0 ;;
+	'' | *%* | fe[89ab]?:* | *.*) move_old=${FORMER:-} ;;
+	esac
+	case $move_old in
+	'' | *%* | fe[89ab]?:* | *.* | "${MIP6_HOA:-}" | "${CARE_OF:-}") return 0 ;;
 	esac
 	check_address MIP6_COA_OLD "$move_old"
-	move_new=${MIP6_COA:-}
+	move_new=${CARE_OF:-${MIP6_COA:-}}
 	case $(ip -6 -o address show dev "$INTERFACE" to "$move_old/64" 2>/dev/null) in
 	*" $move_new/"*) return 0 ;;
 	esac
@@ -34,7 +54,7 @@ mobility_mn_check() {
 }
 
 mobility_mn_down() {
-	[ "$IKE" != racoon ] || setkey_mn_down
+	if [ "$IKE" = racoon ]; then setkey_mn_down; else tunnel_rules del; fi
 }
 
 mobility_ha_up() {

@@ -55,7 +55,7 @@ charon_command() {
 		return
 	fi
 	for charon_file in /usr/lib/ipsec/charon /usr/libexec/ipsec/charon /usr/lib/strongswan/charon \
-		/usr/libexec/strongswan/charon; do
+		/usr/libexec/strongswan/charon /usr/sbin/charon-systemd; do
 		if [ -x "$charon_file" ]; then
 			printf '%s\n' "$charon_file"
 			return
@@ -268,11 +268,55 @@ now_ms() {
 	fi
 }
 
+# former_care_of: sets FORMER to the care-of address in the connection of the node; empty if it has none.
+former_care_of() {
+	FORMER=
+	node_conf "${MIP6_MN_ID:-$ID}"
+	[ -f "$CONF" ] || return 0
+	while read -r former_name former_value; do
+		case $former_name in
+		local_addrs) FORMER=${former_value#= } ;;
+		esac
+	done <"$CONF"
+}
+
+# link.sh replaces it on Linux.
+forget_routers() {
+	:
+}
+ROUTERS_GONE=
+
+# A node whose session was replaced by one with another PAA gets "refresh" instead of "move", but may have moved as well.
 ike_mn_up() {
+	former_care_of
+	case $EVENT:$FORMER:${MIP6_COA:-} in
+	refresh::* | *: | "refresh:$FORMER:$FORMER") ;;
+	refresh:*) forget_routers ;;
+	esac
 	node_put
 	CARE_OF=
-	if [ "$DRY_RUN" != yes ]; then care_of_address; fi
+	if [ "$DRY_RUN" != yes ]; then
+		# With a link-local address of the PaC, the former address counts unless its router has gone.
+		care_of_address "${ROUTERS_GONE:+$FORMER}"
+		if [ "$EVENT" = refresh ] && [ -n "$FORMER" ] && [ -n "$CARE_OF" ] && [ "$CARE_OF" != "$FORMER" ]; then
+			HAS_MOVED=yes
+			[ "$HAS_NEW_KEY" = yes ] || {
+				GENERATION=$((GENERATION + 1))
+				HAS_NEW_KEY=yes
+				node_write
+			}
+			mn_forget
+		fi
+	fi
 	mn_load
+}
+HAS_MOVED=no
+
+# mn_forget: forgets the node's last IKE_SA without a message: the home agent could not receive it from the former address.
+mn_forget() {
+	[ "$DRY_RUN" != yes ] || return 0
+	connection_name "$HOA"
+	swan --terminate --ike "$CONNECTION-$((GENERATION - 1))" --force || :
 }
 
 # mn_load: writes and loads the connection of the present key and care-of address.
@@ -281,7 +325,8 @@ mn_load() {
 	CONNECTION=$CONNECTION-$GENERATION
 	swanctl_conf
 	node_conf "$ID"
-	[ "$EVENT" = move ] || keep_former
+	# A node that has moved has forgotten its former IKE_SA.
+	[ "$HAS_MOVED" = yes ] || keep_former
 	put "$CONF" 600 mn_conf
 	if [ "$DRY_RUN" = yes ]; then
 		say "dry run: swanctl loads $CONNECTION, and charon initiates it"
@@ -400,15 +445,8 @@ BEGAN=$NOW_MS
 # home agent gets no message from the old address any more: the node forgets the IKE_SA without a message, so that the new one is
 # an initial contact (RFC 7296, section 2.4), for which the home agent drops the old one and its lease of the home address.
 ike_mn_move() {
-	move_former=
-	node_conf "$ID"
-	if [ -f "$CONF" ]; then
-		while read -r move_name move_value; do
-			case $move_name in
-			local_addrs) move_former=${move_value#= } ;;
-			esac
-		done <"$CONF"
-	fi
+	former_care_of
+	move_former=$FORMER
 	care_of_address "$move_former"
 	# With a link-local address of the PaC, the kernel may not have the new global address yet.
 	move_tries=0
@@ -424,12 +462,9 @@ ike_mn_move() {
 	[ -n "$CARE_OF" ] && [ "$CARE_OF" != "$move_former" ] || return 0
 	GENERATION=$((GENERATION + 1))
 	node_write
-	if [ "$DRY_RUN" != yes ]; then
-		connection_name "$HOA"
-		swan --terminate --ike "$CONNECTION-$((GENERATION - 1))" --force || :
-	fi
+	mn_forget
+	HAS_NEW_KEY=yes HAS_MOVED=yes
 	mn_load
-	HAS_NEW_KEY=yes
 	ike_mn_connect
 }
 WAS_LOST=no

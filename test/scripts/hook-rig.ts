@@ -25,6 +25,7 @@ export interface Run {
   /** A folder of programs that is first in PATH. */
   readonly programs?: string;
   readonly key?: string;
+  readonly careOf?: string;
 }
 
 export interface Ended {
@@ -34,7 +35,7 @@ export interface Ended {
 
 /** Runs a hook as a daemon does, in its own process group. */
 export async function runHook(state: string, { script, event, node, ike = 'ikev2', ...more }: Run): Promise<Ended> {
-  const { shell = [], programs, key = node.key } = more;
+  const { shell = [], programs, key = node.key, careOf } = more;
   await mkdir(join(state, 'keys'), { recursive: true });
   const keyFile = join(state, 'keys', node.id);
   await writeFile(keyFile, `${key}\n`, { mode: 0o600 });
@@ -54,6 +55,7 @@ export async function runHook(state: string, { script, event, node, ike = 'ikev2
     MIP6_PREFIX_LEN: '64',
     MIP6_LIFETIME: '3600',
     MIP6_IKE: ike,
+    ...(careOf === undefined ? {} : { MIP6_COA: careOf }),
     ...(event === 'down' ? {} : { MIP6_PSK_FILE: keyFile }),
   });
 }
