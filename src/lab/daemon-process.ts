@@ -84,6 +84,10 @@ export class DaemonProcess {
     return this.#child.pid ?? 0;
   }
 
+  get isRunning(): boolean {
+    return !this.#ended;
+  }
+
   get lines(): readonly LogLine[] {
     return this.#lines;
   }

@@ -34,8 +34,8 @@ export interface LabOptions {
   readonly logLevel?: string | undefined;
   /** Content of hooks.conf for the daemon with this name. Undefined: hooks write files for racoon and start nothing. */
   readonly hookSettings?: ((name: string) => string) | undefined;
-  /** A command line prefix for a daemon, such as one that enters a network namespace. */
-  readonly launcher?: ((daemon: DaemonName) => readonly string[]) | undefined;
+  /** A command line prefix for the daemon with this name, such as one that enters a network namespace. */
+  readonly launcher?: ((daemon: DaemonName, name: string) => readonly string[]) | undefined;
   /** Merged over the configuration that the lab writes. */
   readonly paa?: Tree | undefined;
   readonly aaa?: Tree | undefined;
@@ -135,7 +135,7 @@ export class Lab {
     config: string,
     environment: Readonly<Record<string, string>> = {},
   ): DaemonProcess {
-    const launcher = this.#options.launcher?.(daemon) ?? [];
+    const launcher = this.#options.launcher?.(daemon, name) ?? [];
     const onLine = (line: LogLine) => this.#onLine(name, line);
     const started = DaemonProcess.start(name, daemon, config, onLine, environment, launcher);
     this.#daemons.push(started);

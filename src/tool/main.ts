@@ -3,12 +3,13 @@ import { listenEarly } from '../runtime/system/early-signals.js';
 
 listenEarly(false);
 
-const [{ runProgram }, { labOptions }, { decodeOptions, describeDecode }, { pkiCommands }] = await Promise.all([
-  import('../runtime/cli/cli.js'),
-  import('../lab/network-lab/options.js'),
-  import('./decode/options.js'),
-  import('./pki.js'),
-]);
+const [{ runProgram }, { labChoices, labOptions }, { decodeOptions, describeDecode }, { pkiCommands }] =
+  await Promise.all([
+    import('../runtime/cli/cli.js'),
+    import('../lab/network-lab/options.js'),
+    import('./decode/options.js'),
+    import('./pki.js'),
+  ]);
 
 await runProgram({
   name: 'pana-mip6',
@@ -112,12 +113,13 @@ await runProgram({
         labOptions,
         async (argv) => {
           const { _, $0, kernel, memory, verbose, ...flags } = argv;
+          const choices = labChoices(argv);
           if (kernel === 'uml') {
             const { umlLabCommand } = await import('../lab/uml/command.js');
             await umlLabCommand(flags, { memory, verbose });
           } else {
             const { labCommand } = await import('../lab/network-lab/command.js');
-            await labCommand({ wait: argv.wait, json: argv.json });
+            await labCommand(choices, { wait: argv.wait, json: argv.json });
           }
         },
       )

@@ -1,26 +1,32 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { OperatorError } from '../../runtime/system/failure.js';
+import { Patience } from '../patience.js';
 import { hasProgram, type NetworkHost } from './hosts.js';
 
 const run = promisify(execFile);
 
-/** Where distributions install charon. */
-const PROGRAMS = ['/usr/lib', '/usr/libexec'].flatMap((folder) =>
-  ['ipsec', 'strongswan'].map((name) => join(folder, name, 'charon')),
+/** Where distributions install charon, and the plugins that it loads. */
+const FOLDERS = ['/usr/lib', '/usr/libexec'].flatMap((folder) =>
+  ['ipsec', 'strongswan'].map((name) => join(folder, name)),
 );
 
-/** How long charon may take to answer, in milliseconds. */
-const LIMIT = 10_000;
+/** In Debian the package charon-systemd has the program in another place. It also runs without systemd. */
+const PROGRAMS = [...FOLDERS.map((folder) => join(folder, 'charon')), '/usr/sbin/charon-systemd'];
 
 /** The path of charon. Undefined: strongSwan with swanctl is not installed. */
 export function charonProgram(): string | undefined {
   return hasProgram('swanctl') ? PROGRAMS.find((path) => existsSync(path)) : undefined;
+}
+
+/** Whether charon can process ESP packets in user space. */
+export function hasUserSpaceEsp(): boolean {
+  const plugin = join('plugins', 'libstrongswan-kernel-libipsec.so');
+  return existsSync('/dev/net/tun') && FOLDERS.some((folder) => existsSync(join(folder, plugin)));
 }
 
 /** Whether the kernel supports ESP. Without it there are IKE_SAs but no CHILD_SAs. */
@@ -63,23 +69,59 @@ export function parseSas(text: string): IkeSa[] {
     .sort((a, b) => a.id - b.id);
 }
 
-/** strongSwan's charon on a host of the lab, with its usual paths. */
+/** Settings for ESP in user space. charon's own packets do not take the route into its tunnel. */
+const USER_SPACE_ESP = `
+    kernel-libipsec {
+      load = yes
+      allow_peer_ts = yes
+    }
+    kernel-netlink {
+      fwmark = !0x42
+    }
+    socket-default {
+      fwmark = 0x42
+    }`;
+
+/** A dead home agent is detected after seconds, as in docs/hooks.md. */
+function strongswanConf(userSpaceEsp: boolean): string {
+  return `charon {
+  load_modular = yes
+  retransmit_timeout = 0.5
+  retransmit_base = 1.3
+  retransmit_tries = 4
+  plugins {
+    include strongswan.d/charon/*.conf${userSpaceEsp ? USER_SPACE_ESP : ''}
+  }
+  filelog {
+    log {
+      path = /run/charon.log
+      time_format = %s
+      time_add_ms = yes
+      default = 1
+      flush_line = yes
+    }
+  }
+}
+`;
+}
+
+/** strongSwan's charon on a host of the lab, with its usual paths. It ends with the host. */
 export class HostCharon {
   readonly #host: NetworkHost;
-  readonly #process: ChildProcess;
 
-  private constructor(host: NetworkHost, program: string) {
+  private constructor(host: NetworkHost) {
     this.#host = host;
-    const [command = '', ...parameters] = [...host.launcher, program];
-    this.#process = spawn(command, parameters, { stdio: 'ignore' });
   }
 
-  /** Rejects with OperatorError if charon does not start. */
-  static async start(host: NetworkHost, program: string): Promise<HostCharon> {
-    const charon = new HostCharon(host, program);
-    const limit = performance.now() + LIMIT;
+  /** `userSpaceEsp`: charon processes ESP packets itself. Rejects with OperatorError if charon does not start. */
+  static async start(host: NetworkHost, program: string, userSpaceEsp: boolean): Promise<HostCharon> {
+    await writeFile(host.strongswanConf, strongswanConf(userSpaceEsp));
+    const [command = '', ...parameters] = [...host.launcher, program];
+    spawn(command, parameters, { stdio: 'ignore' });
+    const charon = new HostCharon(host);
+    const patience = new Patience();
     while (!(await charon.#answers())) {
-      if (performance.now() > limit) throw new OperatorError(`charon on ${host.name} does not answer to swanctl`);
+      if (patience.over) throw new OperatorError(`charon on ${host.name} does not answer to swanctl`);
       await sleep(20);
     }
     return charon;
@@ -100,13 +142,6 @@ export class HostCharon {
     const began = lines.slice(0, Math.max(0, up)).findLastIndex((line) => line.includes('initiating IKE_SA'));
     const at = (line = '') => Number.parseFloat(line) * 1000;
     return began < 0 ? undefined : { began: at(lines[began]), up: at(lines[up]) };
-  }
-
-  async stop(): Promise<void> {
-    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
-    const gone = once(this.#process, 'exit');
-    this.#process.kill('SIGTERM');
-    await gone;
   }
 
   #answers(): Promise<boolean> {

@@ -2,10 +2,14 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { print } from '../../runtime/cli/cli.js';
 import { runNetworkLab } from './network-lab.js';
+import type { LabChoices } from './options.js';
 import { report } from './report.js';
 
 /** `pana-mip6 lab`. */
-export async function labCommand({ wait, json }: { readonly wait: boolean; readonly json: boolean }): Promise<void> {
+export async function labCommand(
+  choices: LabChoices,
+  { wait, json }: { readonly wait: boolean; readonly json: boolean },
+): Promise<void> {
   const interruption = new AbortController();
   // Further signals must not interrupt the clean-up.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => interruption.abort());
@@ -19,7 +23,7 @@ export async function labCommand({ wait, json }: { readonly wait: boolean; reado
     await Promise.race([once(input, 'line'), once(input, 'close')]);
     input.close();
   };
-  const findings = await runNetworkLab({ say, signal: interruption.signal, ...(wait ? { look } : {}) });
+  const findings = await runNetworkLab({ choices, say, signal: interruption.signal, ...(wait ? { look } : {}) });
   print(json ? JSON.stringify({ items: findings }) : `\n${report(findings)}`);
   if (findings.some(({ result }) => result === 'no')) process.exitCode = 1;
 }

@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { lstat, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -24,23 +24,6 @@ exec ip netns exec ${namespace} sh -ec '
   exec "$@"' '${folder}' "$@"
 `;
 }
-
-const STRONGSWAN = `charon {
-  load_modular = yes
-  plugins {
-    include strongswan.d/charon/*.conf
-  }
-  filelog {
-    log {
-      path = /run/charon.log
-      time_format = %s
-      time_add_ms = yes
-      default = 1
-      flush_line = yes
-    }
-  }
-}
-`;
 
 /** Whether a program is in the PATH. */
 export function hasProgram(name: string): boolean {
@@ -69,13 +52,19 @@ export class NetworkHost {
     const host = new NetworkHost(name, folder);
     await mkdir(join(host.folder, 'run'), { recursive: true });
     await mkdir(join(host.folder, 'swanctl', 'conf.d'), { recursive: true, mode: 0o700 });
-    await writeFile(join(host.folder, 'strongswan.conf'), STRONGSWAN);
+    // Mounted over the host's own file, even before charon is configured.
+    await writeFile(host.strongswanConf, '');
     await writeFile(host.enter, enterScript(host.namespace, host.folder));
     await run('ip', ['netns', 'add', host.namespace]);
     // Addresses are usable at once, because there can be no duplicates.
     for (const which of ['all', 'default']) await host.set(`ipv6/conf/${which}/accept_dad`, 0);
     await host.ip('link set lo up');
     return host;
+  }
+
+  /** The path of strongSwan's settings on this host. */
+  get strongswanConf(): string {
+    return join(this.folder, 'strongswan.conf');
   }
 
   /** The path of a shell script that runs its arguments on this host. */
@@ -104,6 +93,21 @@ export class NetworkHost {
     await run('ip', ['netns', 'exec', this.namespace, 'sh', '-c', `echo ${value} >/proc/sys/net/${path}`]);
   }
 
+  /** Pids of the processes on this host. */
+  pids(): Promise<number[]> {
+    return pidsIn(this.namespace);
+  }
+
+  /** Kills the programs with these names. Resolves with the names of those that ran. */
+  async kill(...names: readonly string[]): Promise<string[]> {
+    const killed: string[] = [];
+    for (const pid of await this.pids()) {
+      const name = (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')).trim();
+      if (names.includes(name) && signalTo(pid, 'SIGKILL')) killed.push(name);
+    }
+    return killed;
+  }
+
   async remove(): Promise<void> {
     await removeNamespace(this.namespace);
   }
@@ -122,10 +126,18 @@ export async function link(
   await other.ip(`link set ${otherInterface} up`);
 }
 
+/** Pids of the processes in a namespace. */
+async function pidsIn(name: string): Promise<number[]> {
+  const { stdout } = await run('ip', ['netns', 'pids', name]).catch(() => ({ stdout: '' }));
+  return stdout.split('\n').filter(Boolean).map(Number);
+}
+
 /** Ends the processes in a namespace and removes the namespace. */
 async function removeNamespace(name: string): Promise<void> {
-  const pids = await run('ip', ['netns', 'pids', name]).catch(() => ({ stdout: '' }));
-  for (const pid of pids.stdout.split('\n').filter((line) => line !== '')) signalTo(Number(pid), 'SIGKILL');
+  // A process that is being killed may have started another one.
+  for (let pids = await pidsIn(name); pids.length > 0; pids = await pidsIn(name)) {
+    for (const pid of pids) signalTo(pid, 'SIGKILL');
+  }
   await run('ip', ['netns', 'delete', name]).catch(() => undefined);
 }
 

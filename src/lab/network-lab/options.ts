@@ -1,8 +1,39 @@
 import type { Argv } from 'yargs';
+import { OperatorError } from '../../runtime/system/failure.js';
+
+/** The largest number of mobile nodes in a lab: each has a namespace, a pana-pac and a charon. */
+const MOST_NODES = 50;
+
+/** What a lab shows. */
+export interface LabChoices {
+  /** Number of mobile nodes on one home agent. */
+  readonly nodes: number;
+  /** Move the first node to a second access router, and back. */
+  readonly handover: boolean;
+  /** Establish a new key for the first node. */
+  readonly reauth: boolean;
+  /** Kill the programs of the home agent, and wait for the traffic to come back. */
+  readonly restartHa: boolean;
+  /** Write a picture of the first start to this file. */
+  readonly timeline?: string | undefined;
+}
 
 /** The flags of `pana-mip6 lab`. */
 export function labOptions(cli: Argv) {
   return cli
+    .option('nodes', { type: 'number', default: 1, description: 'mobile nodes on one home agent, one after another' })
+    .option('handover', {
+      type: 'boolean',
+      default: false,
+      description: 'move a node to another access router and back; two nodes: also one with link-local PAAs',
+    })
+    .option('reauth', { type: 'boolean', default: false, description: 'establish a new key while traffic flows' })
+    .option('restart-ha', {
+      type: 'boolean',
+      default: false,
+      description: 'kill the home agent’s programs, and measure the time until traffic is back',
+    })
+    .option('timeline', { type: 'string', description: 'write a picture (SVG) of the first start to this file' })
     .option('wait', {
       type: 'boolean',
       default: false,
@@ -26,8 +57,24 @@ export function labOptions(cli: Argv) {
     })
     .example('sudo pana-mip6 lab', 'print which phases work, with their times and those of the paper')
     .example('pana-mip6 lab --kernel uml', 'the same in user-mode Linux, with ESP and without root')
+    .example('sudo pana-mip6 lab --nodes 3 --handover --reauth --restart-ha', 'and count lost packets in each case')
     .epilogue(
-      'Needs Linux and root. Uses strongSwan (charon, swanctl) and nftables if they are installed.\n' +
-        'Exit status 1: at least one test failed.',
+      'Needs Linux and root. Uses strongSwan (charon, swanctl), nftables, radvd and UMIP (mip6d) if they are\n' +
+        'installed, and says what is missing. Exit status 1: at least one test failed.',
     );
+}
+
+type Given = Awaited<ReturnType<typeof labOptions>['argv']>;
+
+/** Reads the flags. Throws OperatorError. */
+export function labChoices(given: Given): LabChoices {
+  const { nodes, handover, reauth, 'restart-ha': restartHa, timeline, kernel } = given;
+  if (!Number.isInteger(nodes) || nodes < 1 || nodes > MOST_NODES) {
+    throw new OperatorError(`--nodes must be a whole number from 1 to ${MOST_NODES}`);
+  }
+  if (timeline !== undefined && kernel === 'uml') {
+    throw new OperatorError('--timeline: times in user-mode Linux say nothing; run the lab on the kernel of this host');
+  }
+  if (timeline === '') throw new OperatorError('--timeline needs the name of a file');
+  return { nodes, handover, reauth, restartHa, ...(timeline === undefined ? {} : { timeline }) };
 }

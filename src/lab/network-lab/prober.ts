@@ -16,7 +16,6 @@ const sent: number[] = [];
 let state: 'unknown' | 'open' | 'closed' = 'unknown';
 /** When the last echoed datagram was sent. Before the first echo: when the first datagram was sent. */
 let last = 0;
-let longest = 0;
 
 function say(what: object): void {
   process.stdout.write(`${JSON.stringify(what)}\n`);
@@ -24,10 +23,6 @@ function say(what: object): void {
 
 socket.on('message', (octets) => {
   const at = sent[octets.readUInt32BE()] ?? 0;
-  if (state === 'open' && at - last > longest) {
-    longest = at - last;
-    if (longest > 10 * INTERVAL) say({ pause: longest });
-  }
   if (state !== 'open') say({ state: 'open', at });
   state = 'open';
   last = Math.max(last, at);
@@ -46,6 +41,5 @@ socket.bind(0, from, () => {
     if (state === 'closed' || now() - last < SILENCE) return;
     say({ state: 'closed', at: last });
     state = 'closed';
-    longest = 0;
   }, INTERVAL);
 });

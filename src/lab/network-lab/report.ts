@@ -1,4 +1,5 @@
 import { table } from '../../runtime/cli/cli.js';
+import { type Count, PING_INTERVAL, type Traffic } from './pings.js';
 
 /** The paper's phases, in order. Findings without a phase are additional checks. */
 export type Phase = 'PANA' | 'PANA → IKE' | 'IKE' | 'IKE → BU' | 'BU/BA';
@@ -23,6 +24,8 @@ export interface Finding {
   readonly result: 'yes' | 'no' | 'skipped';
   readonly detail?: string;
   readonly milliseconds?: number;
+  /** Pings of each observed node during the step. */
+  readonly traffic?: readonly Traffic[];
 }
 
 const MARKS = { yes: 'yes', no: 'NO', skipped: '-' } as const;
@@ -41,7 +44,20 @@ export function report(findings: readonly Finding[]): string {
   const ours = timed.reduce((sum, each) => sum + each.ours, 0);
   const paper = isWhole ? PAPER_SUM : timed.reduce((sum, each) => sum + each.paper, 0);
   rows.push(['', isWhole ? 'all five phases' : `${timed.length} of the five phases`, '', time(ours), time(paper), '']);
-  return table(['PHASE', 'WHAT', 'WORKS', 'TIME', 'PAPER', ''], rows);
+  const phases = table(['PHASE', 'WHAT', 'WORKS', 'TIME', 'PAPER', ''], rows);
+  const pings = findings.flatMap(({ what, traffic = [] }) => traffic.map((each) => pingRow(what, each)));
+  if (pings.length === 0) return phases;
+  const title = `Pings between home address and CN, one every ${PING_INTERVAL} ms in each direction:`;
+  const heads = ['DURING', 'NODE', 'LOST FROM NODE', 'PAUSE', 'LOST TO NODE', 'PAUSE'];
+  return `${phases}\n\n${title}\n\n${table(heads, pings)}`;
+}
+
+function pingRow(what: string, { node, fromNode, toNode }: Traffic): string[] {
+  return [what, `MN${node}`, ...lostOf(fromNode), ...lostOf(toNode)];
+}
+
+function lostOf({ sent, lost, pause }: Count): [string, string] {
+  return [`${lost} of ${sent}`, lost === 0 ? '' : time(pause)];
 }
 
 function time(milliseconds: number | undefined): string {

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { NetworkHost } from './hosts.js';
 
 /** RFC 862. */
-const ECHO_PORT = 7;
+export const ECHO_PORT = 7;
 
 /** How long to wait for an observation, in milliseconds. */
 const LIMIT = 30_000;
@@ -16,11 +16,30 @@ interface Change {
   readonly at: number;
 }
 
-/** Starts a program of the built package on a host. */
-function start(host: NetworkHost, program: 'echo' | 'prober', ...parameters: readonly string[]): ChildProcess {
-  const path = fileURLToPath(new URL(`${program}.js`, import.meta.url));
-  const [command = '', ...rest] = [...host.launcher, process.execPath, path, ...parameters];
-  return spawn(command, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
+/** A program of this folder on a host of the lab. */
+export class LabProgram {
+  readonly #child: ChildProcess;
+  /** Resolves when the program has printed a line, or has ended. */
+  readonly speaks: Promise<unknown>;
+
+  constructor(
+    host: NetworkHost,
+    program: 'echo' | 'prober' | 'pinger',
+    parameters: readonly string[],
+    onLine: (line: string) => void = () => undefined,
+  ) {
+    const path = fileURLToPath(new URL(`${program}.js`, import.meta.url));
+    const [command = '', ...rest] = [...host.launcher, process.execPath, path, ...parameters];
+    this.#child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
+    if (!this.#child.stdout) throw new Error('a child process has no standard output');
+    const lines = createInterface({ input: this.#child.stdout });
+    lines.on('line', onLine);
+    this.speaks = Promise.race([once(lines, 'line'), once(this.#child, 'exit')]);
+  }
+
+  stop(): Promise<void> {
+    return end(this.#child);
+  }
 }
 
 async function end(child: ChildProcess): Promise<void> {
@@ -63,44 +82,35 @@ class Seen {
 
 /** A host that echoes datagrams. */
 export class Echo {
-  readonly #child: ChildProcess;
+  readonly #program: LabProgram;
 
-  private constructor(child: ChildProcess) {
-    this.#child = child;
+  private constructor(program: LabProgram) {
+    this.#program = program;
   }
 
-  static async start(host: NetworkHost): Promise<Echo> {
-    const child = start(host, 'echo', String(ECHO_PORT));
-    if (child.stdout) await once(createInterface({ input: child.stdout }), 'line');
-    return new Echo(child);
+  /** `address`: the only address that echoes. Undefined: all of the host. */
+  static async start(host: NetworkHost, address?: string): Promise<Echo> {
+    const program = new LabProgram(host, 'echo', [String(ECHO_PORT), ...(address === undefined ? [] : [address])]);
+    await program.speaks;
+    return new Echo(program);
   }
 
   stop(): Promise<void> {
-    return end(this.#child);
+    return this.#program.stop();
   }
 }
 
 /** Checks continuously whether packets from an address of a host reach an echo and come back. */
 export class Prober {
-  readonly #child: ChildProcess;
+  readonly #program: LabProgram;
   readonly #changes: Change[] = [];
   readonly #seen = new Seen();
-  #pause = 0;
 
   constructor(host: NetworkHost, from: string, to: string) {
-    this.#child = start(host, 'prober', to, String(ECHO_PORT), from);
-    if (!this.#child.stdout) return;
-    createInterface({ input: this.#child.stdout }).on('line', (line) => {
-      const said = JSON.parse(line) as Partial<Change> & { readonly pause?: number };
-      if (said.pause !== undefined) this.#pause = said.pause;
-      else this.#changes.push(said as Change);
+    this.#program = new LabProgram(host, 'prober', [to, String(ECHO_PORT), from], (line) => {
+      this.#changes.push(JSON.parse(line) as Change);
       this.#seen.wake();
     });
-  }
-
-  /** The longest pause while packets came back, in milliseconds; 0 if it was insignificant. */
-  get pause(): number {
-    return this.#pause;
   }
 
   /** The first observed state: whether packets come back. */
@@ -115,7 +125,7 @@ export class Prober {
   }
 
   stop(): Promise<void> {
-    return end(this.#child);
+    return this.#program.stop();
   }
 }
 

@@ -1,0 +1,172 @@
+import { DIAMETER_PORT } from '../../protocol/diameter/wire/ports.js';
+import { PANA_PORT } from '../../protocol/pana/wire/ports.js';
+import type { LogLine } from '../../runtime/cli/ladder.js';
+import type { LogEvent } from '../../runtime/log/events.js';
+import type { DaemonProcess } from '../daemon-process.js';
+import { hookPath, Lab, type Place, REALM } from '../lab.js';
+import { type Abilities, findAbilities } from './abilities.js';
+import { HostCharon } from './charon.js';
+import type { CleanUp } from './clean-up.js';
+import type { NetworkHost } from './hosts.js';
+import { ACCESS, type AccessLink, HOME, Network, NODE_INTERFACE, routerAddress, routerLinkLocal } from './network.js';
+import type { LabChoices } from './options.js';
+import { Echo } from './traffic.js';
+
+/** Maximum wait for a step on an idle computer, in milliseconds: user-mode Linux takes half a minute for a start. */
+export const STEP_LIMIT = 60_000;
+
+/** How a node finds its PAA: by configured global addresses, or as its default router, by a link-local address. */
+export type Discovery = 'global' | 'link-local';
+
+/** The network of the lab with the programs of routers, home agent and nodes. */
+export class Installation {
+  readonly network: Network;
+  readonly abilities: Abilities;
+  readonly lab: Lab;
+  readonly cleanUp: CleanUp;
+  /** strongSwan of the home agent, and of each node by number. */
+  readonly charons: { readonly ha: HostCharon; readonly nodes: ReadonlyMap<number, HostCharon> } | undefined;
+  #servers: { readonly aaa: DaemonProcess; readonly paas: ReadonlyMap<AccessLink, DaemonProcess> } | undefined;
+
+  private constructor(
+    parts: Pick<Installation, 'network' | 'abilities' | 'lab' | 'cleanUp'>,
+    charons: Installation['charons'],
+  ) {
+    this.network = parts.network;
+    this.abilities = parts.abilities;
+    this.lab = parts.lab;
+    this.cleanUp = parts.cleanUp;
+    this.charons = charons;
+  }
+
+  /** Builds the network, starts strongSwan, and prepares the configuration. `describe` gets what this host has. */
+  static async make(
+    folder: string,
+    { nodes, handover }: LabChoices,
+    cleanUp: CleanUp,
+    describe: (abilities: Abilities) => void,
+  ): Promise<Installation> {
+    const network = await Network.build(folder, nodes, handover, cleanUp);
+    const abilities = await findAbilities(network.HA);
+    describe(abilities);
+    const charons = await startCharons(network, abilities);
+    const lab = await Lab.make({
+      folder,
+      family: 'ipv6',
+      launcher: (_daemon, name) => hostOf(network, name).launcher,
+      hookSettings: (name) => hookSettings(name, abilities),
+    });
+    // Clean-up ends the daemons before the hosts, and removes the folder last.
+    await cleanUp.add({ stop: () => lab.close(true) });
+    return new Installation({ network, abilities, lab, cleanUp }, charons);
+  }
+
+  /** Starts the AAA server, the PAAs with their enforcement points, and the router advertisements. */
+  async startServers(): Promise<void> {
+    const { aaa, place } = await this.#startAaa();
+    const paas = new Map<AccessLink, DaemonProcess>();
+    for (const at of ['a', 'd'] as const) {
+      if (this.network.routers[at]) paas.set(at, await this.#startPaa(at, place));
+    }
+    this.#servers = { aaa, paas };
+    if (this.abilities.radvd) await this.network.advertise();
+    for (const host of [this.network.CN, this.network.HA]) await this.cleanUp.add(await Echo.start(host));
+  }
+
+  async #startAaa(): Promise<{ readonly aaa: DaemonProcess; readonly place: Place }> {
+    const { daemon: aaa, place } = await this.lab.startAaa('aaa', {
+      diameter: { listen: [HOME], port: DIAMETER_PORT },
+    });
+    await this.lab.administer('aaa', 'changeHomeAgent', { name: 'ha1', change: { ike: ['ikev2'] } });
+    return { aaa, place };
+  }
+
+  async #startPaa(at: AccessLink, aaa: Place): Promise<DaemonProcess> {
+    const [name, host] = at === 'a' ? ['paa', 'paa.access.example'] : ['paa2', 'paa2.access.example'];
+    const listen = [routerAddress(at), `${routerLinkLocal(at)}%${ACCESS}`];
+    const { daemon } = await this.lab.startPaa(aaa, name, {
+      pana: { listen, port: PANA_PORT, interface: ACCESS },
+      diameter: { host },
+      hooks: { ep: hookPath(this.abilities.enforcement.hook), 'ep-batch': true },
+    });
+    return daemon;
+  }
+
+  get aaa(): DaemonProcess {
+    return this.#started.aaa;
+  }
+
+  paa(at: AccessLink): DaemonProcess {
+    const paa = this.#started.paas.get(at);
+    if (!paa) throw new Error(`there is no PAA on link ${at}`);
+    return paa;
+  }
+
+  get #started() {
+    if (!this.#servers) throw new Error('the servers have not been started');
+    return this.#servers;
+  }
+
+  /** Starts pana-pac on a node that is connected to an access link. */
+  async startPac(n: number, discovery: Discovery): Promise<DaemonProcess> {
+    await this.lab.addSubscriber(nai(n), `mn${n}`);
+    return this.lab.start(`mn${n}`, 'pac', await this.configurePac(n, discovery));
+  }
+
+  /** Writes the configuration of a node. Resolves with the path of the file. */
+  configurePac(n: number, discovery: Discovery): Promise<string> {
+    const links: AccessLink[] = this.network.routers.d ? ['a', 'd'] : ['a'];
+    return this.lab.configurePac(`mn${n}`, {
+      pana: {
+        paa: discovery === 'global' ? links.map(routerAddress) : [],
+        port: PANA_PORT,
+        interface: NODE_INTERFACE,
+      },
+      mobility: { ike: ['ikev2'], 'home-agent': 'home' },
+    });
+  }
+
+  /** The established IKE_SAs of a node on the home agent. */
+  async ikeSas(n: number) {
+    const all = (await this.charons?.ha.established()) ?? [];
+    return all.filter(({ remoteId }) => remoteId === nai(n));
+  }
+}
+
+export function nai(n: number): string {
+  return `mn${n}@${REALM}`;
+}
+
+/** The host of a daemon or node. */
+function hostOf(network: Network, name: string): NetworkHost {
+  if (name === 'aaa') return network.HA;
+  if (name === 'paa') return network.router('a');
+  if (name === 'paa2') return network.router('d');
+  return network.node(Number(name.slice('mn'.length)));
+}
+
+async function startCharons(network: Network, { charon, esp }: Abilities): Promise<Installation['charons']> {
+  if (charon === undefined) return undefined;
+  const start = (host: NetworkHost) => HostCharon.start(host, charon, esp === 'charon');
+  const [ha, ...nodes] = await Promise.all([network.HA, ...network.nodes].map(start));
+  return ha && { ha, nodes: new Map(nodes.map((each, index) => [index + 1, each])) };
+}
+
+function hookSettings(name: string, { charon, esp, noMobility, enforcement }: Abilities): string {
+  if (name.startsWith('paa')) return enforcement.settings;
+  const lines = ['IKE=strongswan', `MOBILITY=${noMobility === undefined ? 'umip' : 'none'}`];
+  lines.push(`INTERFACE=${name === 'aaa' ? 'home0' : NODE_INTERFACE}`);
+  lines.push(charon === undefined ? 'DRY_RUN=yes' : `CHARON=${charon}`);
+  if (esp === undefined) lines.push('CHILD_SA=no');
+  return `${lines.join('\n')}\n`;
+}
+
+/** The first line of a log with this message since a time, already logged or still to come. */
+export function lineSince(
+  daemon: DaemonProcess,
+  message: LogEvent,
+  since: number,
+  test: (line: LogLine) => boolean = () => true,
+): Promise<LogLine> {
+  return daemon.line(message, (line) => line.at >= since && test(line), STEP_LIMIT);
+}
