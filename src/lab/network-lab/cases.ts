@@ -190,7 +190,7 @@ export class Cases {
   /** Counts the pings of nodes since a time, once those sent from now on come back. */
   async #count(nodes: readonly StartedNode[], began: number): Promise<Traffic[]> {
     await allFlow(nodes, Date.now());
-    return nodes.flatMap(({ traffic }) => (traffic ? [traffic.since(began)] : []));
+    return Promise.all(nodes.flatMap(({ traffic }) => (traffic ? [traffic.since(began)] : [])));
   }
 
   /** What node and home agent still have of the first node. */

@@ -11,6 +11,9 @@ export const PING_INTERVAL = 20;
 /** Replies are looked for this long after a ping was sent, in milliseconds: the programs report every 100 ms. */
 const GRACE = 200;
 
+/** A ping counts as lost if it has not come back after this time, in milliseconds. */
+const LATE = 1_000;
+
 /** Traffic flows if all pings of this time came back, in milliseconds. */
 const STEADY = 300;
 
@@ -54,18 +57,22 @@ export class Pings {
 
   /** Counts the pings that were sent between two times, in milliseconds since 1970. */
   count(begin: number, end: number): Count {
-    let [sent, lost, pause] = [0, 0, 0];
+    let [sent, lost, pause, lostSince] = [0, 0, 0, 0];
     let last = begin;
     for (const [number, at] of this.#sent.entries()) {
       if (at < begin || at >= end) continue;
       sent += 1;
-      if (!this.#back.has(number)) lost += 1;
-      else {
-        if (lost > 0) pause = Math.max(pause, at - last);
-        last = at;
+      if (!this.#back.has(number)) {
+        lost += 1;
+        lostSince += 1;
+        continue;
       }
+      if (lostSince > 0) pause = Math.max(pause, at - last);
+      lostSince = 0;
+      last = at;
     }
-    return { sent, lost, pause: lost === 0 ? 0 : pause };
+    if (lostSince > 0) pause = Math.max(pause, end - last);
+    return { sent, lost, pause };
   }
 
   /** Whether pings sent after a time come back without a loss for STEADY ms. */
@@ -122,9 +129,23 @@ export class NodeTraffic {
     return true;
   }
 
-  /** The pings since a time, in milliseconds since 1970. Call it when traffic flows: later ones may be under way. */
-  since(begin: number): Traffic {
+  /**
+   * The pings since a time, in milliseconds since 1970. Call it when traffic flows. Waits up to LATE ms for those that a busy
+   * computer delays.
+   */
+  async since(begin: number): Promise<Traffic> {
     const end = Date.now() - GRACE;
-    return { node: this.node, fromNode: this.#fromNode.count(begin, end), toNode: this.#toNode.count(begin, end) };
+    const count = () => ({
+      node: this.node,
+      fromNode: this.#fromNode.count(begin, end),
+      toNode: this.#toNode.count(begin, end),
+    });
+    const patience = new Patience(LATE);
+    let counted = count();
+    while (counted.fromNode.lost + counted.toNode.lost > 0 && !patience.over) {
+      await sleep(50);
+      counted = count();
+    }
+    return counted;
   }
 }
