@@ -223,6 +223,7 @@ install_all() {
 	for hook in "$from"/hooks/*; do
 		place "$hook" "$share/hooks/${hook##*/}" "$(mode_of "$hook")"
 	done
+	for schema in "$from"/schema/*.json; do place "$schema" "$share/schema/${schema##*/}" 644; done
 	for config in "$from"/config/*.yaml; do render "$config" "$etc/${config##*/}" 644; done
 	if [ "$system" = Linux ]; then
 		for unit in "$from"/systemd/*.service; do render "$unit" "/etc/systemd/system/${unit##*/}" 644; done
