@@ -7,7 +7,7 @@ const pages = new Map<string, string>();
 
 beforeAll(async () => {
   const docs = (await readdir('docs')).map((name) => join('docs', name));
-  for (const path of ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...docs]) {
+  for (const path of ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'SECURITY.md', ...docs]) {
     pages.set(path, await readFile(path, 'utf8'));
   }
 });
