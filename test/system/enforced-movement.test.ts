@@ -7,6 +7,9 @@ import { Scene } from './enforcement-scene.js';
 import { NODE_MAC } from './forwarding-network.js';
 
 const OTHER = '2001:db8:a::33';
+/** On another link of the same router. */
+const ELSEWHERE = '2001:db8:b::11';
+const ROUTER_ELSEWHERE = '2001:db8:b::1';
 const possible = announce('movement behind an enforcement point', missing('nft'));
 
 /** A node that retries quickly, with a hook that records its events and care-of addresses. */
@@ -44,7 +47,7 @@ class Mover {
     const { net } = this.scene;
     await eventually(async () => {
       const text = JSON.stringify(await net.elements());
-      expect([NODE, OTHER].filter((each) => text.includes(`"${each}"`))).toEqual([address]);
+      expect([NODE, OTHER, ELSEWHERE].filter((each) => text.includes(`"${each}"`))).toEqual([address]);
     });
     expect(await this.scene.fate(address)).toBe('answered');
     expect(await this.scene.toClient(address)).toBe('answered');
@@ -94,6 +97,23 @@ describe.runIf(possible)('A mobile node behind an enforcement point', () => {
     expect(mover.count('bootstrap withdrawn')).toBe(0);
   });
 
+  it('passes on another link of the same PAA with its new address only', async () => {
+    const scene = await Scene.make({ settings: 'ACCESS_INTERFACE="br0 br1"\n' });
+    const { access } = scene.net;
+    await access.ip(access.router, 'link', 'add', 'br1', 'type', 'bridge');
+    await access.ip(access.router, 'link', 'set', 'br1', 'up');
+    await access.ip(access.router, 'address', 'add', `${ROUTER_ELSEWHERE}/64`, 'dev', 'br1', 'nodad');
+    const mover = await Mover.make(scene);
+    await access.ip(access.router, 'link', 'set', 'ar0', 'down');
+    await access.ip(access.router, 'link', 'set', 'ar0', 'master', 'br1', 'up');
+    await mover.ip('address', 'delete', `${NODE}/64`, 'dev', 'mn0');
+    await mover.ip('address', 'add', `${ELSEWHERE}/64`, 'dev', 'mn0', 'nodad');
+    await mover.ip('route', 'replace', 'default', 'via', ROUTER_ELSEWHERE);
+    await mover.expectPasses(ELSEWHERE);
+    await mover.expectHook(`move ${ELSEWHERE}`);
+    expect(mover.count('session authorized')).toBe(1);
+  });
+
   it('comes back after a restart of the host of its PAA, which has lost sessions and filter', async () => {
     const scene = await Scene.make();
     const mover = await Mover.make(scene);
@@ -104,6 +124,28 @@ describe.runIf(possible)('A mobile node behind an enforcement point', () => {
     const authorized = mover.count('session authorized');
     await scene.made.start('paa again', 'paa', scene.made.path('paa.yaml')).line('ready');
     expect(await scene.fate()).toBe('dropped');
+    await mover.expectMore('session authorized', authorized);
+    await mover.expectPasses(NODE);
+  });
+
+  it.each([
+    ['a sleep', ({ pac }: Mover) => pac.signal('SIGSTOP'), ({ pac }: Mover) => pac.signal('SIGCONT')],
+    [
+      'a loss of its link',
+      (mover: Mover) => mover.ip('link', 'set', 'mn0', 'down'),
+      async (mover: Mover) => {
+        await mover.ip('link', 'set', 'mn0', 'up');
+        await mover.ip('address', 'replace', `${NODE}/64`, 'dev', 'mn0', 'nodad');
+        await mover.ip('route', 'replace', 'default', 'via', ROUTER);
+      },
+    ],
+  ])('comes back after %s that was longer than its session', async (_what, leave, comeBack) => {
+    const scene = await Scene.make({ lifetime: '10s' });
+    const mover = await Mover.make(scene);
+    await leave(mover);
+    await eventually(async () => expect(await scene.net.elements()).toEqual({}));
+    const authorized = mover.count('session authorized');
+    await comeBack(mover);
     await mover.expectMore('session authorized', authorized);
     await mover.expectPasses(NODE);
   });

@@ -106,6 +106,11 @@ export class TwoLinks {
     });
   }
 
+  /** The namespace of the access router of a link. */
+  router(link: Link): string {
+    return this.#routers[link];
+  }
+
   /** Runs an `ip` command in a namespace. */
   async ip(namespace: string, ...parameters: readonly string[]): Promise<void> {
     await run('ip', ['-n', namespace, ...parameters]);
@@ -118,9 +123,13 @@ export class TwoLinks {
 
   /**
    * A lab with the PaC on the node, the AAA server on the router of link a, and a PAA with the same addresses on each.
-   * `node`: a program in which the PaC runs.
+   * `node`: a program in which the PaC runs. `more`: options of the PAA of a link.
    */
-  async lab(options: LabOptions = {}, node: readonly string[] = []) {
+  async lab(
+    options: LabOptions = {},
+    node: readonly string[] = [],
+    more: (lab: Lab, link: Link) => object = () => ({}),
+  ) {
     const within = {
       pac: () => [this.node, ...node],
       aaa: () => [this.#routers.a],
@@ -130,23 +139,23 @@ export class TwoLinks {
       hooks: false,
       ...options,
       launcher: (daemon) => ['ip', 'netns', 'exec', ...within[daemon]()],
-      aaa: { diameter: { listen: [AAA] } },
+      aaa: { ...options.aaa, diameter: { listen: [AAA] } },
       paa: { pana: { listen: [ROUTER, `${ROUTER_LINK_LOCAL}%ar0`], port: PORT } },
     });
     onTestFinished(async () => {
       await lab.close();
     });
     const { place } = await lab.startAaa();
-    const first = await this.#startPaa('a', lab, place);
-    const second = await this.#startPaa('b', lab, place);
+    const first = await this.#startPaa('a', lab, place, more(lab, 'a'));
+    const second = await this.#startPaa('b', lab, place, more(lab, 'b'));
     await lab.addSubscriber('mn1@home.example', 'mn1');
     return { lab, paas: { a: first, b: second } };
   }
 
-  async #startPaa(link: Link, lab: Lab, aaa: Place) {
+  async #startPaa(link: Link, lab: Lab, aaa: Place, more: object) {
     this.#paaAt = link;
     const [name, host] = link === 'a' ? ['paa', 'paa.access.example'] : ['paa2', 'paa2.access.example'];
-    return (await lab.startPaa(aaa, name, { diameter: { host } })).daemon;
+    return (await lab.startPaa(aaa, name, { diameter: { host }, ...more })).daemon;
   }
 
   async #remove(): Promise<void> {
