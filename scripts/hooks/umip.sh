@@ -5,11 +5,15 @@
 #
 #   MIP6D_RELOAD=hup       how the home agent's mip6d reloads its file: hup or restart. The release 0.4 ignores SIGHUP, but
 #                          later sources of the same version do not. Default: detected from the program.
+#   MIP6D_CONSOLE=localhost/7777   where mip6d has its console, to which a home agent's hook gives the bindings of a mip6d that has ended
 #   RADVD=no               do not start radvd on the home link
 
 MIP6D_CONF=$CONF_DIR/mip6d.conf
 RADVD_CONF=$CONF_DIR/radvd.conf
-: "${MIP6D_RELOAD:=}" "${RADVD:=yes}"
+RADVD_PID=$CONF_DIR/radvd.pid
+# Not empty while a mip6d runs that the hook started, or after it was killed.
+UMIP_MARK=$CONF_DIR/.mip6d
+: "${MIP6D_RELOAD:=}" "${RADVD:=yes}" "${MIP6D_CONSOLE:=localhost/7777}"
 
 # racoon refuses the hint that HomeRegBinding makes.
 UMIP_POLICY='Mh UseESP 1 2'
@@ -38,33 +42,113 @@ mobility_mn_up() {
 }
 
 umip_run() {
-	[ "$DRY_RUN" = yes ] || is_running mip6d || umip_clear
+	if [ "$DRY_RUN" = yes ] || is_running mip6d; then return 0; fi
+	# A mip6d that was killed has left policies in the kernel, with which the next one refuses to start.
+	[ ! -s "$UMIP_MARK" ] || umip_clear
+	printf 'started\n' >"$UMIP_MARK"
 	start mip6d umip_is_ready mip6d -c "$MIP6D_CONF"
+	[ -z "$BINDINGS" ] || umip_restore
 }
 
-# umip_clear: removes what a killed mip6d has left in the kernel: the next one refuses to start with its policies, and cannot make
-# its tunnels again.
+# umip_clear: removes what a killed mip6d has left in the kernel, except a home agent's bindings, which go on: sets BINDINGS and
+# UMIP_HAD to them (HOME_ADDRESS=CARE_OF_ADDRESS…), and LEFT to the lines for ip that remove them.
+BINDINGS=
+UMIP_HAD=
 umip_clear() {
-	umip_left=no
-	for umip_tunnel in /sys/class/net/ip6tnl[1-9]*; do
-		[ -e "$umip_tunnel" ] || continue
-		case "$(ip -6 tunnel show "${umip_tunnel##*/}" 2>/dev/null) " in
-		*" $MIP6_HA "*)
-			ip -6 tunnel del "${umip_tunnel##*/}" 2>/dev/null || :
-			umip_left=yes
-			;;
+	LEFT=""
+	BINDINGS=""
+	UMIP_ROUTES=""
+	umip_tunnels=$NL$(ip -6 tunnel show 2>/dev/null || :)
+	umip_left=$umip_tunnels
+	while :; do
+		case $umip_left in
+		*"$NL"ip6tnl[1-9]*': '*) ;;
+		*) break ;;
+		esac
+		umip_left=${umip_left#*"$NL"ip6tnl}
+		case ${umip_left%%"$NL"*} in
+		*" $MIP6_HA "*) LEFT="${LEFT}tunnel del ip6tnl${umip_left%%:*}$NL" ;;
 		esac
 	done
-	if [ "$umip_left" = no ] && [ "$EVENT" != probe ]; then return 0; fi
-	ip xfrm policy flush ptype sub 2>/dev/null || :
-	ip -6 xfrm policy deleteall proto 135 2>/dev/null || :
-	ip xfrm state deleteall proto hao 2>/dev/null || :
-	ip xfrm state deleteall proto route2 2>/dev/null || :
+	if [ "$MIP6_ROLE" = ha ]; then
+		# Routes of table 252 from the home agent to home addresses are on the home link, so they do not end with a tunnel. A
+		# binding whose route exists is refused (status 130).
+		LEFT="${LEFT}route flush table 252${NL}"
+		[ "$EVENT" != down ] || LEFT="${LEFT}neigh del proxy $MIP6_HOA dev $INTERFACE$NL"
+		UMIP_ROUTES=$NL$(ip -6 route show 2>/dev/null || :)
+		each_node umip_binding
+	fi
+	UMIP_HAD=$BINDINGS
+	# "deleteall" ends the batch, and there is no other way to delete by protocol.
+	ip -6 xfrm policy deleteall proto 135 >/dev/null 2>&1 || :
+	{
+		printf 'xfrm policy flush ptype sub\nxfrm state flush proto hao\nxfrm state flush proto route2\n'
+		printf 'rule del pref 100%s\n' 0 1 2 3 4 5
+		[ -n "$BINDINGS" ] || printf '%s' "$LEFT"
+	} | ip -6 -force -batch - >/dev/null 2>&1 || :
 }
 
-# A mip6d without SAs has no binding: it registers at its start.
+umip_binding() {
+	LEFT="${LEFT}neigh del proxy $HOA dev $INTERFACE$NL"
+	case $UMIP_ROUTES in
+	*"$NL$HOA dev ip6tnl"*) ;;
+	*) return 0 ;;
+	esac
+	umip_device=${UMIP_ROUTES#*"$NL$HOA dev "}
+	umip_device=${umip_device%% *}
+	case $umip_tunnels in
+	*"$NL$umip_device: "*) ;;
+	*) return 0 ;;
+	esac
+	umip_coa=${umip_tunnels#*"$NL$umip_device: "}
+	umip_coa=${umip_coa%%"$NL"*}
+	umip_coa=${umip_coa#* remote }
+	BINDINGS="$BINDINGS $HOA=${umip_coa%% *}"
+}
+
+# umip_restore: a home agent's new mip6d goes on with the bindings of the former one, whose tunnels work until then.
+umip_restore() {
+	# shellcheck disable=SC2086 # words
+	umip_kept=$(printf '%s' "$LEFT" | "$HERE/mip6d-bindings.sh" "$MIP6D_CONSOLE" "$MIP6_HA" "$START_SECONDS" $BINDINGS 2>&1) || {
+		say "bindings not kept: ${umip_kept:-no console}"
+		umip_kept=
+		printf '%s' "$LEFT" | ip -6 -force -batch - >/dev/null 2>&1 || :
+	}
+	case $umip_kept in
+	*' refused: '*) say "$umip_kept" ;;
+	esac
+	umip_kept=${umip_kept:+$NL$umip_kept$NL}
+	BINDINGS=
+}
+
+# umip_end_lost: ends the SAs of nodes whose binding is lost. Nodes do not notice that, but that their SAs are gone.
+umip_end_lost() {
+	if [ -z "${umip_kept:-}" ]; then
+		ike_ha_end_all
+	else
+		each_node umip_end_node
+	fi
+}
+
+umip_end_node() {
+	case $umip_kept in
+	*"$NL$HOA$NL"*) say "binding of $ID kept" ;;
+	# The node of the event has none yet.
+	*)
+		if [ "$EVENT" != up ] || [ "$ID" != "${MIP6_MN_ID:-}" ]; then ike_ha_end; fi
+		;;
+	esac
+}
+
+# umip_is_bound: whether the home agent has this node's binding: only then it answers the home address. racoon needs a new mip6d
+# anyway.
+umip_is_bound() {
+	[ "$IKE" = strongswan ] && ping -6 -n -c 1 -w 1 -I "$HOA" "$HA" >/dev/null 2>&1
+}
+
+# If the home agent has also lost the binding, mip6d has to register: it does so at its start.
 mobility_mn_check() {
-	if [ "$WAS_LOST" = yes ]; then umip_stop; fi
+	if [ "$WAS_LOST" = yes ] && is_running mip6d && ! umip_is_bound; then umip_stop; fi
 	is_running mip6d || say "mip6d is started again"
 	umip_run
 }
@@ -88,17 +172,21 @@ mobility_mn_move() {
 
 mobility_mn_down() {
 	umip_stop
-	rm -f "$MIP6D_CONF"
+	rm -f "$MIP6D_CONF" "$UMIP_MARK"
 }
 
+# umip_stop [-KILL]
 umip_stop() {
 	[ "$DRY_RUN" != yes ] || return 0
-	ours pkill -x mip6d 2>/dev/null || return 0
-	umip_tries=0
-	while is_running mip6d && [ "$umip_tries" -lt 30 ]; do
-		umip_tries=$((umip_tries + 1))
-		nap 0.1
-	done
+	if ours pkill "$@" -x mip6d 2>/dev/null; then
+		umip_tries=0
+		while is_running mip6d; do
+			umip_tries=$((umip_tries + 1))
+			[ "$umip_tries" -le 30 ] || return 0
+			nap 0.1
+		done
+	fi
+	if [ $# = 0 ]; then : >"$UMIP_MARK"; fi
 }
 
 umip_acl() {
@@ -126,10 +214,11 @@ umip_reload() {
 		ours pkill -HUP -x mip6d
 		return
 	fi
-	say "this mip6d cannot reload its file: restarted, nodes have to register again"
-	umip_stop
+	say "this mip6d cannot reload its file: restarted"
+	# At its regular end it would remove the tunnels of all nodes.
+	umip_stop -KILL
 	umip_run
-	ike_ha_end_all
+	if [ -n "$UMIP_HAD" ]; then umip_end_lost; fi
 }
 
 umip_ha_apply() {
@@ -164,7 +253,7 @@ umip_radvd() {
 		  };
 		};
 	EOF
-	start radvd "$1" radvd -C "$RADVD_CONF"
+	start radvd "$1" radvd -C "$RADVD_CONF" -p "$RADVD_PID"
 }
 
 # mip6d starts at once. It hears an advertisement within 70 ms.
@@ -185,20 +274,34 @@ mobility_ha_verify() {
 }
 
 mobility_ha_down() {
-	umip_ha_apply
+	if [ "$(count_nodes)" != 0 ]; then
+		umip_ha_apply
+		return
+	fi
+	umip_stop
+	[ ! -f "$RADVD_PID" ] || ours pkill -x -F "$RADVD_PID" radvd 2>/dev/null || :
+	rm -f "$MIP6D_CONF" "$UMIP_MARK" "$RADVD_PID" "$RADVD_CONF"
 }
 
 mobility_ha_check() {
-	umip_missing=
-	is_running mip6d || umip_missing=mip6d
+	lock
+	umip_missing=mip6d
+	if is_running mip6d; then
+		# Somebody may have deleted the states of mip6d: without them it gets no binding update.
+		case $(ip xfrm state list proto hao 2>/dev/null) in
+		*proto*) umip_missing= ;;
+		*)
+			umip_missing="mip6d's states"
+			umip_stop -KILL
+			;;
+		esac
+	fi
 	[ "$RADVD" != yes ] || is_running radvd || umip_missing="$umip_missing radvd"
 	[ -n "$umip_missing" ] || return 0
 	say "not running: ${umip_missing# }"
-	lock
 	umip_radvd settled
 	umip_run
-	# Nodes do not notice that their bindings are lost, but that their SAs are.
 	case $umip_missing in
-	mip6d*) ike_ha_end_all ;;
+	mip6d*) umip_end_lost ;;
 	esac
 }

@@ -117,6 +117,7 @@ esac`,
     await program(
       'ip',
       `case "$*" in
+*'proto hao') echo 'proto hao reqid 0 mode ro' ;;
 '-6 -force -batch -') echo '2001:db8:1::1001 dev ip6tnl1 proto 16 metric 128'
   echo 'ip6tnl1: ipv6/ipv6 remote 2001:db8:a::11 local 2001:db8:1::1 dev h0'
   echo 'ip6tnl2: ipv6/ipv6 remote 2001:db8:1::1 local 2001:db8:a::11 dev eth0'

@@ -1,10 +1,11 @@
+// Long, because these tests of ha-linux.sh and mn-linux.sh share the substitutes of their programs.
 import { execFile, spawnSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { hasProgram, runHook, testNode } from './hook-rig.js';
+import { hasProgram, mip6dConsole, runHook, testNode } from './hook-rig.js';
 
 let state: string;
 let bin: string;
@@ -20,7 +21,7 @@ beforeEach(async () => {
     `echo "pkill $*" >>"$bin/calls"
 for name; do :; done
 grep -qx "$name" "$bin/running" 2>/dev/null || exit 1
-[ "$1" != -x ] || { grep -vx "$name" "$bin/running" >"$bin/left"; cp "$bin/left" "$bin/running"; }`,
+[ "$1" = -HUP ] || { grep -vx "$name" "$bin/running" >"$bin/left"; cp "$bin/left" "$bin/running"; }`,
   );
   for (const name of ['setkey', 'ifconfig', 'ping']) await program(name, `echo "${name} $*" >>"$bin/calls"`);
   await racoonctl();
@@ -61,14 +62,47 @@ const ESP_SAS = [1, 2, 9]
   .map((ends) => `${ends}\n\tproto esp spi 0x0badcafe reqid 1 mode transport\n\treplay-window 4`)
   .join('\n');
 
-/** `ip`, with the ESP SAs, and a tunnel from this care-of address to the home agent. */
-const tunnelFrom = (careOf: string | undefined) =>
+const BOUND = `'-6 tunnel show') echo 'ip6tnl0: ipv6/ipv6 remote :: local :: encaplimit 0 hoplimit inherit'
+echo 'ip6tnl1: ipv6/ipv6 remote 2001:db8:a::11 local 2001:db8:1::1 encaplimit none hoplimit 64'
+echo 'ip6tnl2: ipv6/ipv6 remote 2001:db8:a::22 local 2001:db8:1::1 encaplimit none hoplimit 64'
+echo 'ip6tnl9: ipv6/ipv6 remote 2001:db8:a::99 local 2001:db8:c::1 encaplimit none hoplimit 64' ;;
+'-6 route show') echo '2001:db8:1::1001 dev ip6tnl1 proto dhcp metric 192 pref medium'
+echo '2001:db8:1::1002 dev ip6tnl2 proto dhcp metric 192 pref medium'
+echo '2001:db8:1::/64 dev h0 proto kernel metric 256 pref medium' ;;`;
+const proxies = (...of: readonly number[]) => of.map((n) => `neigh del proxy ${testNode(n).hoa} dev eth0;`).join('');
+const LEFT = `tunnel del ip6tnl1;tunnel del ip6tnl2;route flush table 252;${proxies(1, 2)}`;
+const POLICIES =
+  'xfrm policy flush ptype sub;xfrm state flush proto hao;xfrm state flush proto route2;' +
+  [0, 1, 2, 3, 4, 5].map((n) => `rule del pref 100${n};`).join('');
+/** What a mip6d that has ended may have left, without bindings of these nodes. */
+const cleared = (...of: readonly number[]) => `ip -6: ${POLICIES}route flush table 252;${proxies(...of)}`;
+
+/**
+ * `ip`, in a kernel with the ESP SAs, the states of mip6d and what `shows` answers; `batch`: what a batch shows too. Batches that change
+ * something are recorded.
+ */
+const kernel = (shows: string, batch = ':') =>
   program(
     'ip',
     `case "$*" in
 '-force -batch -') echo "ip: $(tr "\\n" ";")" >>"$bin/calls" ;;
-'-6 -force -batch -') echo '${ESP_SAS}'; ${careOf === undefined ? ':' : `echo 'ip6tnl1: ipv6/ipv6 remote 2001:db8:1::1 local ${careOf} dev eth0 encaplimit none'`} ;;
+'-6 -force -batch -')
+  lines=$(tr "\\n" ";")
+  case $lines in
+  xfrm\\ policy*|tunnel\\ del*) echo "ip -6: $lines" >>"$bin/calls" ;;
+  *) echo '${ESP_SAS}'; ${batch} ;;
+  esac ;;
+*'proto hao') echo 'proto hao reqid 0 mode ro' ;;
+${shows}
 esac`,
+  );
+/** A kernel with a tunnel from this care-of address to the home agent. */
+const tunnelFrom = (careOf: string | undefined) =>
+  kernel(
+    '',
+    careOf === undefined
+      ? ':'
+      : `echo 'ip6tnl1: ipv6/ipv6 remote 2001:db8:1::1 local ${careOf} dev eth0 encaplimit none'`,
   );
 const ISAKMP_SA =
   '2001:db8:a::11.500  2001:db8:1::1.500  c6f84d34abc4a5c1:06bbc4e323ffdb8c  9 I 10 A 2026-11-26 14:54:44 1\n';
@@ -85,7 +119,14 @@ async function calls(): Promise<string[]> {
 async function hook(script: string, event: string, n = 1, more: { readonly key?: string; readonly hoa?: string } = {}) {
   const { hoa, ...rest } = more;
   const node = { ...testNode(n), ...(hoa === undefined ? {} : { hoa }) };
-  return runHook(state, { script, event, node, ike: 'ikev1', programs: bin, ...rest });
+  return runHook(state, {
+    script,
+    event,
+    node,
+    ike: 'ikev1',
+    programs: bin,
+    ...rest,
+  });
 }
 
 const settle = (settings: string) => writeFile(join(state, 'hooks.conf'), `IKE=racoon\nWATCH=no\n${settings}`);
@@ -116,7 +157,10 @@ echo "$1" >>"$bin/calls"`,
   it.runIf(hasProgram('radvd'))('write a configuration that radvd accepts', async () => {
     await hook('ha-linux.sh', 'up');
     const checked = spawnSync('radvd', ['--configtest', '-C', join(state, 'radvd.conf')], { encoding: 'utf8' });
-    expect(checked).toMatchObject({ status: 0, stderr: expect.stringContaining('syntax ok') });
+    expect(checked).toMatchObject({
+      status: 0,
+      stderr: expect.stringContaining('syntax ok'),
+    });
   });
 
   it('start mip6d of the node while charon runs IKE, after one run of swanctl', async () => {
@@ -134,7 +178,7 @@ describe('ha-linux.sh with racoon and UMIP', () => {
     expect(await ha('up')).toEqual({ status: 0, output: 'ready\nnodes: 1\n' });
     // mip6d writes the policies that racoon looks up. The hook waits for racoon's control socket.
     expect(await calls()).toEqual([
-      'radvd -C $STATE/radvd.conf',
+      'radvd -C $STATE/radvd.conf -p $STATE/radvd.pid',
       'mip6d -c $STATE/mip6d.conf',
       'racoon -f $STATE/racoon.conf',
       'racoonctl show-sa isakmp',
@@ -161,7 +205,8 @@ describe('ha-linux.sh with racoon and UMIP', () => {
     expect(await calls()).toEqual([
       'racoon -f $STATE/racoon.conf',
       'racoonctl show-sa isakmp',
-      'radvd -C $STATE/radvd.conf',
+      'radvd -C $STATE/radvd.conf -p $STATE/radvd.pid',
+      cleared(1),
       'mip6d -c $STATE/mip6d.conf',
       // The bindings are lost: without SAs the nodes register again.
       `ip: ${endOf(1)}`,
@@ -211,11 +256,11 @@ esac`,
     await ha('up');
     await calls();
     await ha('up', 2);
+    // No node had a binding that could be lost.
     expect(await calls()).toEqual([
-      'pkill -x mip6d',
+      'pkill -KILL -x mip6d',
+      cleared(1, 2),
       'mip6d -c $STATE/mip6d.conf',
-      `ip: ${endOf(1)}${endOf(2)}`,
-      'racoonctl flush-sa isakmp',
       'racoonctl reload-config',
     ]);
     await daemon('mip6d', true, '# Cannot change the role on-the-fly');
@@ -223,13 +268,80 @@ esac`,
     expect(await calls()).toEqual([`ip: ${endOf(2)}`, 'racoonctl reload-config', 'pkill -HUP -x mip6d']);
   });
 
+  it('stops mip6d and radvd after the last node, and removes their files', async () => {
+    await settle('');
+    await ha('up');
+    await writeFile(join(state, 'radvd.pid'), '77\n');
+    await calls();
+    expect(await ha('down')).toMatchObject({ status: 0 });
+    expect(await calls()).toEqual([
+      `ip: ${endOf(1)}`,
+      'racoonctl reload-config',
+      'pkill -x mip6d',
+      'pkill -x -F $STATE/radvd.pid radvd',
+    ]);
+    expect((await readdir(state)).filter((name) => /mip6d|radvd/.test(name))).toEqual([]);
+  });
+
+  it('gives a new mip6d the bindings that the kernel has', async () => {
+    const umip = await mip6dConsole(['2001:db8:1::1002']);
+    try {
+      await settle(`RADVD=no\nMIP6D_CONSOLE=127.0.0.1/${umip.port}\n`);
+      await ha('up');
+      await ha('up', 2);
+      await calls();
+      await kernel(BOUND);
+      await writeFile(join(bin, 'running'), 'racoon\n');
+      expect((await ha('probe')).output).toBe(
+        'not running: mip6d\n2001:db8:1::1001\n2001:db8:1::1002 refused: bc status=130\n' +
+          'binding of mn1@home.example kept\nnodes: 2\n',
+      );
+      // The tunnels carry traffic until the new mip6d has heard the home link's prefix. The node that was refused has to register.
+      expect(await calls()).toEqual([
+        `ip -6: ${POLICIES}`,
+        'mip6d -c $STATE/mip6d.conf',
+        `ip -6: ${LEFT}`,
+        `ip: ${endOf(2)}`,
+        'racoonctl flush-sa isakmp',
+      ]);
+      expect(umip.asked).toEqual(
+        ['1001 coa 2001:db8:a::11', '1002 coa 2001:db8:a::22'].map(
+          (rest) => `bc add hoa 2001:db8:1::${rest} local 2001:db8:1::1 flags AHK lifetime 60 dad never `,
+        ),
+      );
+    } finally {
+      umip.close();
+    }
+  });
+
+  it('ends all SAs if mip6d has no console, so that the nodes register again', async () => {
+    await settle('RADVD=no\nMIP6D_CONSOLE=127.0.0.1/1\nSTART_SECONDS=1\n');
+    await ha('up');
+    await ha('up', 2);
+    await calls();
+    await kernel(BOUND);
+    await writeFile(join(bin, 'running'), 'racoon\n');
+    expect((await ha('probe')).output).toBe('not running: mip6d\nbindings not kept: no console\nnodes: 2\n');
+    expect((await calls()).slice(2)).toEqual([
+      `ip -6: ${LEFT}`,
+      `ip: ${endOf(1)}${endOf(2)}`,
+      'racoonctl flush-sa isakmp',
+    ]);
+  });
+
   it('fails if mip6d does not stay up or is not installed', async () => {
     await settle('RADVD=no\n');
     await daemon('mip6d', false);
-    expect(await ha('up')).toEqual({ status: 1, output: 'error: mip6d has exited after its start\n' });
+    expect(await ha('up')).toEqual({
+      status: 1,
+      output: 'error: mip6d has exited after its start\n',
+    });
     await settle('RADVD=no\n');
     await rm(join(bin, 'mip6d'));
-    expect(await ha('up')).toEqual({ status: 1, output: 'error: mip6d is not installed\n' });
+    expect(await ha('up')).toEqual({
+      status: 1,
+      output: 'error: mip6d is not installed\n',
+    });
   });
 });
 
@@ -265,7 +377,10 @@ describe('mn-linux.sh with racoon and a new key', () => {
   });
 
   it('replaces the ISAKMP SA, and keeps the ESP SAs and mip6d', async () => {
-    expect(await hook('mn-linux.sh', 'refresh', 1, OTHER_KEY)).toEqual({ status: 0, output: '' });
+    expect(await hook('mn-linux.sh', 'refresh', 1, OTHER_KEY)).toEqual({
+      status: 0,
+      output: '',
+    });
     expect(await calls()).toEqual(['racoonctl flush-sa isakmp', establish]);
     // A repeated event and a longer lifetime do not.
     await hook('mn-linux.sh', 'refresh', 1, OTHER_KEY);
@@ -293,7 +408,9 @@ describe('mn-linux.sh with racoon and a new key', () => {
     expect(new Set(others)).toEqual(new Set([establish]));
     await racoonctl();
     await writeFile(join(bin, 'isakmp'), ISAKMP_SA);
-    expect(await hook('mn-linux.sh', 'refresh', 1, OTHER_KEY)).toMatchObject({ status: 0 });
+    expect(await hook('mn-linux.sh', 'refresh', 1, OTHER_KEY)).toMatchObject({
+      status: 0,
+    });
     expect(await calls()).toEqual(['racoonctl flush-sa isakmp', establish]);
   });
 });
@@ -331,7 +448,7 @@ describe('mn-linux.sh with racoon, at a probe', () => {
       'pkill -x mip6d',
       `ip: ${endOf(1)}`,
       'racoonctl flush-sa isakmp',
-      'pkill -x mip6d',
+      'mip6d -c $STATE/mip6d.conf',
     ]);
     expect(await readdir(state)).not.toContain('.sas-lost');
   });

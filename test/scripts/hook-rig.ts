@@ -1,5 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { join, relative } from 'node:path';
 import { hookPath } from '../../dist/lab/lab.js';
 
@@ -116,4 +117,29 @@ export function hasProgram(name: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** mip6d's console in UMIP 0.4, as far as the hook uses it: one command a segment, answers that end with a zero byte. */
+export async function mip6dConsole(refused: readonly string[] = []) {
+  const asked: string[] = [];
+  let looks = 0;
+  const server = createServer((socket) => {
+    socket.write('mip6d> ');
+    socket
+      .on('error', () => undefined)
+      .on('data', (data: Buffer) => {
+        const command = data.toString().replace(/\n$/, '');
+        if (command === 'quit') return socket.end();
+        let answer = 'no\n';
+        if (command === 'pl') answer = ++looks < 3 ? '' : 'h0 2001:db8:1:0:0:0:0:1/64\n valid 86400 / 86400\n';
+        else if (command.startsWith('bc add')) {
+          asked.push(command);
+          answer = `bc status=${refused.some((hoa) => command.includes(`hoa ${hoa} `)) ? 130 : 0}\n`;
+        }
+        return socket.write(`${answer}mip6d> \0`);
+      });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return { asked, port, close: () => server.close() };
 }
