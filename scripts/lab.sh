@@ -2,7 +2,7 @@
 # Builds a mobile node, an access router, a home network and a correspondent as network namespaces of this host, runs the
 # three daemons and strongSwan in them, shows what works and how long it took, and cleans up. Linux, as root:
 #
-#   sudo scripts/lab.sh [--wait] [--json]
+#   sudo scripts/lab.sh [FLAG…]       # --help describes them
 #
 # It runs "pana-mip6 lab" of the package that it is part of.
 

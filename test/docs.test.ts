@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 const pages = new Map<string, string>();
 
 beforeAll(async () => {
-  const docs = (await readdir('docs')).map((name) => join('docs', name));
+  const docs = (await readdir('docs')).filter((name) => name.endsWith('.md')).map((name) => join('docs', name));
   for (const path of ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'SECURITY.md', ...docs]) {
     pages.set(path, await readFile(path, 'utf8'));
   }

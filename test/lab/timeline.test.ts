@@ -9,7 +9,6 @@ const WHOLE = {
   ikeUp: 1_110,
   update: 1_300,
   acknowledged: 2_350,
-  traffic: 2_360,
 };
 
 describe('The picture of a start', () => {

@@ -31,8 +31,6 @@ export interface StartTimes {
   /** Binding update and acknowledgement. */
   update?: number;
   acknowledged?: number;
-  /** The first ping to the home address or from it that was answered. */
-  traffic?: number;
 }
 
 /** The first node starts: the phases of the paper, one after another. */
@@ -179,7 +177,6 @@ export class FirstStart {
     const began = Date.now();
     const traffic = await NodeTraffic.start(cleanUp, network, 1, home);
     const flows = await traffic.flows(began, STEP_LIMIT);
-    times.traffic = first;
     this.#found({ what, result: flows ? 'yes' : 'no' });
     return traffic;
   }

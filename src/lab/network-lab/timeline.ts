@@ -94,11 +94,8 @@ interface Mark {
   readonly at: number;
 }
 
-function marksOf({ began, opened, traffic }: StartTimes): Mark[] {
-  const marks: Mark[] = [];
-  if (opened !== undefined) marks.push({ label: 'access granted', at: opened - began });
-  if (traffic !== undefined) marks.push({ label: 'home address in use', at: traffic - began });
-  return marks;
+function marksOf({ began, opened }: StartTimes): Mark[] {
+  return opened === undefined ? [] : [{ label: 'access granted', at: opened - began }];
 }
 
 function endOf(bars: readonly Bar[]): number {
