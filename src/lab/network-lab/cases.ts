@@ -7,6 +7,7 @@ import { type StartedNode, startNode } from './first-start.js';
 import type { NetworkHost } from './hosts.js';
 import { type Installation, lineSince, STEP_LIMIT } from './installation.js';
 import { type AccessLink, CORRESPONDENT } from './network.js';
+import { PACE } from './pace.js';
 import type { Traffic } from './pings.js';
 import type { Finding } from './report.js';
 import { Prober } from './traffic.js';
@@ -15,10 +16,10 @@ import { Prober } from './traffic.js';
 const HOME_AGENT_PROGRAMS = ['charon', 'charon-systemd', 'racoon', 'mip6d', 'radvd'];
 
 /** Within this time after its programs were killed, the home agent serves its nodes again, in milliseconds. */
-const RESTART_LIMIT = 10_000;
+const RESTART_LIMIT = 10_000 * PACE;
 
 /** Pings are counted for this long before a step, in milliseconds, so that the count has some that are not affected. */
-const LEAD = 200;
+const LEAD = 200 * PACE;
 
 /** What happens to nodes whose traffic flows. Each step counts lost pings. */
 export class Cases {

@@ -1,4 +1,5 @@
 import { createSocket } from 'node:dgram';
+import { bindWhenPossible } from './source-address.js';
 
 // A separate program that sends datagrams to an echo at a fixed interval. It prints lines of JSON with the times at which
 // the next datagrams were sent, in milliseconds since 1970, and the numbers of those that came back.
@@ -15,9 +16,7 @@ let back: number[] = [];
 
 socket.on('message', (octets) => back.push(octets.readUInt32BE()));
 // Sending fails while there is no route, or the source address is absent: a lost datagram.
-socket.on('error', () => undefined);
-
-socket.bind(0, from, () => {
+bindWhenPossible(socket, from, () => {
   setInterval(() => {
     const octets = Buffer.alloc(64);
     octets.writeUInt32BE(next);

@@ -3,19 +3,20 @@ import { Patience } from '../patience.js';
 import type { CleanUp } from './clean-up.js';
 import type { NetworkHost } from './hosts.js';
 import { CORRESPONDENT, type Network } from './network.js';
+import { PACE } from './pace.js';
 import { ECHO_PORT, Echo, LabProgram } from './traffic.js';
 
 /** Milliseconds between two pings. */
-export const PING_INTERVAL = 20;
+export const PING_INTERVAL = 20 * PACE;
 
 /** Replies are looked for this long after a ping was sent, in milliseconds: the programs report every 100 ms. */
-const GRACE = 200;
+const GRACE = 200 * PACE;
 
 /** A ping counts as lost if it has not come back after this time, in milliseconds. */
-const LATE = 1_000;
+const LATE = 1_000 * PACE;
 
 /** Traffic flows if all pings of this time came back, in milliseconds. */
-const STEADY = 300;
+const STEADY = 300 * PACE;
 
 /** How few pings of that time prove it: on a busy computer there are fewer than usual. */
 const FEWEST = 5;

@@ -1,13 +1,15 @@
 import { createSocket } from 'node:dgram';
+import { PACE } from './pace.js';
+import { bindWhenPossible } from './source-address.js';
 
 // A separate program that sends datagrams to an echo, and prints a line of JSON when they start or stop coming back.
 // Arguments: address of the echo, its port, source address.
 
 /** Interval between datagrams in milliseconds. */
-const INTERVAL = 2;
+const INTERVAL = 2 * PACE;
 
 /** The path counts as down after this time without an echo, in milliseconds. */
-const SILENCE = 300;
+const SILENCE = 300 * PACE;
 
 const [to = '', port = '', from = ''] = process.argv.slice(2);
 const socket = createSocket('udp6');
@@ -29,9 +31,7 @@ socket.on('message', (octets) => {
 });
 
 // Sending fails while there is no route or neighbour.
-socket.on('error', () => undefined);
-
-socket.bind(0, from, () => {
+bindWhenPossible(socket, from, () => {
   last = now();
   setInterval(() => {
     const octets = Buffer.alloc(64);
