@@ -3,6 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { Attempt, type AttemptEvent } from '../../src/pac/attempt.js';
 import { pacSchema } from '../../src/pac/options.js';
 import { sessionConfig } from '../../src/pac/session-config.js';
+import { INTEGRITY, PRF } from '../../src/protocol/pana/wire/algorithms.js';
+import { encodePana, FLAG, MESSAGE_TYPE } from '../../src/protocol/pana/wire/codec.js';
+import { makeAvp } from '../../src/protocol/pana/wire/dictionary.js';
 import { unguarded } from '../../src/runtime/service/barrier.js';
 import { Metrics } from '../../src/runtime/service/metrics.js';
 import { DEAF } from '../deaf-surroundings.js';
@@ -64,6 +67,20 @@ async function openAttempt() {
   return { attempt, host, sent, faults, events, lines, link, metrics };
 }
 
+/** PAR[S] with these PRF algorithms. */
+function offer(prfs: readonly number[]): Uint8Array {
+  return encodePana({
+    type: MESSAGE_TYPE.AUTH,
+    flags: FLAG.R | FLAG.S,
+    sessionId: 7,
+    sequence: 1,
+    avps: [
+      ...prfs.map((prf) => makeAvp('PRF-Algorithm', prf)),
+      makeAvp('Integrity-Algorithm', INTEGRITY.HMAC_SHA2_256_128),
+    ],
+  });
+}
+
 describe('Attempt', () => {
   it('logs and counts the datagrams that it sends and receives', async () => {
     const { attempt, host, sent, lines, link, metrics } = await openAttempt();
@@ -81,6 +98,36 @@ describe('Attempt', () => {
       'datagrams{direction=in}': 1,
       'dropped{code=truncated}': 1,
     });
+    await attempt.close();
+  });
+
+  const warnings = (lines: readonly Record<string, unknown>[]) => lines.filter(({ level }) => Number(level) >= 30);
+
+  it('reports that no PAA answers, more and more rarely, and that one answers then', async () => {
+    const { attempt, host, lines, link } = await openAttempt();
+    attempt.begin();
+    host.advance(2_000);
+    expect(warnings(lines)).toEqual([]);
+    host.advance(300_000);
+    expect(warnings(lines)).toMatchObject([
+      { msg: 'PAA not responding', address: PAA, port: 716, count: 3 },
+      { msg: 'PAA not responding', address: PAA, port: 716 },
+    ]);
+    link.receive(offer([PRF.HMAC_SHA2_256]));
+    expect(warnings(lines).at(-1)).toMatchObject({ msg: 'PAA responding again', address: PAA });
+    link.receive(offer([PRF.HMAC_SHA2_256]));
+    expect(warnings(lines)).toHaveLength(3);
+    await attempt.close();
+  });
+
+  it('reports once that a PAA offers no usable algorithm, and not that it does not answer', async () => {
+    const { attempt, host, lines, link } = await openAttempt();
+    attempt.begin();
+    link.receive(offer([99]));
+    link.receive(offer([98]));
+    host.advance(300_000);
+    const reason = 'the PAA offers prf 99; integrity sha256';
+    expect(warnings(lines)).toMatchObject([{ msg: 'PAA offers no usable algorithm', address: PAA, reason }]);
     await attempt.close();
   });
 
