@@ -88,6 +88,9 @@ done
 `;
 }
 
+/** Lets newer systemd boot on a kernel with the first version of control groups. */
+const LEGACY = '--setenv=SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1';
+
 /** Where a host sees the roots of the others. */
 const OTHERS = '/run/hosts';
 
@@ -151,9 +154,18 @@ export class BootedHost {
     const network = [`--network-namespace-path=/run/netns/${this.namespace}`, '--capability=CAP_NET_ADMIN'];
     this.#container = spawn(
       'systemd-nspawn',
-      [...parameters, ...network, '--bind=/dev/net/tun', ...binds, '-D', this.root, 'systemd.unit=multi-user.target'],
+      [
+        ...parameters,
+        ...network,
+        '--bind=/dev/net/tun',
+        LEGACY,
+        ...binds,
+        '-D',
+        this.root,
+        'systemd.unit=multi-user.target',
+      ],
       {
-        env: { PATH, SYSTEMD_NSPAWN_API_VFS_WRITABLE: 'network', SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE: '1' },
+        env: { PATH, SYSTEMD_NSPAWN_API_VFS_WRITABLE: 'network' },
         stdio: ['ignore', 'pipe', 'pipe'],
       },
     );

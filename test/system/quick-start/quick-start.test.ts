@@ -40,6 +40,9 @@ const STRONGSWAN = `charon {
 }
 `;
 
+/** A person answers the questions of apt. */
+const ASSUME_YES = 'APT::Get::Assume-Yes "true";\n';
+
 function whyNot(): string | undefined {
   const why = missing('systemd-nspawn', 'swanctl', 'nft', 'nsenter') ?? userSpaceEspMissing();
   if (why !== undefined) return why;
@@ -71,7 +74,8 @@ class Scene {
   }
 
   async make(): Promise<void> {
-    for (const host of this.#hosts.values()) await host.prepare({ 'etc/strongswan.d/user-space.conf': STRONGSWAN });
+    const files = { 'etc/strongswan.d/user-space.conf': STRONGSWAN, 'etc/apt/apt.conf.d/90yes': ASSUME_YES };
+    for (const host of this.#hosts.values()) await host.prepare(files);
     await this.#connect('node', 'eth0', 'router', 'eth1');
     await this.#connect('router', 'eth0', 'home', 'eth0');
     await this.#workstation.prepare(NAMES, this.#folder, { npm_config_ignore_scripts: 'true' });
@@ -117,6 +121,13 @@ class Scene {
     await cp(join(PROJECT, addon), to, { recursive: true });
   }
 
+  /** Installs what charon needs on a kernel without ESP. */
+  async installUserSpaceEsp(): Promise<void> {
+    const command = 'apt install --no-install-recommends libcharon-extra-plugins';
+    const options = { online: true, limit: 600_000 };
+    await Promise.all(['home', 'node'].map((name) => this.host(name).type(command, options)));
+  }
+
   async remove(): Promise<void> {
     await Promise.all([...this.#hosts.values()].map((host) => host.remove()));
     await this.#workstation.remove();
@@ -147,6 +158,7 @@ describe.skipIf(!canRun)('docs/quick-start.md', () => {
       // What the last section shows may take a moment to become true, such as the first IKE_SA.
       await (block.section.includes('Look') ? eventually(look, { limit: 120_000 }) : look());
       if (block.section.includes('Install') && block.on === 'all hosts' && !isBare) await scene.copyAddon('home');
+      if (block.section.includes('Packages') && block.on === 'home and node') await scene.installUserSpaceEsp();
     }
     process.stderr.write(`docs/quick-start.md: typed in ${Math.round((performance.now() - began) / 1000)} s\n`);
     expect(blocks.length).toBeGreaterThan(25);
