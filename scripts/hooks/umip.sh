@@ -48,6 +48,14 @@ umip_run() {
 	printf 'started\n' >"$UMIP_MARK"
 	start mip6d umip_is_ready mip6d -c "$MIP6D_CONF"
 	[ -z "$BINDINGS" ] || umip_restore
+	[ "$MIP6_ROLE" = ha ] || ! has_started mip6d || umip_pass update ' priority 1'
+}
+
+# umip_pass update|delete: mip6d blocks all packets of a node while it registers, also those of PANA, by which the node gets its
+# authorization at a new link. Without that no registration arrives.
+umip_pass() {
+	printf "xfrm policy $1 src ::/0 dst %s dir out ptype sub%s\n" \
+		fe80::/10 "${2:-}" '::/0 proto udp dport 716' "${2:-}" | ip -6 -force -batch - >/dev/null 2>&1 || :
 }
 
 # umip_clear: removes what a killed mip6d has left in the kernel, except a home agent's bindings, which go on: sets BINDINGS and
@@ -172,6 +180,7 @@ mobility_mn_move() {
 
 mobility_mn_down() {
 	umip_stop
+	[ "$DRY_RUN" = yes ] || umip_pass delete
 	rm -f "$MIP6D_CONF" "$UMIP_MARK"
 }
 

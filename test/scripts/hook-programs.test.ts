@@ -89,6 +89,7 @@ const kernel = (shows: string, batch = ':') =>
 '-6 -force -batch -')
   lines=$(tr "\\n" ";")
   case $lines in
+  xfrm\\ policy\\ [ud]*) echo "$lines" | tr ';' "\\n" | grep . >>"$bin/policies" ;;
   xfrm\\ policy*|tunnel\\ del*) echo "ip -6: $lines" >>"$bin/calls" ;;
   *) echo '${ESP_SAS}'; ${batch} ;;
   esac ;;
@@ -363,6 +364,22 @@ it('mn-linux.sh restarts mip6d for another home address or a new racoon only', a
   expect(await calls()).toEqual(['racoonctl reload-config', ...mip6d]);
   await hook('mn-linux.sh', 'down', 2);
   expect(await calls()).toEqual(['pkill -x mip6d', `ip: ${endOf(2)}`, 'racoonctl flush-sa isakmp', 'pkill -x racoon']);
+});
+
+it('mn-linux.sh lets PANA pass the policies of mip6d, until the end', async () => {
+  await settle('');
+  const policies = async () => {
+    const text = await readFile(join(bin, 'policies'), 'utf8').catch(() => '');
+    await rm(join(bin, 'policies'), { force: true });
+    return text.trim().split('\n');
+  };
+  const to = ['src ::/0 dst fe80::/10 dir out ptype sub', 'src ::/0 dst ::/0 proto udp dport 716 dir out ptype sub'];
+  await hook('mn-linux.sh', 'up');
+  expect(await policies()).toEqual(to.map((each) => `xfrm policy update ${each} priority 1`));
+  await hook('mn-linux.sh', 'refresh');
+  expect(await policies()).toEqual(['']);
+  await hook('mn-linux.sh', 'down');
+  expect(await policies()).toEqual(to.map((each) => `xfrm policy delete ${each}`));
 });
 
 describe('mn-linux.sh with racoon and a new key', () => {
