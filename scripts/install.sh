@@ -320,7 +320,7 @@ activate() {
 check_manifest() {
 	while read -r kind path; do
 		case $path in
-		/*..* | [!/]* | '' | *[!A-Za-z0-9/._+-]* | /) die "$root$manifest: $path was not installed by this script" ;;
+		/*..* | [!/]* | '' | *[!A-Za-z0-9/._@+-]* | /) die "$root$manifest: $path was not installed by this script" ;;
 		esac
 		case $kind in
 		tree) case $path in */lib/node_modules/pana-mip6) ;; *) die "$root$manifest: $path was not installed by this script" ;; esac ;;
