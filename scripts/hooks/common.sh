@@ -266,7 +266,8 @@ start() {
 	"$@" || die "$start_name did not start"
 	start_tries=0
 	uptime_seconds
-	start_until=$((UPTIME + START_SECONDS))
+	# UPTIME is rounded down.
+	start_until=$((UPTIME + START_SECONDS + 1))
 	until "$start_is_ready"; do
 		start_tries=$((start_tries + 1))
 		if [ $((start_tries % 10)) = 0 ]; then

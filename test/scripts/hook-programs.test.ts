@@ -316,7 +316,7 @@ esac`,
   });
 
   it('ends all SAs if mip6d has no console, so that the nodes register again', async () => {
-    await settle('RADVD=no\nMIP6D_CONSOLE=127.0.0.1/1\nSTART_SECONDS=1\n');
+    await settle('RADVD=no\nMIP6D_CONSOLE=127.0.0.1/1\nSTART_SECONDS=4\n');
     await ha('up');
     await ha('up', 2);
     await calls();
