@@ -91,7 +91,8 @@ umip_clear() {
 	ip -6 xfrm policy deleteall proto 135 >/dev/null 2>&1 || :
 	{
 		printf 'xfrm policy flush ptype sub\nxfrm state flush proto hao\nxfrm state flush proto route2\n'
-		printf 'rule del pref 100%s\n' 0 1 2 3 4 5
+		# mip6d may have added a rule more than once, and each command deletes one.
+		printf 'rule del pref 100%s\n' 0 1 2 3 4 5 0 1 2 3 4 5
 		[ -n "$BINDINGS" ] || printf '%s' "$LEFT"
 	} | ip -6 -force -batch - >/dev/null 2>&1 || :
 }
