@@ -349,8 +349,8 @@ keep_former() {
 	put "$FORMER_CONF" 600 sed '/^secrets {/,$d' "$CONF"
 }
 
-# look_at_sas: sets WHAT to the state of the connection: nothing, begun (a half-open IKE_SA), ike (only the IKE_SA), or all; and
-# FORMERS to the other connections of the node that have an IKE_SA in any state.
+# look_at_sas: sets WHAT to the state of the connection: nothing, begun (no answer yet), answered (the home agent has answered the
+# first message), ike (only the IKE_SA), or all; and FORMERS to the other connections of the node that have an IKE_SA in any state.
 look_at_sas() {
 	WHAT=nothing FORMERS=
 	look_prefix=${CONNECTION%-*}-
@@ -366,7 +366,8 @@ look_at_sas() {
 		"all:$CONNECTION "*) ;;
 		*":$CONNECTION "*state=ESTABLISHED*state=INSTALLED*) WHAT=all ;;
 		*":$CONNECTION "*state=ESTABLISHED*) WHAT=ike ;;
-		"nothing:$CONNECTION "*state=C[RO]*) WHAT=begun ;;
+		nothing:"$CONNECTION "*state=C[RO]*' responder-spi=0000000000000000 '*) WHAT=begun ;;
+		nothing:"$CONNECTION "*state=C[RO]*) WHAT=answered ;;
 		*":$CONNECTION "*) ;;
 		*":$look_prefix"*)
 			case "$FORMERS " in
@@ -380,8 +381,9 @@ look_at_sas() {
 }
 
 # Waits for the SAs that charon has begun when it loaded the connection. The first message may be lost, because the enforcement
-# point has not opened the link yet, and charon would repeat it after 4 s. The home agent may not be ready yet: retry with a
-# growing delay. If this hook fails, it is run again.
+# point has not opened the link yet, and charon would repeat it after 4 s. Once the home agent has answered, leave retransmission
+# to charon: the home agent may have its SAs up already, and those of a second IKE_SA beside them would get no packets. The home
+# agent may not be ready yet: retry with a growing delay. If this hook fails, it is run again.
 ike_mn_connect() {
 	[ "$DRY_RUN" != yes ] || return 0
 	now_ms
@@ -398,7 +400,11 @@ ike_mn_connect() {
 		connect_looks=$((connect_looks + 1))
 		now_ms
 		# charon may not have begun yet, and with IKEv1 the CHILD_SA follows.
-		if [ "$connect_looks" -le 2 ] || { [ "$WHAT" = begun ] && [ "$NOW_MS" -lt "$((connect_since + connect_patience))" ]; }; then
+		connect_limit=$connect_patience
+		if [ "$WHAT" = answered ]; then
+			connect_limit=$((5000 + connect_patience)) WHAT=begun
+		fi
+		if [ "$connect_looks" -le 2 ] || { [ "$WHAT" = begun ] && [ "$NOW_MS" -lt "$((connect_since + connect_limit))" ]; }; then
 			nap 0.1
 			continue
 		fi

@@ -6,6 +6,9 @@ import { runHook, testNode } from './hook-rig.js';
 
 const NAME = 'pana-2001-db8-1--1001';
 const UP = '{state=ESTABLISHED child-sas {mip6 {state=INSTALLED}}}';
+/** A half-open IKE_SA, as charon 5.9.8 lists it. The responder's SPI is zero until it has answered. */
+const begun = (responder: string) =>
+  `list-sa event {${NAME}-1 {uniqueid=1 version=2 state=CONNECTING local-port=500 initiator=yes initiator-spi=0a02030405060708 responder-spi=${responder} tasks-active=[IKE_AUTH] child-sas {}}}`;
 let state: string;
 let bin: string;
 
@@ -54,7 +57,7 @@ describe('mn-linux.sh with strongSwan', () => {
   });
 
   it('makes a new IKE_SA if the first one gets no answer', async () => {
-    await charon(`list-sa event {${NAME}-1 {state=CONNECTING}}`, '--initiate', `list-sa event {${NAME}-1 ${UP}}`);
+    await charon(begun('0000000000000000'), '--initiate', `list-sa event {${NAME}-1 ${UP}}`);
     const { calls, output } = await runs('up');
     expect(calls.filter((call) => !call.startsWith('--list-sas'))).toEqual([
       '--load-all --noprompt',
@@ -62,6 +65,22 @@ describe('mn-linux.sh with strongSwan', () => {
       `--initiate --child mip6 --ike ${NAME}-1 --timeout -1`,
     ]);
     expect(output).toContain('(2 tries)');
+  });
+
+  it('makes no second IKE_SA once the home agent has answered, which may have the SAs up already', async () => {
+    await program(
+      'swanctl',
+      `echo "$*" >>"$bin/calls"
+case $1 in
+--load-all) echo "loaded ike secret 'ike-${NAME}-1' loaded connection '${NAME}-1'" ;;
+--list-sas)
+  echo >>"$bin/looks"
+  if [ "$(wc -l <"$bin/looks")" -gt 100 ]; then echo 'list-sa event {${NAME}-1 ${UP}}'; else echo '${begun('96c8b3283bd0dc48')}'; fi ;;
+esac`,
+    );
+    const { calls } = await runs('up');
+    expect(calls).toHaveLength(102);
+    expect(calls.filter((call) => !call.startsWith('--list-sas'))).toEqual(['--load-all --noprompt']);
   });
 
   it('initiates IKE itself if charon has given up, for example because the home agent had no key yet', async () => {
