@@ -96,6 +96,9 @@ export function nasReporter(log: Logger, metrics: Metrics, guard: Guard): (event
         metrics.count('moves');
         log.info({ ...fieldsOf(event), fromAddress: event.from }, 'session moved');
         break;
+      case 'terminating':
+        log.info(fieldsOf(event), 'session terminating');
+        break;
       case 'otherServer':
         log.warn(
           { ...fieldsOf(event), peer: event.peer, message: REQUESTS[event.wish], reason: 'session of another server' },

@@ -281,11 +281,9 @@ export class Attempt {
   #refuseOffer({ prf, integrity }: AlgorithmOffer): void {
     if (this.#isOfferReported) return;
     this.#isOfferReported = true;
-    const offer = `prf ${nameList(prf, PRF_ALGORITHMS)}; integrity ${nameList(integrity, INTEGRITY_ALGORITHMS)}`;
-    this.#tools.log.warn(
-      { address: this.paa, option: 'pana.prf, pana.integrity', reason: `the PAA offers ${offer}` },
-      'PAA offers no usable algorithm',
-    );
+    const reason = `the PAA offers prf ${nameList(prf, PRF_ALGORITHMS)}; integrity ${nameList(integrity, INTEGRITY_ALGORITHMS)}`;
+    const option = 'pana.prf, pana.integrity';
+    this.#tools.log.warn({ address: this.paa, option, reason }, 'PAA offers no usable algorithm');
   }
 
   #newEap(): void {

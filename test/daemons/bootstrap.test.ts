@@ -196,7 +196,9 @@ describe('A refused node', () => {
   /** Asserts that no lease, hook file or logged assignment exists. */
   async function expectNothing(made: Lab, daemons: readonly DaemonProcess[]): Promise<void> {
     expect(await leasesOf(made)).toEqual([]);
-    for (const name of ['mn1', 'aaa', 'paa']) expect(await filesOf(made, name)).toEqual([]);
+    for (const name of ['mn1', 'aaa']) expect(await filesOf(made, name)).toEqual([]);
+    // The enforcement point's hook notes that it is set up.
+    expect(await filesOf(made, 'paa')).toEqual(['ep-set-up']);
     for (const { lines } of daemons) {
       expect(lines.some((line) => 'homeAddress' in line || 'homeAgent' in line || 'fingerprint' in line)).toBe(false);
     }

@@ -10,6 +10,8 @@ interface Point {
   start: number;
   /** Authorized sessions and their addresses, the newest last. */
   readonly sessions: Map<string, string>;
+  /** Sessions whose permit the PAA has revoked, because it terminates them. */
+  readonly terminating: Set<string>;
   /** All sessions that have had an address, by address. */
   readonly holders: Map<string, Set<string>>;
   /** Whether to compare again: something has changed since the last comparison, or it excused a difference. */
@@ -28,6 +30,7 @@ const ABOUT: readonly string[] = [
   'session authorized',
   'session reauthenticated',
   'session moved',
+  'session terminating',
   'session ended',
   'hook done',
   'hook failed',
@@ -54,7 +57,9 @@ export class Admissions {
     const point = this.#pointOf(machine, start);
     point.isDirty = true;
     const session = String(fields.session);
-    if (message === 'session ended') point.sessions.delete(session);
+    if (message === 'session terminating') point.terminating.add(session);
+    if (message === 'session ended') point.terminating.delete(session);
+    if (message === 'session ended' || point.terminating.has(session)) point.sessions.delete(session);
     else if (message === 'session moved' ? point.sessions.has(session) : fields.session !== undefined) {
       point.sessions.delete(session);
       const address = String(fields.address);
@@ -109,6 +114,7 @@ export class Admissions {
     const point = {
       start,
       sessions: new Map<string, string>(),
+      terminating: new Set<string>(),
       holders: new Map<string, Set<string>>(),
       isDirty: true,
     };

@@ -111,6 +111,8 @@ export type NasEvent =
   | (NasSubject & { readonly type: 'ended'; readonly cause: PaaClosed })
   | (NasSubject & { readonly type: 'moved'; readonly from: string })
   /** A server requested something for a session of another server. */
+  /** The permit was revoked, because this side terminates the session. */
+  | (NasSubject & { readonly type: 'terminating' })
   | (NasSubject & { readonly type: 'otherServer'; readonly peer: string; readonly wish: ServerWish })
   | (NasSubject & {
       readonly type: 'localHomeAgent';

@@ -2,7 +2,7 @@ import { DeadlineQueue } from '../bytes/deadline-queue.js';
 import { checkName } from '../mip6/names.js';
 import type { PaaSessionInput } from '../pana/session/paa-interface.js';
 import type { Client } from './clients.js';
-import type { StepContext, Tokens } from './step-context.js';
+import { type StepContext, say, subjectOf, type Tokens } from './step-context.js';
 
 /** With `wait`: how long a client is permitted before its PAN[C] has proven that it has the key, in milliseconds. */
 export const PROVISIONAL = 10_000;
@@ -81,6 +81,7 @@ export class Enforcement {
     // A success that waits for its permit is discarded when the session ends.
     if (client.waitsForPermit !== undefined || !client.permitted || client.barred) return;
     client.barred = true;
+    say(context, { type: 'terminating', ...subjectOf(client) });
     if (context.config.enforcement) context.out.push({ type: 'expel', sessionId: client.panaSession });
   }
 

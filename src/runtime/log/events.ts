@@ -48,6 +48,7 @@ export type LogEvent =
   | 'session refused'
   | 'session moved'
   | 'session replaced'
+  | 'session terminating'
   | 'session ended'
   | 'sessions lost'
   | 'older sessions not ended'

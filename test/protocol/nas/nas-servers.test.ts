@@ -19,7 +19,7 @@ describe('a request of a server', () => {
     const { world, diameterSession } = open();
     const before = world.outputs.length;
     world.ask('ASR', diameterSession);
-    expect(world.outputs.slice(before).map(({ type }) => type)).toEqual(['answer', 'expel', 'send']);
+    expect(world.outputs.slice(before).map(({ type }) => type)).toEqual(['answer', 'event', 'expel', 'send']);
     expect(resultOf(world)).toBe(RESULT.SUCCESS);
     const [answer] = world.answers;
     expect(answer && grammarian.find(answer.avps, 'Session-Id')).toBe(diameterSession);
