@@ -1,9 +1,9 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { chmod, readFile } from 'node:fs/promises';
+import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { stringify } from 'yaml';
-import { validFor } from '../dist/pki/certificate-authority.js';
+import { makeCrl, validFor } from '../dist/pki/certificate-authority.js';
 import { eventually } from './eventually.js';
 import { Network, type Tree } from './mistakes.js';
 import { shows } from './page.js';
@@ -29,6 +29,8 @@ const all =
 async function otherPki(): Promise<Network> {
   return Network.make();
 }
+
+const pem = (network: Network, name: string) => readFile(network.path('pki', `${name}.pem`), 'utf8');
 
 /** How each mistake of the page is made, by its heading. */
 const MISTAKES: Readonly<Record<string, Mistake>> = {
@@ -112,7 +114,9 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     await all({ aaa: { tls } })(network);
   },
   'The CRL has expired': async (network) => {
-    await network.pki.renewCrl(0.000_02);
+    const [certificatePem, keyPem] = await Promise.all([pem(network, 'ca'), pem(network, 'ca-key')]);
+    const crl = await makeCrl({ certificatePem, keyPem }, [], new Date(Date.now() - 2e9), new Date(Date.now() - 1e9));
+    await writeFile(network.path('pki', 'crl.pem'), crl);
     await all({})(network);
   },
   'Node and server have no common TLS version': all({ aaa: { tls: { 'max-version': '1.2' } } }),
