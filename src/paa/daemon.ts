@@ -184,6 +184,18 @@ export class PaaDaemon implements Service<PaaOptions> {
     const { udp, host, openControl, openKeyLog } = this.#surroundings;
     await prepareHookFolder(hooks, this.#log, this.#surroundings);
     if (this.#options['key-log'] !== undefined) this.#keyLog = await openKeyLog(this.#options['key-log']);
+    // The port first: the permits below may be those of another PAA that runs on this host.
+    let isSetUp = false;
+    for (const address of pana.listen) {
+      const socket = await udp.open({ address, port: pana.port }, (octets, from) => {
+        if (!isSetUp) return;
+        this.barrier.run('datagram', () => {
+          this.#metrics.count('datagrams', IN);
+          this.#driver.feed({ type: 'datagram', octets, from });
+        });
+      });
+      this.#sockets.set(socket.label, socket);
+    }
     await this.#homeAgent.takeDownLeftovers(this.#options['local-home-agent'], this.#leases);
     // Clear stale permits before accepting traffic. Without an enforcement point, every node might pass.
     if ((await this.#ep?.start()) === false) {
@@ -191,15 +203,7 @@ export class PaaDaemon implements Service<PaaOptions> {
         `the enforcement point was not set up: ${hooks.ep} start failed, see its output in the log; the PAA does not serve`,
       );
     }
-    for (const address of pana.listen) {
-      const socket = await udp.open({ address, port: pana.port }, (octets, from) =>
-        this.barrier.run('datagram', () => {
-          this.#metrics.count('datagrams', IN);
-          this.#driver.feed({ type: 'datagram', octets, from });
-        }),
-      );
-      this.#sockets.set(socket.label, socket);
-    }
+    isSetUp = true;
     await this.#node.start();
     const routes = paaRoutes({
       nas: this.#nas,

@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { PaaDaemon } from '../../src/paa/daemon.js';
 import { type PaaOptions, paaSchema } from '../../src/paa/options.js';
+import type { Udp } from '../../src/runtime/net/udp.js';
 import { systemSurroundings } from '../../src/runtime/surroundings/surroundings.js';
 import { countedSurroundings, DEAF } from '../deaf-surroundings.js';
 import { eventually } from '../eventually.js';
@@ -32,21 +33,27 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 const log = pino({ level: 'silent' });
 
-it('PaaDaemon runs hook start before it listens and hook stop when it ends', async () => {
+it('PaaDaemon runs hook start when it has its port, reads no datagram before, and runs hook stop when it ends', async () => {
   const processes = new SimulatedProcesses();
   processes.atOnce = true;
   const events = () => processes.calls.map(({ event }) => event);
-  let beforeListening: string[] = [];
-  const udp = {
+  let receive = () => undefined as void;
+  const udp: Udp = {
     ...DEAF.udp,
-    open: () => {
-      beforeListening = events();
+    open: (_, onDatagram) => {
+      receive = () => onDatagram(Buffer.alloc(3), { address: '127.0.0.2', port: 716, local: '127.0.0.1|716' });
+      receive();
+      expect(events()).toEqual([]);
       return DEAF.udp.open();
     },
   };
   const surroundings = { ...systemSurroundings, ...DEAF, udp, hookProcesses: processes };
   const daemon = await PaaDaemon.start(options, log, surroundings);
-  expect(beforeListening).toEqual(['start']);
+  expect(events()).toEqual(['start']);
+  const received = async () => JSON.stringify(((await daemon.status()) as { counters: object }).counters);
+  expect(await received()).not.toContain('datagrams');
+  receive();
+  expect(await received()).toContain('"datagrams{direction=in}":1');
   await daemon.stop();
   expect(events()).toEqual(['start', 'stop']);
 });
@@ -58,7 +65,11 @@ it('PaaDaemon does not serve if hook start fails: it rejects, and leaves no time
   let sockets = 0;
   const open = () => {
     sockets += 1;
-    return DEAF.udp.open();
+    return DEAF.udp.open().then((socket) => ({ ...socket, close }));
+  };
+  const close = () => {
+    sockets -= 1;
+    return Promise.resolve();
   };
   const udp = { ...DEAF.udp, open };
   const surroundings = { ...systemSurroundings, ...DEAF, ...counted, host, hookProcesses, udp };
@@ -70,16 +81,17 @@ it('PaaDaemon does not serve if hook start fails: it rejects, and leaves no time
   expect(hookProcesses.calls.map(({ event }) => event)).toEqual(['start']);
 });
 
-it('PaaDaemon leaves nothing behind if it cannot listen', async () => {
+it('PaaDaemon runs no hook and leaves nothing behind if another program has its port', async () => {
   const host = new VirtualHost();
   const hookProcesses = new SimulatedProcesses();
   hookProcesses.atOnce = true;
   const counted = countedSurroundings();
-  const udp = { ...DEAF.udp, open: () => Promise.reject(new Error('no such address')) };
+  const udp = { ...DEAF.udp, open: () => Promise.reject(new Error('EADDRINUSE')) };
   const surroundings = { ...systemSurroundings, ...DEAF, ...counted, host, hookProcesses, udp };
   const checked = { ...options, hooks: { ...options.hooks, 'ep-check-interval': 10_000 } };
-  await expect(PaaDaemon.start(checked, log, surroundings)).rejects.toThrow('no such address');
+  await expect(PaaDaemon.start(checked, log, surroundings)).rejects.toThrow('EADDRINUSE');
   expect([host.timers, counted.open]).toEqual([0, 0]);
+  expect(hookProcesses.calls).toEqual([]);
 });
 
 it('PaaDaemon waits for hook stop, and leaves no timer, socket or file open', async () => {
