@@ -37,7 +37,7 @@ it('PaaDaemon runs hook start when it has its port, reads no datagram before, an
   const processes = new SimulatedProcesses();
   processes.atOnce = true;
   const events = () => processes.calls.map(({ event }) => event);
-  let receive = () => undefined as void;
+  let receive: () => void = () => undefined;
   const udp: Udp = {
     ...DEAF.udp,
     open: (_, onDatagram) => {
