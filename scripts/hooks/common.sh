@@ -207,7 +207,12 @@ nap() {
 ours() {
 	ours_program=$1
 	shift
-	: "${OURS:=$(pgrep --help 2>&1 || :)}"
+	if [ -z "${OURS:-}" ]; then
+		# The kernel hides the namespaces of a process with more capabilities than this hook has, such as a charon of systemd,
+		# and pgrep would not find it.
+		OURS=no
+		[ ! -e /proc/1/ns/net ] || OURS=$(pgrep --help 2>&1 || :)
+	fi
 	case $OURS in
 	*--nslist*) set -- --ns "$$" --nslist net "$@" ;;
 	*) OURS=no ;;

@@ -73,7 +73,7 @@ const proxies = (...of: readonly number[]) => of.map((n) => `neigh del proxy ${t
 const LEFT = `tunnel del ip6tnl1;tunnel del ip6tnl2;route flush table 252;${proxies(1, 2)}`;
 const POLICIES =
   'xfrm policy flush ptype sub;xfrm state flush proto hao;xfrm state flush proto route2;' +
-  [0, 1, 2, 3, 4, 5].map((n) => `rule del pref 100${n};`).join('');
+  [0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5].map((n) => `rule del pref 100${n};`).join('');
 /** What a mip6d that has ended may have left, without bindings of these nodes. */
 const cleared = (...of: readonly number[]) => `ip -6: ${POLICIES}route flush table 252;${proxies(...of)}`;
 

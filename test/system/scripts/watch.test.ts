@@ -1,9 +1,9 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { eventually } from '../../eventually.js';
 import { runHook, testNode } from '../../scripts/hook-rig.js';
 
@@ -73,6 +73,18 @@ async function hook(script: string, event: string, ike: 'ikev1' | 'ikev2' = 'ike
   expect(ended).toMatchObject({ status: 0 });
   return ended.output;
 }
+
+describe.runIf(process.getuid?.() === 0)('ours', () => {
+  it('finds a program with more capabilities than the hook has, as under a unit', async () => {
+    const hooks = await readFile('scripts/hooks/common.sh', 'utf8');
+    const running = spawn('sleep', ['600']);
+    onTestFinished(() => void running.kill());
+    const text = `${hooks.match(/^ours\(\) \{\n[\s\S]*?^\}$/m)?.[0]}\nours pgrep -x sleep`;
+    const less = ['--bounding-set=-sys_ptrace', '--inh-caps=-all', 'sh', '-c', text];
+    const { stdout } = await promisify(execFile)('setpriv', less);
+    expect(stdout.split('\n')).toContain(String(running.pid));
+  });
+});
 
 describe('The watch of ha-linux.sh', () => {
   beforeEach(async () => {
