@@ -207,17 +207,28 @@ nap() {
 ours() {
 	ours_program=$1
 	shift
-	if [ -z "${OURS:-}" ]; then
-		# The kernel hides the namespaces of a process with more capabilities than this hook has, such as a charon of systemd,
-		# and pgrep would not find it.
-		OURS=no
-		[ ! -e /proc/1/ns/net ] || OURS=$(pgrep --help 2>&1 || :)
-	fi
+	: "${OURS:=$(pgrep --help 2>&1 || :)}"
 	case $OURS in
-	*--nslist*) set -- --ns "$$" --nslist net "$@" ;;
+	*--nslist*)
+		if "$ours_program" --ns "$$" --nslist net "$@"; then return 0; fi
+		for ours_name in "$@"; do :; done
+		has_hidden "$ours_name" || return 1
+		;;
 	*) OURS=no ;;
 	esac
 	"$ours_program" "$@"
+}
+
+# has_hidden NAME|NAME…: whether the kernel hides the namespaces of such a program, because it has more capabilities than this hook, as
+# a charon of systemd may have. pgrep does not find it by its namespace.
+has_hidden() {
+	for hidden_comm in /proc/[0-9]*/comm; do
+		{ read -r hidden_name <"$hidden_comm"; } 2>/dev/null || continue
+		case "|$1|" in
+		*"|$hidden_name|"*) [ -e "${hidden_comm%/comm}/ns/net" ] || return 0 ;;
+		esac
+	done
+	return 1
 }
 
 # is_running NAME: "start" need not look again for a program that does not run.

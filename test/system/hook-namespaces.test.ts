@@ -29,8 +29,15 @@ it.runIf(possible)('ha-linux.sh probe ignores daemons of other network namespace
     await within(once(daemon, 'spawn'), 'daemon starts');
     daemons.push(daemon);
   }
+  // A running mip6d has states in the kernel.
+  const stubs = join(folder, 'stubs');
+  await mkdir(stubs);
+  await writeFile(join(stubs, 'ip'), `#!/bin/sh\ncase "$*" in *'proto hao') echo 'proto hao' ;; esac\n`, {
+    mode: 0o755,
+  });
+  const hook = ['env', `PATH=${stubs}:${process.env['PATH']}`, hookPath('ha-linux.sh')];
   const probe = (namespace: string) =>
-    run('ip', ['netns', 'exec', namespace, hookPath('ha-linux.sh'), 'probe'], {
+    run('ip', ['netns', 'exec', namespace, ...hook, 'probe'], {
       env: {
         PATH: process.env['PATH'],
         MIP6_EVENT: 'probe',

@@ -226,10 +226,17 @@ function prose(text: string): string {
 
 /** Text of one line with the characters escaped that roff would interpret. */
 function roff(text: string): string {
-  return text
-    .replaceAll('\\', '\\e')
-    .replaceAll('-', '\\-')
-    .replaceAll('"', '\\(dq')
-    .replaceAll('…', '...')
-    .replace(/^(?=[.'])/gm, '\\&');
+  return (
+    text
+      .replaceAll('\\', '\\e')
+      .replaceAll('-', '\\-')
+      .replaceAll('"', '\\(dq')
+      .replaceAll('…', '...')
+      // troff reads ASCII.
+      .replaceAll(
+        /[^\p{ASCII}]/gu,
+        (character) => `\\[u${character.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0')}]`,
+      )
+      .replace(/^(?=[.'])/gm, '\\&')
+  );
 }

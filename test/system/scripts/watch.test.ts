@@ -79,7 +79,8 @@ describe.runIf(process.getuid?.() === 0)('ours', () => {
     const hooks = await readFile('scripts/hooks/common.sh', 'utf8');
     const running = spawn('sleep', ['600']);
     onTestFinished(() => void running.kill());
-    const text = `${hooks.match(/^ours\(\) \{\n[\s\S]*?^\}$/m)?.[0]}\nours pgrep -x sleep`;
+    const functions = [...hooks.matchAll(/^(?:ours|has_hidden)\(\) \{\n[\s\S]*?^\}$/gm)].map(([text]) => text);
+    const text = [...functions, 'ours pgrep -x sleep'].join('\n');
     const less = ['--bounding-set=-sys_ptrace', '--inh-caps=-all', 'sh', '-c', text];
     const { stdout } = await promisify(execFile)('setpriv', less);
     expect(stdout.split('\n')).toContain(String(running.pid));
