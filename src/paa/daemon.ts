@@ -188,11 +188,8 @@ export class PaaDaemon implements Service<PaaOptions> {
     let isSetUp = false;
     for (const address of pana.listen) {
       const socket = await udp.open({ address, port: pana.port }, (octets, from) => {
-        if (!isSetUp) return;
-        this.barrier.run('datagram', () => {
-          this.#metrics.count('datagrams', IN);
-          this.#driver.feed({ type: 'datagram', octets, from });
-        });
+        this.#metrics.count('datagrams', IN);
+        if (isSetUp) this.barrier.run('datagram', () => this.#driver.feed({ type: 'datagram', octets, from }));
       });
       this.#sockets.set(socket.label, socket);
     }

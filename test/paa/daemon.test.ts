@@ -51,9 +51,11 @@ it('PaaDaemon runs hook start when it has its port, reads no datagram before, an
   const daemon = await PaaDaemon.start(options, log, surroundings);
   expect(events()).toEqual(['start']);
   const received = async () => JSON.stringify(((await daemon.status()) as { counters: object }).counters);
-  expect(await received()).not.toContain('datagrams');
-  receive();
   expect(await received()).toContain('"datagrams{direction=in}":1');
+  expect(await received()).not.toContain('dropped');
+  receive();
+  expect(await received()).toContain('"datagrams{direction=in}":2');
+  expect(await received()).toContain('dropped');
   await daemon.stop();
   expect(events()).toEqual(['start', 'stop']);
 });
