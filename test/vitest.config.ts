@@ -53,7 +53,7 @@ export default defineConfig({
           ...test,
           name: 'system',
           include: [...system, ...seeded, ...databases],
-          env: { PANA_SEEDS: process.env['PANA_SEEDS'] ?? '8000', PANA_DATABASES: 'PostgreSQL' },
+          env: { PANA_SEEDS: process.env['PANA_SEEDS'] ?? '4000', PANA_DATABASES: 'PostgreSQL' },
         },
       },
     ],
