@@ -110,9 +110,9 @@ export type NasEvent =
   | (NasSubject & { readonly type: 'noMobility' | 'noAnswer' | 'unusable' | 'unkeyed'; readonly reason: string })
   | (NasSubject & { readonly type: 'ended'; readonly cause: PaaClosed })
   | (NasSubject & { readonly type: 'moved'; readonly from: string })
-  /** A server requested something for a session of another server. */
   /** The permit was revoked, because this side terminates the session. */
   | (NasSubject & { readonly type: 'terminating' })
+  /** A server requested something for a session of another server. */
   | (NasSubject & { readonly type: 'otherServer'; readonly peer: string; readonly wish: ServerWish })
   | (NasSubject & {
       readonly type: 'localHomeAgent';
