@@ -323,9 +323,13 @@ export class Attempt {
   }
 }
 
+/** How many algorithms of an offer a log line names: a stranger can offer thousands. */
+const SHOWN_ALGORITHMS = 8;
+
 /** The names of algorithms; `none`: there are none. */
 function nameList(ids: readonly number[], known: ReadonlyMap<number, { readonly hash: string }>): string {
-  return ids.map((id) => known.get(id)?.hash ?? String(id)).join(',') || 'none';
+  const names = ids.slice(0, SHOWN_ALGORITHMS).map((id) => known.get(id)?.hash ?? String(id));
+  return [...names, ...(ids.length > names.length ? ['…'] : [])].join(',') || 'none';
 }
 
 interface Connected {

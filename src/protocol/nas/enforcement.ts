@@ -63,7 +63,6 @@ export class Enforcement {
 
   /** Permits a client for the lifetime of its session plus a margin, because its PAN[C] has arrived. */
   admit(context: StepContext, client: Client): void {
-    if (client.barred) return;
     const lifetime = client.granted?.grant.lifetime;
     const { lifetimeGrace } = context.config.paa;
     this.#admit(context, client, lifetime === undefined ? undefined : lifetime + lifetimeGrace, undefined);
