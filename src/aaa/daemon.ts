@@ -9,7 +9,9 @@ import type { TlsServerOptions } from '../runtime/eap/tls-server.js';
 import { makeHookRunner, prepareHookFolder } from '../runtime/hooks/reporter.js';
 import type { HookRunner } from '../runtime/hooks/runner.js';
 import type { Logger } from '../runtime/log/events.js';
+import { EventFeed } from '../runtime/log/feed.js';
 import { Barrier } from '../runtime/service/barrier.js';
+import { eventRoutes } from '../runtime/service/event-stream.js';
 import { Metrics } from '../runtime/service/metrics.js';
 import type { Service } from '../runtime/service/service.js';
 import { FileWatch } from '../runtime/system/file-watch.js';
@@ -50,6 +52,7 @@ interface Reporting {
 /** The AAA server: Diameter EAP with EAP-TLS, the store, and the home agents' hooks. */
 export class AaaDaemon implements Service<AaaOptions> {
   #options: AaaOptions;
+  readonly #feed: EventFeed;
   readonly #log: Logger;
   readonly #metrics: Metrics;
   readonly barrier: Barrier;
@@ -78,7 +81,7 @@ export class AaaDaemon implements Service<AaaOptions> {
 
   private constructor(
     options: AaaOptions,
-    log: Logger,
+    feed: EventFeed,
     { metrics, barrier, storeReporter }: Reporting,
     opened: StorePort,
     credentials: TlsServerOptions,
@@ -88,6 +91,8 @@ export class AaaDaemon implements Service<AaaOptions> {
     surroundings: AaaSurroundings,
   ) {
     const { host, hookProcesses } = surroundings;
+    const { log } = feed;
+    this.#feed = feed;
     this.#surroundings = surroundings;
     this.#host = host;
     this.#options = options;
@@ -192,11 +197,13 @@ export class AaaDaemon implements Service<AaaOptions> {
   /** Rejects with OperatorError, DatabaseError, or the system's error. Also rejects soon after `signal` aborts. */
   static async start(
     options: AaaOptions,
-    log: Logger,
+    logger: Logger,
     signal?: AbortSignal,
     surroundings: AaaSurroundings = systemAaaSurroundings,
   ): Promise<AaaDaemon> {
     const { host, lookAtFiles, readCredentials } = surroundings;
+    const feed = new EventFeed('pana-aaa', logger, host);
+    const { log } = feed;
     const files = new FileWatch(host, lookAtFiles);
     const [credentials, tls] = await files.watch(credentialFiles(options), () =>
       Promise.all([readCredentials(options, host), openDiameterTls(options.diameter, host, refusedReporter(log))]),
@@ -210,7 +217,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     const opening = { use: 'server', signal, events: storeReporter.events, holder } as const;
     const store = await surroundings.openStore(options.store, opening);
     const reporting = { metrics, barrier, storeReporter };
-    const daemon = new AaaDaemon(options, log, reporting, store, credentials, originState, tls, files, surroundings);
+    const daemon = new AaaDaemon(options, feed, reporting, store, credentials, originState, tls, files, surroundings);
     try {
       await daemon.#open();
     } catch (error) {
@@ -283,6 +290,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     this.#closeControl = await this.#surroundings.openControl(
       control,
       {
+        ...eventRoutes(this.#feed, this.#host),
         'GET /status': () => this.status(),
         'POST /store': ({ body }) => this.#administrator.administer(body),
         'POST /session/disconnect': ({ body }) => this.#administrator.onSessions(body, 'disconnect'),

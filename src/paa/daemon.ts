@@ -8,9 +8,11 @@ import { peerOptions } from '../runtime/diameter/setup.js';
 import { hookGauges, makeHookRunner, prepareHookFolder } from '../runtime/hooks/reporter.js';
 import type { HookRunner } from '../runtime/hooks/runner.js';
 import type { Logger } from '../runtime/log/events.js';
+import { EventFeed } from '../runtime/log/feed.js';
 import { panaFields, sessionText } from '../runtime/log/pana-fields.js';
 import type { DatagramSocket } from '../runtime/net/udp.js';
 import { Barrier } from '../runtime/service/barrier.js';
+import { eventRoutes } from '../runtime/service/event-stream.js';
 import { Metrics } from '../runtime/service/metrics.js';
 import type { Service } from '../runtime/service/service.js';
 import { type Surroundings, systemSurroundings } from '../runtime/surroundings/surroundings.js';
@@ -38,6 +40,7 @@ const OUT = { direction: 'out' } as const;
 /** The PAA: connects the NAS machine to sockets, Diameter peers, hooks, files and logs. */
 export class PaaDaemon implements Service<PaaOptions> {
   #options: PaaOptions;
+  readonly #feed: EventFeed;
   readonly #log: Logger;
   readonly #metrics: Metrics;
   readonly barrier: Barrier;
@@ -59,7 +62,7 @@ export class PaaDaemon implements Service<PaaOptions> {
 
   private constructor(
     options: PaaOptions,
-    log: Logger,
+    feed: EventFeed,
     metrics: Metrics,
     originStateId: number,
     credentials: DiameterCredentials,
@@ -67,7 +70,9 @@ export class PaaDaemon implements Service<PaaOptions> {
   ) {
     const { host } = surroundings;
     const { pana, hooks } = options;
+    const { log } = feed;
     this.#options = options;
+    this.#feed = feed;
     this.#log = log;
     this.#surroundings = surroundings;
     this.#metrics = metrics;
@@ -112,13 +117,15 @@ export class PaaDaemon implements Service<PaaOptions> {
   /** Rejects with OperatorError, or the system's error. */
   static async start(
     options: PaaOptions,
-    log: Logger,
+    logger: Logger,
     surroundings: Surroundings = systemSurroundings,
   ): Promise<PaaDaemon> {
+    const feed = new EventFeed('pana-paa', logger, surroundings.host);
+    const { log } = feed;
     const metrics = new Metrics('pana_paa', PAA_METRICS);
     const credentials = await DiameterCredentials.open(options, log, metrics, surroundings);
     const originState = await nextOriginState(options.hooks['state-dir'], surroundings.host.wall());
-    const daemon = new PaaDaemon(options, log, metrics, originState, credentials, surroundings);
+    const daemon = new PaaDaemon(options, feed, metrics, originState, credentials, surroundings);
     try {
       await daemon.#open();
     } catch (error) {
@@ -189,6 +196,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     for (const address of pana.listen) {
       const socket = await udp.open({ address, port: pana.port }, (octets, from) => {
         this.#metrics.count('datagrams', IN);
+        if (isSetUp && this.#log.isLevelEnabled('trace')) this.#trace('message received', octets, from);
         if (isSetUp) this.barrier.run('datagram', () => this.#driver.feed({ type: 'datagram', octets, from }));
       });
       this.#sockets.set(socket.label, socket);
@@ -211,7 +219,8 @@ export class PaaDaemon implements Service<PaaOptions> {
       now: () => host.monotonic(),
       status: () => this.status(),
     });
-    this.#closeControl = await openControl(control, routes, this.#metrics, this.barrier, host);
+    const all = { ...eventRoutes(this.#feed, host), ...routes };
+    this.#closeControl = await openControl(control, all, this.#metrics, this.barrier, host);
     const listening = [...this.#sockets.values()].map((socket) => socket.address);
     this.#credentials.start();
     this.#log.info({ listening }, 'ready');
@@ -247,10 +256,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     switch (output.type) {
       case 'send':
         this.#metrics.count('datagrams', OUT);
-        if (this.#log.isLevelEnabled('trace')) {
-          const { address, port } = output.to;
-          this.#log.trace({ ...panaFields(output.octets), address, port }, 'message sent');
-        }
+        if (this.#log.isLevelEnabled('trace')) this.#trace('message sent', output.octets, output.to);
         this.#sockets.get(output.to.local)?.send(output.octets, output.to);
         break;
       case 'ask': {
@@ -286,6 +292,14 @@ export class PaaDaemon implements Service<PaaOptions> {
       case 'event':
         this.#report(output.event);
     }
+  }
+
+  #trace(
+    message: 'message sent' | 'message received',
+    octets: Uint8Array,
+    { address, port }: { readonly address: string; readonly port: number },
+  ): void {
+    this.#log.trace({ ...panaFields(octets), address, port, octets: octets.length }, message);
   }
 
   #admit({ token, sessionId, userName, address, lifetime }: Extract<NasOutput, { type: 'admit' }>): void {

@@ -1,10 +1,12 @@
 import { makeHookRunner, prepareHookFolder } from '../runtime/hooks/reporter.js';
 import type { Logger } from '../runtime/log/events.js';
+import { EventFeed } from '../runtime/log/feed.js';
 import { sessionText } from '../runtime/log/pana-fields.js';
 import { interfaceWarning } from '../runtime/net/interface-check.js';
 import type { NetworkListener } from '../runtime/net/network-watch.js';
 import { Barrier } from '../runtime/service/barrier.js';
 import { ControlError } from '../runtime/service/control.js';
+import { eventRoutes } from '../runtime/service/event-stream.js';
 import { Metrics } from '../runtime/service/metrics.js';
 import type { Service } from '../runtime/service/service.js';
 import { FileWatch } from '../runtime/system/file-watch.js';
@@ -31,6 +33,7 @@ const SESSION_AND_HOOKS_AT_END = 8_000;
  */
 export class PacDaemon implements Service<PacOptions> {
   #options: PacOptions;
+  readonly #feed: EventFeed;
   readonly #metrics = new Metrics('pana_pac', PAC_METRICS);
   readonly barrier: Barrier;
   readonly #node: MobileNode;
@@ -52,13 +55,15 @@ export class PacDaemon implements Service<PacOptions> {
 
   private constructor(
     options: PacOptions,
-    log: Logger,
+    feed: EventFeed,
     credentials: PacCredentials,
     files: FileWatch,
     surroundings: PacSurroundings,
     keyLog: KeySink | undefined,
   ) {
     const { host } = surroundings;
+    const { log } = feed;
+    this.#feed = feed;
     this.#surroundings = surroundings;
     this.#host = host;
     this.#options = options;
@@ -91,17 +96,18 @@ export class PacDaemon implements Service<PacOptions> {
   /** Rejects with OperatorError, or the system's error. */
   static async start(
     options: PacOptions,
-    log: Logger,
+    logger: Logger,
     surroundings: PacSurroundings = systemPacSurroundings,
   ): Promise<PacDaemon> {
     const { host, lookAtFiles } = surroundings;
+    const feed = new EventFeed('pana-pac', logger, host);
     const files = new FileWatch(host, lookAtFiles);
     const read = () => surroundings.readCredentials(options, host);
     const credentials = await files.watch(credentialFiles({ tls: options.tls }), read);
     const keyLog = options['key-log'] === undefined ? undefined : await surroundings.openKeyLog(options['key-log']);
-    const daemon = new PacDaemon(options, log, credentials, files, surroundings, keyLog);
+    const daemon = new PacDaemon(options, feed, credentials, files, surroundings, keyLog);
     try {
-      await daemon.#open(log);
+      await daemon.#open(feed.log);
     } catch (error) {
       daemon.#stopWatching();
       await daemon.#close();
@@ -116,6 +122,7 @@ export class PacDaemon implements Service<PacOptions> {
     this.#closeControl = await this.#surroundings.openControl(
       control,
       {
+        ...eventRoutes(this.#feed, this.#host),
         'GET /status': () => this.status(),
         'POST /reauth': () => this.#trigger({ type: 'reauthenticate' }),
         'POST /ping': () => this.#trigger({ type: 'ping' }),

@@ -1,15 +1,7 @@
-import type { LogEvent, LogFields } from '../log/events.js';
+import type { FeedEvent } from '../log/feed.js';
 
-/** A line of a daemon's log. */
-export interface LogLine extends LogFields {
-  readonly level: number;
-  /** The name of the daemon. */
-  readonly name: string;
-  /** UTC; `at` is the same time in milliseconds since 1970. */
-  readonly time: string;
-  readonly at: number;
-  readonly msg: LogEvent;
-}
+/** A line of a daemon's log in JSON. */
+export type LogLine = FeedEvent;
 
 /** A message between two of the three columns. */
 export interface Rung {

@@ -3,6 +3,7 @@ import { chmod, lstat, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
+import { createInterface } from 'node:readline';
 import { CodedError } from '../../errors/coded-error.js';
 import { isLoopback } from '../../protocol/bytes/address-set.js';
 import { ConnectionSlots } from '../../protocol/fairness/connection-slots.js';
@@ -44,7 +45,19 @@ export interface ControlCall {
   readonly body: unknown;
 }
 
-/** The handlers by method and path, for example `GET /status`. The result is sent as JSON, a string as plain text. */
+/** An answer that a handler writes itself, such as one that goes on until the caller closes the connection. */
+export class Streaming {
+  readonly write: (response: ServerResponse) => void;
+
+  constructor(write: (response: ServerResponse) => void) {
+    this.write = write;
+  }
+}
+
+/**
+ * The handlers by method and path, for example `GET /status`. The result is sent as JSON, a string as plain text; a
+ * `Streaming` writes its own answer.
+ */
 export type ControlRoutes = Readonly<Record<string, (call: ControlCall) => unknown>>;
 
 /** Removes the stale socket of a killed daemon. Rejects with OperatorError if the path is anything else. */
@@ -123,7 +136,10 @@ function serverOf(routes: ControlRoutes, guard: Guard): Server {
       const status = error instanceof ControlError ? error.status : 500;
       reply(response, status, { error: error instanceof Error ? error.message : String(error) });
     };
-    const answered = answer(routes, incoming).then((value) => reply(response, 200, value));
+    const answered = answer(routes, incoming).then((value) => {
+      if (value instanceof Streaming) value.write(response);
+      else reply(response, 200, value);
+    });
     const served = answered.catch((error: unknown) => {
       if (isFault(error)) guard.fault('control', error);
       refuse(error);
@@ -216,15 +232,48 @@ export function callDaemon(
       });
     });
     outgoing.on('timeout', () => outgoing.destroy(new ControlError(`no answer within ${timeout / 1000} s`)));
-    outgoing.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') {
-        reject(new NoDaemonError(`no daemon runs with the control socket ${path}: start it, or give --control.socket`));
-      } else if (error.code === 'EACCES') {
-        reject(new OperatorError(`${path}: only the user that the daemon runs as may control it`));
-      } else {
-        reject(error);
-      }
-    });
+    outgoing.on('error', (error: NodeJS.ErrnoException) => reject(connectionError(path, error)));
     outgoing.end(text);
+  });
+}
+
+/** The error for the operator if the daemon cannot be reached. */
+function connectionError(path: string, error: NodeJS.ErrnoException): Error {
+  if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') {
+    return new NoDaemonError(`no daemon runs with the control socket ${path}: start it, or give --control.socket`);
+  }
+  if (error.code === 'EACCES')
+    return new OperatorError(`${path}: only the user that the daemon runs as may control it`);
+  return error;
+}
+
+/**
+ * Reads an answer of JSON lines that goes on, and calls `take` for each line. Resolves when the daemon ends the answer or
+ * stops, or when `signal` aborts. Rejects as `callDaemon` does if the answer does not begin.
+ */
+export function followDaemon(
+  path: string,
+  route: string,
+  take: (line: unknown) => void,
+  signal?: AbortSignal,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request({ socketPath: path, method: 'GET', path: route, agent: false, signal }, (incoming) => {
+      const lines = createInterface({ input: incoming });
+      // The daemon stopped or was killed, or the signal has aborted. The interface repeats the error.
+      incoming.on('error', () => resolve());
+      lines.on('error', () => resolve());
+      if (incoming.statusCode === 200) {
+        lines.on('line', (line) => take(JSON.parse(line)));
+        lines.on('close', resolve);
+        return;
+      }
+      lines.once('line', (line) => {
+        const { error } = JSON.parse(line) as { error?: string };
+        reject(new ControlError(visible(error ?? `status ${incoming.statusCode}`)));
+      });
+    });
+    outgoing.on('error', (error) => (signal?.aborted ? resolve() : reject(connectionError(path, error))));
+    outgoing.end();
   });
 }
