@@ -1,7 +1,7 @@
 import type { z } from 'zod';
-import { defaultInYaml, type KeyDoc, keyDocs } from '../src/runtime/config/key-docs.js';
+import { defaultInYaml, inYaml, type KeyDoc, keyDocs } from '../src/runtime/config/key-docs.js';
 
-/** The tables of all keys of a schema, one for each section. Each row has name, values, default and description. */
+/** The tables of all keys of a schema, one for each section. Each row has name, values, default, example and description. */
 export function referenceOf(schema: z.ZodObject): string {
   const sections = new Map<string, KeyDoc[]>();
   for (const doc of keyDocs(schema, (word) => `\`${word}\``)) {
@@ -13,9 +13,9 @@ export function referenceOf(schema: z.ZodObject): string {
       const lines = docs.map((doc) => {
         const applied = doc.isReloadable ? 'reload' : 'restart';
         const description = doc.description.replaceAll('|', '\\|');
-        return `| \`${doc.name}\` | ${doc.values} | ${defaultOf(doc)} | ${applied} | ${description} |`;
+        return `| \`${doc.name}\` | ${doc.values} | ${defaultOf(doc)} | \`${inYaml(doc.example)}\` | ${applied} | ${description} |`;
       });
-      const head = '| key | values | default | applied by | |\n|---|---|---|---|---|';
+      const head = '| key | values | default | example | applied by | |\n|---|---|---|---|---|---|';
       return `### ${section}\n\n${head}\n${lines.join('\n')}\n`;
     })
     .join('\n');

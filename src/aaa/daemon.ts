@@ -158,6 +158,7 @@ export class AaaDaemon implements Service<AaaOptions> {
       conversations: () => this.#server.home.conversations,
       hooks: () => this.#hooks.status(),
       peers: () => this.#server.diameter.node.status(),
+      storeWorks: () => this.#storeReporter.works,
       credentials: () => this.#server.home.eap.options,
       revocation: () => this.#server.home.eap.judge.revocation,
     });

@@ -1,7 +1,7 @@
 import type { NodePeerStatus } from '../protocol/diameter/node/alphabet.js';
 import { RESULT } from '../protocol/diameter/wire/result-codes.js';
 import type { HomeAgent } from '../protocol/home/records.js';
-import { DIAMETER_COUNTERS } from '../runtime/diameter/reporter.js';
+import { DIAMETER_COUNTERS, peerGauge } from '../runtime/diameter/reporter.js';
 import type { ServerJudge } from '../runtime/eap/engine.js';
 import type { EapServerOptions } from '../runtime/eap/server.js';
 import { hookGauges } from '../runtime/hooks/reporter.js';
@@ -88,6 +88,7 @@ export interface MeasuredParts {
   readonly conversations: () => number;
   readonly hooks: () => readonly HookView[];
   readonly peers: () => readonly NodePeerStatus[];
+  readonly storeWorks: () => boolean;
   readonly credentials: () => Pick<EapServerOptions<never>, 'caPem' | 'certificatePem'>;
   readonly revocation: () => ServerJudge['revocation'];
 }
@@ -134,8 +135,9 @@ export function registerGauges(metrics: Metrics, parts: MeasuredParts): void {
   );
 
   hookGauges(metrics, () => parts.hooks());
-  metrics.gauges('diameter_peer_up', 'Whether a configured Diameter peer is connected', ['peer'], () =>
-    parts.peers().map(({ host, state }) => ({ labels: { peer: host }, value: state.endsWith('-Open') ? 1 : 0 })),
+  peerGauge(metrics, parts.peers);
+  metrics.gauge('store_up', 'Whether the database answered the last operation of the store', () =>
+    parts.storeWorks() ? 1 : 0,
   );
 
   const lists = () => (parts.revocation()?.inForce(parts.host.wall()) ?? []).map(({ list }) => list);

@@ -5,7 +5,7 @@ import { Nas } from '../protocol/nas/nas.js';
 import type { DiameterNode } from '../runtime/diameter/node.js';
 import { nextOriginState } from '../runtime/diameter/origin-state.js';
 import { peerOptions } from '../runtime/diameter/setup.js';
-import { hookGauges, makeHookRunner, prepareHookFolder } from '../runtime/hooks/reporter.js';
+import { makeHookRunner, prepareHookFolder } from '../runtime/hooks/reporter.js';
 import type { HookRunner } from '../runtime/hooks/runner.js';
 import type { Logger } from '../runtime/log/events.js';
 import { EventFeed } from '../runtime/log/feed.js';
@@ -26,7 +26,7 @@ import { makeNode } from './diameter-node.js';
 import { EnforcementRunner } from './enforcement-runner.js';
 import { HomeAgentHook } from './home-agent-hook.js';
 import { LeaseFile } from './lease-file.js';
-import { PAA_METRICS, paaGauges } from './metrics.js';
+import { PAA_METRICS, registerGauges } from './metrics.js';
 import { nasConfig, nasOrigin } from './nas-config.js';
 import type { PaaOptions } from './options.js';
 import { nasReporter, placeOfInput } from './reporter.js';
@@ -110,8 +110,11 @@ export class PaaDaemon implements Service<PaaOptions> {
       (error, input, output) => this.#faulted(error, input, output),
     );
     inputs.open((input) => this.#driver.feed(input));
-    paaGauges(metrics, this.#nas);
-    hookGauges(metrics, () => this.#hooks.status());
+    registerGauges(metrics, {
+      nas: this.#nas,
+      peers: () => this.#node.status(),
+      hooks: () => this.#hooks.status(),
+    });
   }
 
   /** Rejects with OperatorError, or the system's error. */

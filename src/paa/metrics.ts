@@ -1,7 +1,10 @@
+import type { NodePeerStatus } from '../protocol/diameter/node/alphabet.js';
 import type { Nas } from '../protocol/nas/nas.js';
 import type { PaaClosed } from '../protocol/pana/session/paa-interface.js';
 import type { DropCode } from '../protocol/pana/session/session.js';
-import { DIAMETER_COUNTERS } from '../runtime/diameter/reporter.js';
+import { DIAMETER_COUNTERS, peerGauge } from '../runtime/diameter/reporter.js';
+import { hookGauges } from '../runtime/hooks/reporter.js';
+import type { HookView } from '../runtime/hooks/runner.js';
 import { FAULT_COUNTERS } from '../runtime/service/barrier.js';
 import { each, type MetricDescriptions, pairs } from '../runtime/service/metric-descriptions.js';
 import type { Metrics } from '../runtime/service/metrics.js';
@@ -80,9 +83,17 @@ export const PAA_METRICS: MetricDescriptions = {
   },
 };
 
-/** Registers gauges of the NAS's state. */
-export function paaGauges(metrics: Metrics, nas: Nas): void {
+export interface PaaMeasuredParts {
+  readonly nas: Pick<Nas, 'size' | 'halfOpen'>;
+  readonly peers: () => readonly NodePeerStatus[];
+  readonly hooks: () => readonly HookView[];
+}
+
+/** Registers gauges of the state of the PAA. */
+export function registerGauges(metrics: Metrics, { nas, peers, hooks }: PaaMeasuredParts): void {
   metrics.gauge('sessions', 'PANA sessions, including half-open ones', () => nas.size);
   const halfOpen = 'PANA sessions whose first authentication is not complete';
   metrics.gauge('half_open_sessions', halfOpen, () => nas.halfOpen);
+  peerGauge(metrics, peers);
+  hookGauges(metrics, hooks);
 }

@@ -106,24 +106,41 @@ export const paaSchema = z.strictObject({
   diameter: section.group({
     ...section.diameter,
     tls: reloadable(section.diameter.tls),
-    peers: reloadable(z.array(section.diameterPeer).min(1).describe('Diameter peers: [{host, address, port}]')),
+    peers: reloadable(
+      z
+        .array(section.diameterPeer)
+        .min(1)
+        .describe('Diameter peers: [{host, address, port}]')
+        .meta({ examples: [[{ host: 'aaa.home.example', address: '2001:db8:ff::3' }]] }),
+    ),
     routes: reloadable(
       z
         .array(
           z.strictObject({
-            realm: z.string().min(1).describe('realm of the users, or *: every other realm'),
+            realm: z
+              .string()
+              .min(1)
+              .describe('realm of the users, or *: every other realm')
+              .meta({ examples: ['home.example'] }),
             peers: z.array(section.identity()).min(1).describe('host names of peers that serve it'),
           }),
         )
         .default([])
         .describe(
           'peers of each realm, in order of preference: [{realm, peers}]; without routes every peer serves every realm',
-        ),
+        )
+        .meta({ examples: [[{ realm: 'home.example', peers: ['aaa.home.example'] }]] }),
     ),
     'request-timeout': section.duration().default(10_000).describe('how long the PAA waits for an answer'),
   }),
   nas: section.group({
-    identifier: z.string().min(1).max(253).optional().describe('NAS-Identifier [default: diameter.host]'),
+    identifier: z
+      .string()
+      .min(1)
+      .max(253)
+      .optional()
+      .describe('NAS-Identifier [default: diameter.host]')
+      .meta({ examples: ['paa1.access.example'] }),
     'framed-mtu': z
       .number()
       .int()
@@ -132,7 +149,8 @@ export const paaSchema = z.strictObject({
       .optional()
       .describe(
         'size of the largest EAP packet to clients in octets; 1100 fits the IPv6 minimum MTU of 1280 [default: what fits the MTU of pana.interface; 1100 if that is not known]',
-      ),
+      )
+      .meta({ examples: [1100] }),
   }),
   hooks: section.group({
     ...section.hooks('/var/db/pana-paa'),
@@ -140,7 +158,8 @@ export const paaSchema = z.strictObject({
       .string()
       .min(1)
       .optional()
-      .describe('hook of the enforcement point, run on start, permit, move, revoke, check and stop'),
+      .describe('hook of the enforcement point, run on start, permit, move, revoke, check and stop')
+      .meta({ examples: ['/usr/local/share/pana-mip6/hooks/ep-nft.sh'] }),
     'ep-batch': z
       .boolean()
       .default(false)
@@ -152,8 +171,14 @@ export const paaSchema = z.strictObject({
     wait: section
       .duration()
       .default(0)
-      .describe('how long the success (PAR[C]) waits for permit; 0: run permit after PAN[C], which proves the key'),
-    ha: z.string().min(1).optional().describe('hook of the local home agent, run on up, refresh and down'),
+      .describe('how long the success (PAR[C]) waits for permit; 0: run permit after PAN[C], which proves the key')
+      .meta({ examples: ['500ms'] }),
+    ha: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('hook of the local home agent, run on up, refresh and down')
+      .meta({ examples: ['/usr/local/share/pana-mip6/hooks/ha-linux.sh'] }),
   }),
   'key-log': section.keyLog(),
 });

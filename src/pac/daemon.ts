@@ -16,7 +16,7 @@ import type { KeySink } from '../runtime/tls/key-log.js';
 import { Attachments } from './attachments.js';
 import type { Attempt } from './attempt.js';
 import type { PacCredentials } from './credentials.js';
-import { PAC_METRICS } from './metrics.js';
+import { PAC_METRICS, registerGauges } from './metrics.js';
 import { MobileNode } from './mobile-node.js';
 import type { PacOptions } from './options.js';
 import { type PacSurroundings, systemPacSurroundings } from './surroundings.js';
@@ -82,6 +82,11 @@ export class PacDaemon implements Service<PacOptions> {
       node: this.#node,
       credentials: () => this.#credentials.peer,
       onFinished: (authorized) => this.#finish(authorized ? 0 : 1),
+    });
+    registerGauges(this.#metrics, {
+      hasSession: () => this.#attachments.current?.authorized !== undefined,
+      hasHomeAddress: () => this.#node.status().binding !== undefined,
+      hooks: () => hooks.status(),
     });
     this.#watchCredentials = new CredentialWatch({
       log,

@@ -1,8 +1,11 @@
 import type { PeerFailure } from '../protocol/eap/tls-peer.js';
 import type { PacClosed } from '../protocol/pana/session/pac-interface.js';
 import type { DropCode } from '../protocol/pana/session/session.js';
+import { hookGauges } from '../runtime/hooks/reporter.js';
+import type { HookView } from '../runtime/hooks/runner.js';
 import { FAULT_COUNTERS } from '../runtime/service/barrier.js';
 import { each, type MetricDescriptions, pairs } from '../runtime/service/metric-descriptions.js';
+import type { Metrics } from '../runtime/service/metrics.js';
 
 /** The reasons whose series exist from the start; the series of other reasons appear when they occur. */
 const DROPPED: readonly DropCode[] = ['truncated', 'auth', 'unknown-session', 'unexpected', 'out-of-sequence'];
@@ -68,3 +71,18 @@ export const PAC_METRICS: MetricDescriptions = {
     bootstrap: { help: 'Time from the start of a session with a PAA to its first authorization' },
   },
 };
+
+export interface PacMeasuredParts {
+  readonly hasSession: () => boolean;
+  readonly hasHomeAddress: () => boolean;
+  readonly hooks: () => readonly HookView[];
+}
+
+/** Registers gauges of the state of the node. */
+export function registerGauges(metrics: Metrics, { hasSession, hasHomeAddress, hooks }: PacMeasuredParts): void {
+  metrics.gauge('session_open', 'Whether this node has an authorized session with a PAA', () => Number(hasSession()));
+  metrics.gauge('home_address_assigned', 'Whether this node has a home agent and a home address', () =>
+    Number(hasHomeAddress()),
+  );
+  hookGauges(metrics, hooks);
+}

@@ -10,7 +10,11 @@ export const pacSchema = z.strictObject({
   pana: section.group({
     paa: reloadable(z.array(section.address()).default([]).describe('PAA addresses, tried in order')),
     'discovery-file': reloadable(
-      section.fileName().optional().describe('file of further PAA addresses, written by a DHCP client (RFC 5192)'),
+      section
+        .fileName()
+        .optional()
+        .describe('file of further PAA addresses, written by a DHCP client (RFC 5192)')
+        .meta({ examples: ['/var/db/pana-pac/agents'] }),
     ),
     'default-router': reloadable(
       z.boolean().default(true).describe('try the default router if paa and discovery-file name no PAA'),
@@ -22,7 +26,8 @@ export const pacSchema = z.strictObject({
       .string()
       .min(1)
       .optional()
-      .describe('interface of the access link, whose addresses are used [default: any but tunnels]'),
+      .describe('interface of the access link, whose addresses are used [default: any but tunnels]')
+      .meta({ examples: ['eth0'] }),
     'vendor-id': section.vendorId(),
     ...section.algorithms,
     initiate: z.boolean().default(true).describe('send PCI; false: wait on the local port for the PAA'),
@@ -50,19 +55,27 @@ export const pacSchema = z.strictObject({
         .string()
         .min(1)
         .max(253)
-        .describe('identity, sent in clear text; @realm reveals only what routing needs'),
+        .describe('identity, sent in clear text; @realm reveals only what routing needs')
+        .meta({ examples: ['@home.example'] }),
       mtu: section
         .eapMtu()
         .optional()
         .describe(
           'size of the largest EAP packet to send, in octets [default: what fits the MTU of pana.interface; 1100 if that is not known]',
-        ),
+        )
+        .meta({ examples: [1100] }),
     }),
   ),
   tls: reloadable(
     section.eapTls('1.3', 'lowest TLS version; with 1.2 any PAA can read the name in the certificate of this node', {
-      certificate: section.fileName().describe('PEM file of the certificate of this node'),
-      key: section.fileName().describe('PEM file of its private key'),
+      certificate: section
+        .fileName()
+        .describe('PEM file of the certificate of this node')
+        .meta({ examples: ['/etc/pana-mip6/pki/mn1.pem'] }),
+      key: section
+        .fileName()
+        .describe('PEM file of its private key')
+        .meta({ examples: ['/etc/pana-mip6/pki/mn1-key.pem'] }),
       'server-name': section
         .identity()
         .describe('host name that the AAA server certificate must have, or its parent domain'),
@@ -87,7 +100,8 @@ export const pacSchema = z.strictObject({
       .string()
       .min(1)
       .optional()
-      .describe('hook of the mobile node, run on up, refresh, move, down and reconfigure'),
+      .describe('hook of the mobile node, run on up, refresh, move, down and reconfigure')
+      .meta({ examples: ['/usr/local/share/pana-mip6/hooks/mn-linux.sh'] }),
   }),
   stay: z.boolean().default(true).describe('start a new session when a session ends; false: exit'),
   retry: reloadable(

@@ -21,7 +21,8 @@ export const aaaSchema = z.strictObject({
         .default([])
         .describe(
           'Diameter peers that may connect (PAAs, agents): [{host, from}]; with address: the server connects to them',
-        ),
+        )
+        .meta({ examples: [[{ host: 'paa.access.example', from: ['2001:db8:ff::2'] }]] }),
     ),
     realms: z
       .array(z.union([section.identity(), z.literal('*')]))
@@ -48,8 +49,14 @@ export const aaaSchema = z.strictObject({
   }),
   tls: reloadable(
     section.eapTls('1.2', 'lowest TLS version', {
-      certificate: section.fileName().describe('PEM file of the server certificate'),
-      key: section.fileName().describe('PEM file of the server key'),
+      certificate: section
+        .fileName()
+        .describe('PEM file of the server certificate')
+        .meta({ examples: ['/etc/pana-mip6/pki/aaa.pem'] }),
+      key: section
+        .fileName()
+        .describe('PEM file of the server key')
+        .meta({ examples: ['/etc/pana-mip6/pki/aaa-key.pem'] }),
       'ticket-key-lifetime': section
         .duration(60)
         .default(12 * 3_600_000)
@@ -99,8 +106,18 @@ export const aaaSchema = z.strictObject({
   }),
   hooks: section.group({
     ...section.hooks('/var/db/pana-aaa'),
-    ha: z.string().min(1).optional().describe('hook of the home agent, run on up, refresh and down'),
-    probe: z.string().min(1).optional().describe('hook that checks whether a home agent is alive, run on probe'),
+    ha: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('hook of the home agent, run on up, refresh and down')
+      .meta({ examples: ['/usr/local/share/pana-mip6/hooks/ha-linux.sh'] }),
+    probe: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('hook that checks whether a home agent is alive, run on probe')
+      .meta({ examples: ['/usr/local/share/pana-mip6/hooks/probe-ping.sh'] }),
     'probe-interval': section.duration(0.1).default(10_000).describe('interval between two probes of a home agent'),
     'probe-failures': z
       .number()

@@ -11,6 +11,9 @@ export interface KeyDoc {
   readonly values: string;
   /** The value that it has if it is not set; undefined: none. */
   readonly default: unknown;
+  /** A value as it is written in the file; undefined: none is known. */
+  readonly example: unknown;
+  readonly schema: z.ZodType;
   readonly isDuration: boolean;
   /** `required in`: required if its section or list item is there. */
   readonly required: 'no' | 'yes' | { readonly in: string };
@@ -36,6 +39,8 @@ export function keyDocs(schema: z.ZodObject, quote: (word: string) => string = (
         description: type.description ?? '',
         values: valuesOf(type, quote),
         default: defaultOf(type),
+        example: exampleOf(type),
+        schema: type,
         isDuration: isDuration(written(type)),
         required: isOptional(type) ? 'no' : required,
         isReloadable: takes(name.replace(/\[\].*/, '')),
@@ -47,8 +52,12 @@ export function keyDocs(schema: z.ZodObject, quote: (word: string) => string = (
 
 /** A default as the YAML file has it: `[sha256, sha1]`, `30s`. */
 export function defaultInYaml({ default: value, isDuration: isTime }: KeyDoc): string {
-  if (isTime) return durationText(Number(value));
-  return stringify(value, { collectionStyle: 'flow' })
+  return isTime ? durationText(Number(value)) : inYaml(value);
+}
+
+/** A value as the YAML file has it. */
+export function inYaml(value: unknown): string {
+  return stringify(value, { collectionStyle: 'flow', lineWidth: 0 })
     .trim()
     .replace(/^"(.*)"$/, '$1')
     .replaceAll('[ ', '[')
@@ -90,6 +99,35 @@ function isOptional(type: z.ZodType): boolean {
 function defaultOf(type: z.ZodType): unknown {
   if (type instanceof z.ZodDefault) return type.def.defaultValue;
   return type instanceof z.ZodPipe ? defaultOf(type.in as z.ZodType) : undefined;
+}
+
+/**
+ * An example of what is written: the one in the metadata of the schema, else a value that is not the default if there
+ * are few, else the default.
+ */
+function exampleOf(type: z.ZodType): unknown {
+  const [given] = examplesOf(type);
+  if (given !== undefined) return given;
+  const inner = written(type);
+  const usual = defaultOf(type);
+  if (isDuration(inner)) return typeof usual === 'number' && usual > 0 ? durationText(usual) : '30s';
+  if (inner instanceof z.ZodEnum) return inner.options.find((value) => value !== usual);
+  if (inner instanceof z.ZodBoolean) return usual !== true;
+  if (usual !== undefined && !(Array.isArray(usual) && usual.length === 0)) return usual;
+  if (inner instanceof z.ZodArray) {
+    const item = exampleOf(inner.element as z.ZodType);
+    return item === undefined ? undefined : [item];
+  }
+  return inner instanceof z.ZodUnion ? exampleOf(inner.options[0] as z.ZodType) : undefined;
+}
+
+/** The examples in the metadata of a schema, or of the one that it wraps. */
+function examplesOf(type: z.ZodType): readonly unknown[] {
+  const own = type.meta()?.['examples'];
+  if (Array.isArray(own)) return own;
+  const inner = plain(type);
+  if (inner !== type) return examplesOf(inner);
+  return inner instanceof z.ZodPipe ? examplesOf(inner.in as z.ZodType) : [];
 }
 
 /** Milliseconds in the largest unit of the configuration that expresses them as a whole number. */

@@ -65,46 +65,60 @@ export const address = () =>
     })
     .refine((text) => text.includes('%') || !/^fe[89ab].:/i.test(text), {
       error: ({ input }) => `"${String(input)}" is link-local and needs its interface, as in fe80::1%eth0`,
-    });
+    })
+    .meta({ examples: ['2001:db8:a::1'] });
 
 /** An address or a network. */
 export const network = () =>
-  z.string().refine(
-    (text) => {
-      const [first = '', length, ...more] = text.split('/');
-      const version = isIP(first);
-      if (version === 0 || more.length > 0) return false;
-      return length === undefined || (/^\d{1,3}$/.test(length) && Number(length) <= (version === 4 ? 32 : 128));
-    },
-    { error: ({ input }) => `"${String(input)}" is not an IP address or a network such as 2001:db8:1::/64` },
-  );
+  z
+    .string()
+    .refine(
+      (text) => {
+        const [first = '', length, ...more] = text.split('/');
+        const version = isIP(first);
+        if (version === 0 || more.length > 0) return false;
+        return length === undefined || (/^\d{1,3}$/.test(length) && Number(length) <= (version === 4 ? 32 : 128));
+      },
+      { error: ({ input }) => `"${String(input)}" is not an IP address or a network such as 2001:db8:1::/64` },
+    )
+    .meta({ examples: ['2001:db8:ff::/64'] });
 
 /** DiameterIdentity: an FQDN or a realm. */
 export const identity = () =>
-  z.string().regex(/^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$/, {
-    error: ({ input }) => `"${String(input)}" is not a domain name such as aaa.home.example`,
-  });
+  z
+    .string()
+    .regex(/^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$/, {
+      error: ({ input }) => `"${String(input)}" is not a domain name such as aaa.home.example`,
+    })
+    .meta({ examples: ['aaa.home.example'] });
 
 /** `2001:db8:1::/64` */
 export const prefix64 = () =>
-  z.string().transform((text, context) => {
-    const [first = '', length] = text.split('/');
-    const octets = parseAddress(first);
-    if (octets?.length === 16 && length === '64' && octets.subarray(8).every((octet) => octet === 0)) return octets;
-    context.addIssue({ code: 'custom', message: `"${text}" is not a /64 prefix such as 2001:db8:1::/64` });
-    return z.NEVER;
-  });
+  z
+    .string()
+    .transform((text, context) => {
+      const [first = '', length] = text.split('/');
+      const octets = parseAddress(first);
+      if (octets?.length === 16 && length === '64' && octets.subarray(8).every((octet) => octet === 0)) return octets;
+      context.addIssue({ code: 'custom', message: `"${text}" is not a /64 prefix such as 2001:db8:1::/64` });
+      return z.NEVER;
+    })
+    .meta({ examples: ['2001:db8:a::/64'] });
 
 /** Only for labs: anyone who reads the file can forge messages with the keys in it. */
 export const keyLog = () =>
-  fileName().optional().describe('for labs only: write PANA keys to this file, for "pana-mip6 decode --keys"');
+  fileName()
+    .optional()
+    .describe('for labs only: write PANA keys to this file, for "pana-mip6 decode --keys"')
+    .meta({ examples: ['/tmp/pana.keys'] });
 
 export const log = group({
   level: reloadable(
     z
       .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
       .default('info')
-      .describe('events of this and higher levels are logged'),
+      .describe('events of this and higher levels are logged')
+      .meta({ examples: ['debug'] }),
   ),
   format: z
     .enum(['auto', 'json', 'pretty', 'journal', 'plain'])
@@ -133,7 +147,8 @@ export const control = (name: string) =>
         error: 'must be an address and a port, such as 127.0.0.1:9108 or [::1]:9108',
       })
       .optional()
-      .describe('address:port for /metrics and /healthz over TCP'),
+      .describe('address:port for /metrics and /healthz over TCP')
+      .meta({ examples: ['127.0.0.1:9108'] }),
   });
 
 export const vendorId = () =>
@@ -179,7 +194,10 @@ export const algorithms = {
 
 /** CRLs for the certificates of the other end. */
 const crl = {
-  crl: fileName().optional().describe('file of CRLs (PEM or DER), or folder of such files; reloaded when it changes'),
+  crl: fileName()
+    .optional()
+    .describe('file of CRLs (PEM or DER), or folder of such files; reloaded when it changes')
+    .meta({ examples: ['/etc/pana-mip6/pki/crl.pem'] }),
   'crl-expired': z
     .enum(['refuse', 'ignore'])
     .default('refuse')
@@ -192,10 +210,25 @@ const crl = {
 
 const tlsKeys = {
   ...crl,
-  ca: fileName().describe('PEM file of the CAs that issue the certificates of the other end'),
-  'key-passphrase-file': fileName().optional().describe('file with the passphrase of an encrypted key'),
-  ciphers: z.string().min(1).optional().describe('cipher suites, in OpenSSL form'),
-  curves: z.string().min(1).optional().describe('key exchange groups, such as X25519:P-256'),
+  ca: fileName()
+    .describe('PEM file of the CAs that issue the certificates of the other end')
+    .meta({ examples: ['/etc/pana-mip6/pki/ca.pem'] }),
+  'key-passphrase-file': fileName()
+    .optional()
+    .describe('file with the passphrase of an encrypted key')
+    .meta({ examples: ['/etc/pana-mip6/pki/passphrase'] }),
+  ciphers: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('cipher suites, in OpenSSL form')
+    .meta({ examples: ['TLS_AES_256_GCM_SHA384:ECDHE-ECDSA-AES256-GCM-SHA384'] }),
+  curves: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('key exchange groups, such as X25519:P-256')
+    .meta({ examples: ['X25519:P-256'] }),
   'min-rsa-bits': z
     .number()
     .int()
@@ -246,7 +279,11 @@ export const diameterPeer = z.strictObject({
     .describe(
       'further addresses and networks from which it may connect without TLS; without any address: only loopback',
     ),
-  port: port().min(1).optional().describe(`its port; ${DIAMETER_PORT}, with TLS ${DIAMETER_TLS_PORT}`),
+  port: port()
+    .min(1)
+    .optional()
+    .describe(`its port; ${DIAMETER_PORT}, with TLS ${DIAMETER_TLS_PORT}`)
+    .meta({ examples: [DIAMETER_PORT] }),
   tls: z
     .boolean()
     .default(false)
@@ -263,8 +300,12 @@ export const diameterTls = () =>
       // The port is not reloadable, because it is already bound.
       ...reloadableEach({
         ...tlsKeys,
-        certificate: fileName().describe('PEM file of the certificate of this node, which contains diameter.host'),
-        key: fileName().describe('PEM file of its key'),
+        certificate: fileName()
+          .describe('PEM file of the certificate of this node, which contains diameter.host')
+          .meta({ examples: ['/etc/pana-mip6/pki/aaa.pem'] }),
+        key: fileName()
+          .describe('PEM file of its key')
+          .meta({ examples: ['/etc/pana-mip6/pki/aaa-key.pem'] }),
         'min-version': tlsVersion().default('1.2').describe('lowest TLS version'),
         'max-version': tlsVersion().default('1.3').describe('highest TLS version'),
       }),

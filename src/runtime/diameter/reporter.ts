@@ -1,3 +1,4 @@
+import type { NodePeerStatus } from '../../protocol/diameter/node/alphabet.js';
 import { type DiameterMessage, FLAG } from '../../protocol/diameter/wire/codec.js';
 import { commandOf } from '../../protocol/diameter/wire/commands.js';
 import type { Grammarian } from '../../protocol/diameter/wire/grammar.js';
@@ -14,6 +15,13 @@ export const DIAMETER_COUNTERS: NonNullable<MetricDescriptions['counters']> = {
   duplicates: { help: 'Duplicate Diameter requests that got the same answer again' },
   diameter_dropped: { help: 'Diameter messages that were dropped, by reason', series: [{ code: 'unknown-answer' }] },
 };
+
+/** Registers the gauge of the configured peers. */
+export function peerGauge(metrics: Metrics, peers: () => readonly NodePeerStatus[]): void {
+  metrics.gauges('diameter_peer_up', 'Whether a configured Diameter peer is connected', ['peer'], () =>
+    peers().map(({ host, state }) => ({ labels: { peer: host }, value: state.endsWith('-Open') ? 1 : 0 })),
+  );
+}
 
 /** Minimum time between two warnings about one configured peer, or about all others, in milliseconds. */
 const REFUSAL_PAUSE = 60_000;

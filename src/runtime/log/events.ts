@@ -1,115 +1,217 @@
 /** The message of every log line. Values that vary are in fields. */
 export type LogEvent =
   // Start and end of a daemon.
+  /** Key files that hooks of an earlier run left could not be removed; remove them by hand. */
   | 'old key files not removed'
+  /** The daemon listens and serves. */
   | 'ready'
+  /** The daemon was told to stop while it started, and its start failed too. */
   | 'start failed'
+  /** SIGHUP: the configuration and the files that it names are in use. */
   | 'configuration reloaded'
+  /** SIGHUP: something is wrong, as the reason says; the daemon goes on with the former configuration. */
   | 'reload failed'
+  /** SIGHUP: keys changed that only a restart applies. */
   | 'restart required'
+  /** The daemon ends its sessions and connections. */
   | 'stopping'
+  /** The daemon has ended in order. */
   | 'stopped'
+  /** A second signal came, or the stop took too long: the daemon ends at once. */
   | 'killed'
+  /** A signal came that has no meaning for the daemon. */
   | 'signal ignored'
+  /** systemd did not take a message of the daemon. */
   | 'service manager not notified'
+  /** An error in the code of the daemon; only the message or session that caused it is dropped. Report it. */
   | 'fault contained'
+  /** The daemon ends with status 1 after too many faults. */
   | 'too many faults'
+  /** Standard output did not take the lines in time. */
   | 'log lines lost'
   // Certificates and CRLs.
+  /** The TLS settings or the own certificate allow less than is recommended. */
   | 'weak setting'
+  /** Certificates, keys or CAs changed on disk, and are in use. */
   | 'certificates reloaded'
+  /** Changed certificates, keys or CAs are incomplete or do not match; the former ones stay in use. */
   | 'certificates not reloaded'
+  /** A CRL changed on disk, and is in use. */
   | 'CRL reloaded'
+  /** A changed CRL cannot be used; the former one stays in use. */
   | 'CRL not reloaded'
+  /** The CA of a CRL is not in the CA file yet. */
   | 'CRL not verified'
+  /** A certificate, CA or CRL expires within 30, 7 or 1 days. */
   | 'credential expiring'
+  /** A certificate, CA or CRL has expired. */
   | 'credential expired'
+  /** A session is terminated, because its certificate is revoked. */
   | 'certificate revoked'
   // Messages of PANA and Diameter.
+  /** A PANA or Diameter message was sent. */
   | 'message sent'
+  /** A PANA or Diameter message came. */
   | 'message received'
+  /** A message was dropped, for the reason given; the counters of dropped messages count it. */
   | 'message dropped'
+  /** An EAP packet does not fit the conversation. */
   | 'EAP packet discarded'
   // Diameter peers.
+  /** A Diameter connection is open. */
   | 'peer connected'
+  /** A Diameter connection is closed. */
   | 'peer disconnected'
+  /** A host was refused as a Diameter peer; detail says what to do. */
   | 'peer refused'
+  /** A Diameter peer left a watchdog request unanswered; requests go to another. */
   | 'peer suspected'
+  /** A suspected Diameter peer answers again. */
   | 'peer recovered'
+  /** A TLS connection for Diameter was refused by one of its ends. */
   | 'TLS connection failed'
+  /** A PAA answered a request to disconnect or re-authenticate a session. */
   | 'request answered'
+  /** A PAA did not answer a request to disconnect or re-authenticate a session. */
   | 'request unanswered'
+  /** A request concerns a session of another server or PAA. */
   | 'request rejected'
+  /** A Diameter request was sent again to another peer. */
   | 'request failed over'
+  /** A repeated Diameter request got the same answer again. */
   | 'duplicate request answered'
   // Sessions.
+  /** A session is authorized for the first time. */
   | 'session authorized'
+  /** A session was authenticated again. */
   | 'session reauthenticated'
+  /** The AAA server refused a client. */
   | 'session refused'
+  /** A session continues at another address of its client. */
   | 'session moved'
+  /** A session with another PAA replaces the former one. */
   | 'session replaced'
+  /** The PAA ends a session; the enforcement point closes for it. */
   | 'session terminating'
+  /** A session is over, for the reason given. */
   | 'session ended'
+  /** A PAA restarted, and its former sessions are over. */
   | 'sessions lost'
+  /** The older sessions of a subscriber with too many could not be ended. */
   | 'older sessions not ended'
+  /** The AAA server gave no verdict; the session goes on until its lifetime ends. */
   | 'reauthentication postponed'
+  /** No client answered at an address that an operator named. */
   | 'invitation unanswered'
+  /** The AAA server did not answer for a session. */
   | 'AAA server not responding'
+  /** An answer of the AAA server cannot be used. */
   | 'AAA answer rejected'
+  /** The AAA server accepts a node's certificate. */
   | 'authentication succeeded'
+  /** The AAA server refuses a node's certificate, or its TLS handshake failed. */
   | 'authentication failed'
+  /** The certificate is good, but the subscriber is unknown, disabled, or bound to another certificate. */
   | 'authorization failed'
+  /** Nodes did not go on with their EAP conversations. */
   | 'conversations expired'
+  /** Authentications are refused unseen, because a limit is reached. */
   | 'limit reached'
   // The PaC.
+  /** Neither the configuration nor DHCP nor a default router names a PAA. */
   | 'PAA not found'
+  /** The network has no way to a PAA. */
   | 'PAA unreachable'
+  /** A PAA does not answer. */
   | 'PAA not responding'
+  /** A silent PAA answers. */
   | 'PAA responding again'
+  /** The PAA and this node have no PRF or integrity algorithm in common. */
   | 'PAA offers no usable algorithm'
+  /** The node asks a PAA for a session. */
   | 'session starting'
+  /** The kernel reports signs that the node is on another link. */
   | 'network changed'
+  /** ip(8) or route(8), which report changes of the network, do not run. */
   | 'network monitor missing'
+  /** The interface of the access link does not exist. */
   | 'interface missing'
+  /** The next attempt begins after this time. */
   | 'session retry scheduled'
+  /** The EAP-TLS handshake is complete. */
   | 'EAP keys derived'
+  /** The authentication failed on the side of the node, for the reason given. */
   | 'EAP failed'
   // Mobile IPv6.
+  /** The node has a home agent and a home address. */
   | 'bootstrap completed'
+  /** The node has the same home agent and home address with new keys. */
   | 'bootstrap refreshed'
+  /** The node has no home agent any more. */
   | 'bootstrap withdrawn'
+  /** A client has access without Mobile IPv6, for the reason given. */
   | 'Mobile IPv6 unavailable'
+  /** The server assigned a home agent and a home address. */
   | 'lease assigned'
+  /** A subscriber keeps its home agent and home address. */
   | 'lease renewed'
+  /** A home address is free again. */
   | 'lease released'
+  /** A home address is free again, because its session ended without a message. */
   | 'lease expired'
+  /** Another session of the same subscriber has the lease now. */
   | 'lease taken over'
+  /** The PAA cannot note the home addresses of its local home agent; a restart would not take them down. */
   | 'lease file not written'
+  /** A client has a home address of the home agent of this access network. */
   | 'local home agent granted'
+  /** A client keeps its home address of the local home agent with new keys. */
   | 'local home agent refreshed'
+  /** The server lets a subscriber use the home agent of the visited network. */
   | 'local home agent allowed'
+  /** A home agent was added with data that cannot be used. */
   | 'home agent unusable'
+  /** An operator or the probes took a home agent out of service; its nodes are moved. */
   | 'home agent down'
+  /** A home agent fails its probes. */
   | 'home agent not responding'
+  /** A home agent answers its probes again. */
   | 'home agent responding again'
+  /** The nodes of a home agent that is down were asked to authenticate again. */
   | 'home agent nodes moved'
   // The store.
+  /** The database answers again. */
   | 'store available'
+  /** The database does not answer; subscribers known from before get access without Mobile IPv6. */
   | 'store unavailable'
+  /** The thread of the store has ended, and the daemon ends too. */
   | 'store terminated'
+  /** A setting of the database is not as recommended. */
   | 'store warning'
+  /** An operation of an operator was carried out. */
   | 'store operation completed'
+  /** A task of the server on its store failed. */
   | 'store operation failed'
+  /** This server finishes what a server that ended had left undone. */
   | 'duty resumed'
+  /** The clock was set, and the times in the store were shifted with it. */
   | 'clock stepped'
   // Hooks and probes.
+  /** A line that a hook wrote. */
   | 'hook output'
+  /** A hook has ended with status 0. */
   | 'hook done'
+  /** A hook has failed; it is run again. */
   | 'hook failed'
+  /** A hook cannot be run: it is missing or not executable. */
   | 'hook refused'
+  /** Runs take long, or no longer do; the time limit follows. */
   | 'hook time limit changed'
+  /** A line that a probe wrote. */
   | 'probe output'
+  /** A probe of a home agent has failed. */
   | 'probe failed'
+  /** A probe cannot be run: it is missing or not executable. */
   | 'probe refused';
 
 /** The fields of log lines. A name has the same meaning in all daemons. */

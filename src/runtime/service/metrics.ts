@@ -4,6 +4,9 @@ import type { Labels, MetricDescriptions } from './metric-descriptions.js';
 /** Histogram buckets in seconds. A bootstrap takes about 50 ms; a lost packet adds one second. */
 const BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
+/** Gauges of the library whose names are those of counters. Each is the sum of a gauge without `_total`. */
+const MISNAMED = ['nodejs_active_resources_total', 'nodejs_active_handles_total', 'nodejs_active_requests_total'];
+
 /** One series of a gauge with labels. */
 export interface Sample {
   readonly labels: Labels;
@@ -41,6 +44,7 @@ export class Metrics {
   /** Adds the platform's metrics of this process. */
   measureProcess(): void {
     collectDefaultMetrics({ register: this.#registry });
+    for (const name of MISNAMED) this.#registry.removeSingleMetric(name);
   }
 
   count(name: string, labels: Labels = {}, by = 1): void {
