@@ -5,8 +5,9 @@
 # Events: start, permit, move, revoke, batch, check, stop, close. Works with hooks.ep-batch: true.
 #
 # Settings, in hooks.conf: those of ep-nft.sh (ACCESS_INTERFACE, ADDRESSES, AT_STOP, PAA, SOLICIT), and
-#   IP6TABLES=ip6tables   the program, such as ip6tables-legacy
-#   IPTABLES=iptables     that of IPv4; IPTABLES=none on a router that forwards no IPv4
+#   IP6TABLES=ip6tables   the program, such as ip6tables-legacy. Not set: ip6tables, or ip6tables-legacy if the kernel lacks
+#                         nf_tables and ip6tables needs it (both are found out at "start" and "close")
+#   IPTABLES=iptables     that of IPv4, chosen in the same way; IPTABLES=none on a router that forwards no IPv4
 #
 # Unlike the rules of ep-nft.sh, these have no time limit: if the PAA dies, its clients pass until it starts again.
 #
@@ -20,8 +21,8 @@ HERE=$(dirname "$0")
 . "$HERE/ep-events.sh"
 
 settings_on_linux
-IP6TABLES=${IP6TABLES:-ip6tables}
-IPTABLES=${IPTABLES:-iptables}
+# Names of the legacy programs, found out by choose().
+LEGACY=$MIP6_STATE_DIR/ep-legacy
 # A line "ADDRESS MAC" for each client; MAC is "-" if it is unknown.
 CLIENTS=$MIP6_STATE_DIR/ep-clients
 
@@ -146,6 +147,25 @@ rules() {
 	printf '%s\n' '-A pana_from -j DROP' '-A pana_to -j DROP' COMMIT
 }
 
+# makes_chains PROGRAM: whether it can change the kernel's tables. Listing succeeds also without nf_tables.
+makes_chains() {
+	"$1" -w 10 -N pana_try 2>/dev/null || return 1
+	"$1" -w 10 -X pana_try
+}
+
+# choose PROGRAM: notes its legacy variant if that works and PROGRAM does not.
+choose() {
+	"$1" -w 10 -X pana_try 2>/dev/null || :
+	if makes_chains "$1" || ! command -v "$1-legacy" >/dev/null || ! makes_chains "$1-legacy"; then return; fi
+	say "$1-legacy" >>"$LEGACY"
+	say "$1 cannot change the tables of this kernel: $1-legacy is used"
+}
+
+# variant PROGRAM: prints it, or its legacy variant if choose() noted that.
+variant() {
+	if [ -e "$LEGACY" ] && grep -qx "$1-legacy" "$LEGACY"; then say "$1-legacy"; else say "$1"; fi
+}
+
 # each_family FUNCTION: calls FUNCTION with 6 or 4 and the program.
 each_family() {
 	"$1" 6 "$IP6TABLES"
@@ -176,6 +196,15 @@ check_rules() {
 	[ "$DRY_RUN" != yes ] || return 0
 	"$2" -w 10 -C FORWARD -j pana_ep 2>/dev/null || die "$2: the rules were removed, and every client passes"
 }
+
+if [ "$DRY_RUN" != yes ] && { [ "$EVENT" = start ] || [ "$EVENT" = close ]; }; then
+	lock
+	rm -f "$LEGACY"
+	[ -n "${IP6TABLES:-}" ] || choose ip6tables
+	[ -n "${IPTABLES:-}" ] || choose iptables
+fi
+IP6TABLES=${IP6TABLES:-$(variant ip6tables)}
+IPTABLES=${IPTABLES:-$(variant iptables)}
 
 status=0
 case $EVENT in

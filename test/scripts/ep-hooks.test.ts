@@ -598,3 +598,41 @@ describe.each(SHELLS)('ep-nft.sh under $shell', ({ command }) => {
     expect(await text('given')).toBe('');
   });
 });
+
+// ---------------------------------------------------------------------------------------------------------- ip6tables
+
+describe('ep-ip6tables.sh', () => {
+  const ep = new EpHook('ep-ip6tables.sh');
+  /** Records its command lines; fails if a file says so, as ip6tables does where the kernel has no nf_tables. */
+  const tables = (name: string) => `echo "${name} $*" >>"$bin/calls"; [ ! -e "$bin/${name}.fails" ]`;
+  const users = async () => [...new Set((await lines('calls')).map((call) => call.split(' ')[0]))].sort();
+
+  beforeEach(async () => {
+    for (const name of ['ip6tables', 'ip6tables-legacy', 'ip6tables-restore', 'ip6tables-legacy-restore']) {
+      await program(name, tables(name));
+    }
+  });
+
+  it('uses the legacy program where the other cannot change the tables of the kernel', async () => {
+    await settle('ACCESS_INTERFACE=lo\nIPTABLES=none\n');
+    await writeFile(join(bin, 'ip6tables.fails'), '');
+    expect(await ep.works('start')).toContain('ip6tables-legacy is used');
+    await rm(join(bin, 'calls'));
+    await ep.works('permit', { coa: A, lifetime: 60 });
+    await ep.works('check');
+    expect(await users()).toEqual(['ip6tables-legacy', 'ip6tables-legacy-restore']);
+    // Another kernel, after a restart of the host.
+    await rm(join(bin, 'ip6tables.fails'));
+    await ep.works('start');
+    await rm(join(bin, 'calls'));
+    await ep.works('stop');
+    expect(await users()).toEqual(['ip6tables', 'ip6tables-restore']);
+  });
+
+  it('uses the program of its settings', async () => {
+    await settle('ACCESS_INTERFACE=lo\nIPTABLES=none\nIP6TABLES=ip6tables-legacy\n');
+    await ep.works('start');
+    await ep.works('stop');
+    expect(await users()).toEqual(['ip6tables-legacy', 'ip6tables-legacy-restore']);
+  });
+});
