@@ -23,9 +23,12 @@ import { type PacSurroundings, systemPacSurroundings } from './surroundings.js';
 
 /**
  * Time for the end of the session (PTR) and then the hooks when the daemon stops, in milliseconds: less than the 9 s
- * after which a stop is forced. Usually the hooks have nearly all of it.
+ * after which a stop is usually forced. Usually the hooks have nearly all of it. On a slow computer it grows.
  */
 const SESSION_AND_HOOKS_AT_END = 8_000;
+
+/** Time for the rest of a stop, in milliseconds. */
+const REST_OF_STOP = 1_000;
 
 /**
  * The PaC. It has one session with one PAA. It starts a second one while the first PAA is silent, or if the node has
@@ -198,10 +201,15 @@ export class PacDaemon implements Service<PacOptions> {
     this.#stopWatching();
     const { careOfAddress, sessionId, interface: access } = this.#attachments.current ?? {};
     const place = careOfAddress === undefined ? undefined : { careOfAddress, sessionId, interface: access };
-    const until = this.#host.monotonic() + SESSION_AND_HOOKS_AT_END;
+    const until = this.#host.monotonic() + this.#node.stopTime(SESSION_AND_HOOKS_AT_END);
     await this.#attachments.stop();
     await this.#node.stop(place, until - this.#host.monotonic());
     await this.#close();
+  }
+
+  /** The hook `down` ends the node's SAs, which nobody else does. */
+  stopLimit(): number {
+    return this.#node.stopTime(SESSION_AND_HOOKS_AT_END) + REST_OF_STOP;
   }
 
   async status(): Promise<object> {

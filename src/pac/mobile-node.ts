@@ -83,6 +83,11 @@ export class MobileNode {
     this.#driver.feed({ type: 'withdrawn', place: placeOf(place) });
   }
 
+  /** How long the hook `down` may take when the daemon stops, in milliseconds: `usual`, or more if hooks were slow lately. */
+  stopTime(usual: number): number {
+    return this.#hooks.stopTime(usual);
+  }
+
   /** Runs the hook `down` if there is a binding, and waits for it at most `within` milliseconds. */
   async stop(place: Place | undefined, within: number): Promise<void> {
     this.withdraw(place ?? { careOfAddress: '', sessionId: undefined });

@@ -96,6 +96,14 @@ export class HookQueue {
     return first === Number.POSITIVE_INFINITY ? undefined : first;
   }
 
+  /**
+   * How long `stop` should wait, in milliseconds: `usual`, or twice the longest run lately if that is more, but no longer
+   * than the configured time limit of a run.
+   */
+  stopTime(usual: number): number {
+    return Math.max(usual, Math.min(2 * this.#limits.longest, this.#options.timeout));
+  }
+
   /** Number of unfinished jobs of this subject. */
   backlog(subject: string): number {
     return this.#subjects.get(subject)?.length ?? 0;

@@ -28,6 +28,11 @@ export class TimeLimits {
     return this.#usual * 2 ** (this.#measured.get(event)?.doublings ?? 0);
   }
 
+  /** Milliseconds of the longest run lately of any event. */
+  get longest(): number {
+    return Math.max(0, ...[...this.#measured.values()].map(({ longest }) => longest));
+  }
+
   /**
    * Records how long a run took that succeeded, or that its limit ended. Returns the limit of the next run if it is
    * another one.

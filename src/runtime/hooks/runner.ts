@@ -168,6 +168,11 @@ export class HookRunner {
     });
   }
 
+  /** How long `stop` should wait for hooks that were as slow as those lately, in milliseconds: `usual` or more. */
+  stopTime(usual: number): number {
+    return this.#queue.stopTime(usual);
+  }
+
   /**
    * Gives every queued job one try and retries none. Resolves when all have ended, at the latest soon after `within`
    * milliseconds: running hooks are killed at its end, and after half of it if others wait.

@@ -7,6 +7,9 @@ const NOTIFY_TIMEOUT = 10_000;
 /** Attempts to send a message. If READY=1 were lost, systemd would end the daemon as not started. */
 const TRIES = 2;
 
+/** How much later than the daemon itself systemd should force a stop, in milliseconds. */
+const EXTENSION = 5_000;
+
 /** Maximum length of a status line. */
 const MAX_STATUS = 200;
 
@@ -24,7 +27,8 @@ export type Notification =
   | { readonly type: 'ready' }
   /** `at`: microseconds of the monotonic clock. */
   | { readonly type: 'reloading'; readonly at: bigint }
-  | { readonly type: 'stopping' }
+  /** `within`: how long the stop may take, in milliseconds, if that is longer than usual. */
+  | { readonly type: 'stopping'; readonly within?: number | undefined }
   | { readonly type: 'alive' }
   | { readonly type: 'status'; readonly text: string };
 
@@ -49,12 +53,17 @@ function assignmentsOfOne(notification: Notification): readonly string[] {
     case 'reloading':
       return ['RELOADING=1', `MONOTONIC_USEC=${notification.at}`];
     case 'stopping':
-      return ['STOPPING=1'];
+      return ['STOPPING=1', ...extensionOf(notification.within)];
     case 'alive':
       return ['WATCHDOG=1'];
     case 'status':
       return [`STATUS=${visible(notification.text.replaceAll(/\s+/g, ' ')).slice(0, MAX_STATUS)}`];
   }
+}
+
+/** Asks systemd not to end the daemon before its stop has taken so long, in milliseconds. */
+function extensionOf(within: number | undefined): string[] {
+  return within === undefined ? [] : [`EXTEND_TIMEOUT_USEC=${(within + EXTENSION) * 1000}`];
 }
 
 /**

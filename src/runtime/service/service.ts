@@ -10,6 +10,8 @@ import { type Notification, notifyOptionsOf, ServiceManager } from './service-ma
 export interface Service<O = never> {
   /** Stops the daemon cleanly. Waits for peers and hooks only for a limited time. */
   stop(): Promise<void>;
+  /** How long an orderly stop may take now, in milliseconds, if that can be more than `STOP_DEADLINE`. */
+  stopLimit?(): number;
   /** Applies other options completely or not at all, and reads the files that they name again. */
   reload(options: O): Promise<void>;
   /** What the daemon does at the moment, in a few words. */
@@ -25,7 +27,10 @@ export interface Service<O = never> {
   readonly finished?: Promise<number>;
 }
 
-/** How long an orderly stop may take, in milliseconds: a little less than the documented 10 s. */
+/**
+ * How long an orderly stop may take, in milliseconds, unless the service needs more: a little less than the documented
+ * 10 s.
+ */
 const STOP_DEADLINE = 9_000;
 
 /** How long a daemon that must stop during its start may take to finish starting and to stop, in milliseconds. */
@@ -44,18 +49,26 @@ const WATCHDOG_MESSAGES = 3;
  * Handles signals from before the daemon has started, so that none is lost or ends the daemon without an orderly stop.
  */
 export class Signals {
-  /** Resolves on SIGTERM or SIGINT. The process then ends within `STOP_DEADLINE`, or at once on a second signal. */
+  /**
+   * Resolves on SIGTERM or SIGINT. The process then ends within `STOP_DEADLINE` unless `forceAfter` is called, or at once
+   * on a second signal.
+   */
   readonly end: Promise<NodeJS.Signals>;
+  readonly #log: Logger;
+  readonly #host: Host;
   #onHangUp: (() => void) | undefined;
   #isHungUp = false;
+  #cancelDeadline: CancelTimer | undefined;
 
   constructor(log: Logger, host: Host = systemHost) {
+    this.#log = log;
+    this.#host = host;
     this.end = new Promise((resolve) => {
       let stopping = false;
       const onSignal = (signal: NodeJS.Signals) => {
         if (stopping) endAtOnce(log, { signal });
         stopping = true;
-        startDeadline(log, host);
+        this.forceAfter(STOP_DEADLINE);
         resolve(signal);
       };
       process.on('SIGTERM', onSignal);
@@ -70,6 +83,12 @@ export class Signals {
     });
   }
 
+  /** Ends the process without an orderly stop after so many milliseconds from now; replaces an earlier call. */
+  forceAfter(duration: number): void {
+    this.#cancelDeadline?.();
+    this.#cancelDeadline = this.#host.after(duration, () => endAtOnce(this.#log, { duration }));
+  }
+
   /** Sets the SIGHUP listener. Calls it at once if SIGHUP came earlier. */
   onHangUp(listener: () => void): void {
     this.#onHangUp = listener;
@@ -81,10 +100,6 @@ export class Signals {
 function endAtOnce(log: Logger, why: { readonly signal: NodeJS.Signals } | { readonly duration: number }): never {
   log.error(why, 'killed');
   killProcess();
-}
-
-function startDeadline(log: Logger, host: Host): void {
-  host.after(STOP_DEADLINE, () => endAtOnce(log, { duration: STOP_DEADLINE }));
 }
 
 /**
@@ -113,7 +128,7 @@ export async function startService<S extends Pick<Service, 'stop'>>(
  * `reload` handles SIGHUP. Resolves with the exit status.
  */
 export async function runService(
-  service: Pick<Service, 'stop' | 'summary' | 'works' | 'finished'>,
+  service: Pick<Service, 'stop' | 'stopLimit' | 'summary' | 'works' | 'finished'>,
   log: Logger,
   signals: Signals,
   reload: () => Promise<void>,
@@ -137,8 +152,9 @@ export async function runService(
   const finished: Promise<number> = service.finished ?? new Promise(() => undefined);
   const end = await Promise.race([signals.end, finished]);
   log.info(typeof end === 'string' ? { signal: end } : {}, 'stopping');
-  if (typeof end === 'number') startDeadline(log, host);
-  const notified = reporter?.stop();
+  const limit = Math.max(service.stopLimit?.() ?? 0, STOP_DEADLINE);
+  signals.forceAfter(limit);
+  const notified = reporter?.stop(limit > STOP_DEADLINE ? limit : undefined);
   await service.stop();
   if (notified) await within(notified, NOTIFY_AT_END);
   log.info('stopped');
@@ -186,9 +202,10 @@ class Reporter {
     void this.#manager.notify({ type: 'ready' }, this.#status());
   }
 
-  stop(): Promise<void> {
+  /** `within`: how long the stop may take, in milliseconds, if it is longer than usual. */
+  stop(within: number | undefined): Promise<void> {
     for (const cancel of this.#timers) cancel();
-    return this.#manager.notify({ type: 'stopping' });
+    return this.#manager.notify({ type: 'stopping', within });
   }
 
   #status(): Notification {

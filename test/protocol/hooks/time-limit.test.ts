@@ -89,6 +89,20 @@ describe('the time limit of a hook', () => {
     expect(rig.said('limit')).toEqual([]);
   });
 
+  it('tells how long a stop should wait: twice the longest run lately, if that is more than usual', () => {
+    const rig = new QueueRig();
+    const times = () => [rig.queue.stopTime(8_000), rig.queue.stopTime(100)];
+    expect(times()).toEqual([8_000, 100]);
+    run(rig, 'refresh', 3_000);
+    expect(times()).toEqual([8_000, 6_000]);
+    run(rig, 'up', 13_800);
+    run(rig, 'refresh', 20);
+    expect(times()).toEqual([27_600, 27_600]);
+    // At most the configured time limit.
+    run(rig, 'up', 29_000);
+    expect(times()).toEqual([30_000, 30_000]);
+  });
+
   it('stays within its bounds for any runs', () => {
     const limits = new TimeLimits(1_000);
     for (const milliseconds of [0, 1, 500, 501, 1_000, 1_001, 1e9, 3, 1e12, 0]) {

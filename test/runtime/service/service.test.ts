@@ -12,20 +12,25 @@ vi.mock('../../../src/runtime/service/service-manager.js', async (actual) => ({
   ...(await actual<object>()),
   ServiceManager: class {
     notify(...all: readonly Notification[]): Promise<void> {
-      notified.push(all.map((one) => (one.type === 'status' ? one.text : one.type)).join(', '));
+      notified.push(all.map((one) => (one.type === 'status' ? one.text : `${one.type}${within(one)}`)).join(', '));
       return Promise.resolve();
     }
   },
 }));
 
+const within = (one: Notification) => (one.type === 'stopping' && one.within ? ` within ${one.within}` : '');
+
 let host: VirtualHost;
 let summary: string;
 let stops: number;
+/** After how many milliseconds a stop is forced. */
+let forced: number[];
 
 beforeEach(() => {
   host = new VirtualHost();
   summary = 'no sessions';
   stops = 0;
+  forced = [];
   notified.length = 0;
   vi.stubEnv('NOTIFY_SOCKET', '/run/notify');
   vi.stubEnv('WATCHDOG_USEC', '30000000');
@@ -47,7 +52,8 @@ function run(more: Partial<Service> = {}, reload: () => Promise<void> = () => Pr
     onHangUp: (listener: () => void) => {
       hangUp = listener;
     },
-  } as Signals;
+    forceAfter: (duration: number) => forced.push(duration),
+  } as unknown as Signals;
   const stop = () => {
     stops += 1;
     return Promise.resolve();
@@ -115,6 +121,15 @@ describe('A running service', () => {
     expect(notified.at(-1)).toBe('stopping');
     expect(stops).toBe(1);
     expect(host.timers).toBe(0);
+    expect(forced).toEqual([9_000]);
+  });
+
+  it('allows a stop more time if the service needs it, and tells the service manager', async () => {
+    const { ended, signal } = run({ stopLimit: () => 28_600 });
+    await during(0);
+    signal('SIGTERM');
+    await ended;
+    expect([forced, notified.at(-1)]).toEqual([[28_600], 'stopping within 28600']);
   });
 
   it('ends with its own exit status when it finishes by itself, within a time limit', async () => {
@@ -122,7 +137,7 @@ describe('A running service', () => {
     expect(await ended).toBe(3);
     expect(stops).toBe(1);
     // The deadline kills a process that does not end.
-    expect(host.next).toBe(9_000);
+    expect(forced).toEqual([9_000]);
   });
 
   it('reports nothing without a service manager', async () => {
