@@ -27,11 +27,11 @@ forget_routers() {
 	# The kernel asks each for its link-layer address.
 	for router in $routers; do printf 'neigh replace %s dev %s use\n' "$router" "$INTERFACE"; done |
 		ip -6 -force -batch - 2>/dev/null || :
-	routers_tries=0
 	routers_known=no
-	while [ "$routers_known" = no ] && [ "$routers_tries" -lt 10 ]; do
-		routers_tries=$((routers_tries + 1))
-		nap 0.1
+	# A router of this link answers within milliseconds.
+	for routers_nap in 0.03 0.05 0.1 0.2 0.3 0.3; do
+		[ "$routers_known" = no ] || break
+		nap "$routers_nap"
 		routers_here=$(ip -6 neigh show dev "$INTERFACE" 2>/dev/null || :)
 		routers_gone=
 		for router in $routers; do

@@ -7,10 +7,10 @@ const RETRY_JITTER = 0.1;
 
 /**
  * How long the node waits, after a sign of movement, for the PAA to prove that it still has the session, in
- * milliseconds. After that, the node also starts a session with a PAA of the link. If the proof is only late, this
- * costs that PAA one stateless answer.
+ * milliseconds. After that, the node also starts a session with a PAA of the link; the proof still ends it. If the
+ * proof is only late, this costs that PAA one stateless answer: a session takes more round trips than the proof.
  */
-export const PROBE_WAIT = 200;
+export const PROBE_WAIT = 50;
 
 /** How long the node waits for PTA when it stops, in milliseconds. */
 export const PTA_AT_END = 2_000;
