@@ -18,6 +18,9 @@ const HOME_AGENT_PROGRAMS = ['charon', 'charon-systemd', 'racoon', 'mip6d', 'rad
 /** Within this time after its programs were killed, the home agent serves its nodes again, in milliseconds. */
 const RESTART_LIMIT = 10_000 * PACE;
 
+/** The message that deletes an IKE_SA, sent by the node, reaches the home agent within this time, in milliseconds. */
+const DELETE_LIMIT = 2_000 * PACE;
+
 /** Pings are counted for this long before a step, in milliseconds, so that the count has some that are not affected. */
 const LEAD = 200 * PACE;
 
@@ -60,7 +63,7 @@ export class Cases {
   /** A new key for the first node: another IKE_SA. */
   async reauthenticate(): Promise<void> {
     const { n, pac } = this.#first;
-    const [before] = await this.#made.ikeSas(n);
+    const before = (await this.#made.ikeSas(n)).map(({ id }) => id);
     const began = Date.now();
     await sleep(LEAD);
     await callDaemon(this.#made.lab.socket(`mn${n}`), 'POST', '/reauth');
@@ -72,14 +75,29 @@ export class Cases {
       this.#found({ what: 're-authentication: another key', result: 'yes', traffic });
       return;
     }
-    const [now] = await this.#made.ikeSas(n);
+    const { hasAnother, left } = await this.#replaced(n, before);
     const times = await this.#made.charons.nodes.get(n)?.times();
+    const after = times ? `${Math.round(times.up - at)} ms after the new key` : '';
     this.#found({
       what: 're-authentication: another key, another IKE_SA',
-      result: flows && now !== undefined && now.id !== before?.id ? 'yes' : 'no',
-      detail: times ? `${Math.round(times.up - at)} ms after the new key` : '',
+      result: flows && hasAnother && left === 0 ? 'yes' : 'no',
+      detail: hasAnother && left > 0 ? `${after}, but the home agent still has ${left} from before` : after,
       traffic,
     });
+  }
+
+  /** Whether the home agent has an IKE_SA of a node besides those with the ids of `before`, and how many of these it still has. */
+  async #replaced(
+    n: number,
+    before: readonly number[],
+  ): Promise<{ readonly hasAnother: boolean; readonly left: number }> {
+    const patience = new Patience(DELETE_LIMIT);
+    for (;;) {
+      const now = (await this.#made.ikeSas(n)).map(({ id }) => id);
+      const left = now.filter((id) => before.includes(id)).length;
+      if ((now.length > 0 && left === 0) || patience.over) return { hasAnother: now.length > left, left };
+      await sleep(20);
+    }
   }
 
   /**

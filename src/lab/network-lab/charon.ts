@@ -120,7 +120,9 @@ export class HostCharon {
     spawn(command, parameters, { stdio: 'ignore' });
     const charon = new HostCharon(host);
     const patience = new Patience();
-    while (!(await charon.#answers())) {
+    // swanctl takes long to start: first wait for the socket.
+    const socket = join(host.folder, 'run', 'charon.vici');
+    while (!(existsSync(socket) && (await charon.#answers()))) {
       if (patience.over) throw new OperatorError(`charon on ${host.name} does not answer to swanctl`);
       await sleep(20);
     }

@@ -57,8 +57,9 @@ export class NetworkHost {
     await writeFile(host.enter, enterScript(host.namespace, host.folder));
     await run('ip', ['netns', 'add', host.namespace]);
     // Addresses are usable at once, because there can be no duplicates.
-    for (const which of ['all', 'default']) await host.set(`ipv6/conf/${which}/accept_dad`, 0);
-    await host.ip('link set lo up');
+    const settings = ['all', 'default'].map((which) => `echo 0 >/proc/sys/net/ipv6/conf/${which}/accept_dad`);
+    const script = [...settings, 'exec ip link set lo up'].join('\n');
+    await run('ip', ['netns', 'exec', host.namespace, 'sh', '-ec', script]);
     return host;
   }
 
@@ -83,9 +84,11 @@ export class NetworkHost {
     return (await run(program, parameters)).stdout;
   }
 
-  /** Runs `ip` on this host; `words` are its arguments, separated by blanks. */
-  async ip(words: string): Promise<void> {
-    await run('ip', ['-n', this.namespace, ...words.split(' ')]);
+  /** Runs commands of `ip` on this host, in one process. Rejects with its error at the first one that fails. */
+  async ip(...commands: readonly string[]): Promise<void> {
+    const ran = run('ip', ['-n', this.namespace, '-batch', '-']);
+    ran.child.stdin?.end(`${commands.join('\n')}\n`);
+    await ran;
   }
 
   /** Writes a setting under /proc/sys/net. */
@@ -120,10 +123,8 @@ export async function link(
 ): Promise<void> {
   const peer = `peer name ${otherInterface} netns ${other.namespace}`;
   await run('ip', ['link', 'add', oneInterface, 'netns', one.namespace, 'type', 'veth', ...peer.split(' ')]);
-  await one.ip(`address add ${oneAddress} dev ${oneInterface} nodad`);
-  await other.ip(`address add ${otherAddress} dev ${otherInterface} nodad`);
-  await one.ip(`link set ${oneInterface} up`);
-  await other.ip(`link set ${otherInterface} up`);
+  await one.ip(`address add ${oneAddress} dev ${oneInterface} nodad`, `link set ${oneInterface} up`);
+  await other.ip(`address add ${otherAddress} dev ${otherInterface} nodad`, `link set ${otherInterface} up`);
 }
 
 /** Pids of the processes in a namespace. */

@@ -84,9 +84,8 @@ export class Network {
     for (let n = 1; n <= count; n += 1) nodes.push(await host(`MN${n}`));
     const network = new Network(folder, { AR1, AR2, HA, CN, nodes });
     await link([HA, 'ha1', '2001:db8:c::1/64'], [CN, 'cn0', `${CORRESPONDENT}/64`]);
-    await HA.ip('link add home0 type bridge');
-    await HA.ip('link set home0 up');
-    await HA.ip(`address add ${HOME_AGENT}/64 dev home0 nodad`);
+    const home = `address add ${HOME_AGENT}/64 dev home0 nodad`;
+    await HA.ip('link add home0 type bridge', 'link set home0 up', home);
     await HA.set('ipv6/conf/all/forwarding', 1);
     await CN.ip('route add default via 2001:db8:c::1');
     await network.#connect(AR1, 'a', ['2001:db8:b::1', 'ha0', HOME]);
@@ -99,14 +98,14 @@ export class Network {
     // Without an address of its own, a bridge takes that of a port, and another one when ports come and go.
     await router.ip(`link add ${ACCESS} address 02:00:00:00:00:0${at} type bridge`);
     await router.set(`ipv6/conf/${ACCESS}/addr_gen_mode`, 1);
-    await router.ip(`link set ${ACCESS} up`);
     // A link has a carrier whether or not a node is there. Without one, radvd pauses.
-    await router.ip('link add stub type veth peer name stub-end');
-    for (const port of ['stub', 'stub-end']) await router.ip(`link set ${port} up`);
-    await router.ip(`link set stub master ${ACCESS}`);
-    for (const address of [routerAddress(at), routerLinkLocal(at)]) {
-      await router.ip(`address add ${address}/64 dev ${ACCESS} nodad`);
-    }
+    await router.ip(
+      `link set ${ACCESS} up`,
+      'link add stub type veth peer name stub-end',
+      ...['stub', 'stub-end'].map((port) => `link set ${port} up`),
+      `link set stub master ${ACCESS}`,
+      ...[routerAddress(at), routerLinkLocal(at)].map((address) => `address add ${address}/64 dev ${ACCESS} nodad`),
+    );
     await link([router, 'ar1', `${inside}/64`], [this.HA, device, `${home}/64`]);
     await router.set('ipv6/conf/all/forwarding', 1);
     await router.ip(`route add default via ${home}`);
@@ -150,20 +149,22 @@ export class Network {
     const [node, router] = [this.node(n), this.router(at)];
     const former = this.#at.get(n);
     if (former === undefined) {
-      await node.ip(`link add ${NODE_INTERFACE} type veth peer name ${port} netns ${router.namespace}`);
-      await node.ip(`link set ${NODE_INTERFACE} up`);
+      await node.ip(
+        `link add ${NODE_INTERFACE} type veth peer name ${port} netns ${router.namespace}`,
+        `link set ${NODE_INTERFACE} up`,
+      );
     } else {
       await this.router(former).ip(`link set ${port} netns ${router.namespace}`);
     }
     this.#at.set(n, at);
-    await router.ip(`link set ${port} master ${ACCESS}`);
-    await router.ip(`link set ${port} up`);
+    await router.ip(`link set ${port} master ${ACCESS}`, `link set ${port} up`);
     if (this.#advertised) return;
     // As from an advertisement. The kernel prefers the route of the former link.
-    await node.ip(`address add 2001:db8:${at}::${10 + n}/64 dev ${NODE_INTERFACE} nodad`);
     this.#metric += 1;
-    const via = `via ${routerLinkLocal(at)} dev ${NODE_INTERFACE}`;
-    await node.ip(`-6 route add default ${via} proto ra metric ${this.#metric}`);
+    await node.ip(
+      `address add 2001:db8:${at}::${10 + n}/64 dev ${NODE_INTERFACE} nodad`,
+      `route add default via ${routerLinkLocal(at)} dev ${NODE_INTERFACE} proto ra metric ${this.#metric}`,
+    );
   }
 
   /** The care-of address of a node on its present link, once it has one. Rejects if it gets none. */

@@ -1,4 +1,5 @@
 import type { StartTimes } from './first-start.js';
+import { PACE } from './pace.js';
 import { PHASES, type Phase } from './report.js';
 
 // A picture of one start: the phases of the paper above those of the lab on one scale, then those of the lab enlarged.
@@ -63,11 +64,8 @@ export function timelineOf(times: StartTimes): string {
   const marks = marksOf(times);
   const enlarged = Math.max(endOf(ours), ...marks.map(({ at }) => at), 1);
   const top = 215;
-  const height = top + ROW * (ours.length + marks.length) + 80;
-  const missing =
-    ours.length < paper.length
-      ? 'No Mobile IPv6 here: the start ends with the IKE_SA, which carries the home address.'
-      : '';
+  const notes = notesOf(ours.length < paper.length);
+  const height = top + ROW * (ours.length + marks.length) + 60 + 20 * notes.length;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" font-family="Helvetica, Arial, sans-serif" font-size="14" fill="#222">`,
     `<title>One start of a mobile node: the paper, and this lab</title>`,
@@ -84,9 +82,18 @@ export function timelineOf(times: StartTimes): string {
     ...axis(top, top + ROW * (ours.length + marks.length), enlarged),
     ...ours.flatMap((bar, index) => row(bar, top + 8 + ROW * index, enlarged)),
     ...marks.flatMap((mark, index) => markRow(mark, top + 8 + ROW * (ours.length + index), enlarged)),
-    ...(missing === '' ? [] : [text(20, height - 14, missing, 'fill="#555" font-size="13"')]),
+    ...notes.map((note, index) =>
+      text(20, height - 14 - 20 * (notes.length - 1 - index), note, 'fill="#555" font-size="13"'),
+    ),
     '</svg>\n',
   ].join('\n');
+}
+
+function notesOf(isShort: boolean): string[] {
+  return [
+    ...(isShort ? ['No Mobile IPv6 here: the start ends with the IKE_SA, which carries the home address.'] : []),
+    ...(PACE > 1 ? ['In user-mode Linux: programs start 10 to 30 times more slowly than usual.'] : []),
+  ];
 }
 
 interface Mark {

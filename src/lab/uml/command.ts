@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readFile, rm, statfs } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { copyFile, mkdir, readFile, rm, statfs } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { print } from '../../runtime/cli/cli.js';
@@ -18,6 +18,13 @@ const MODULES = '/usr/lib/uml/modules';
 
 /** Folders of system programs, which the PATH of a user may lack. */
 const SYSTEM_PROGRAMS = '/usr/local/sbin:/usr/sbin:/sbin';
+
+/** Programs that an administrator may have built, in a folder that is not the guest's. */
+const OTHER_PROGRAMS = ['mip6d', 'radvd'];
+
+/** The lab's working folder in the guest, and its name in the folder of the host that the guest can write to. */
+const WORK = 'work';
+const GUEST_WORK = `/run/pana-uml/${WORK}`;
 
 const MIB = 2 ** 20;
 
@@ -48,13 +55,15 @@ export async function umlLabCommand(flags: LabFlags, { memory, verbose }: UmlOpt
   const megabytes = megabytesOf(memory);
   const left = await removeLeftFolders();
   if (left.length > 0) say(`Removed the remains of a killed lab: ${left.join(', ')}`);
+  const picture = typeof flags['timeline'] === 'string' ? flags['timeline'] : undefined;
   const folder = await makeFolder();
   try {
+    await mkdir(join(folder, WORK));
     say(`Booting user-mode Linux ${kernel} with ${megabytes} MiB of memory …`);
     const status = await runInUserModeLinux({
       folder,
-      command: guestCommand(flags),
-      paths: [packageFolder(), dirname(process.execPath)],
+      command: guestCommand(picture === undefined ? flags : { ...flags, timeline: basename(picture) }),
+      paths: [packageFolder(), dirname(process.execPath), ...foldersOf(OTHER_PROGRAMS)],
       memory: `${megabytes}M`,
       memoryFolder: await memoryFolder(megabytes * MIB, folder),
       preload: await xstateShim(folder),
@@ -65,11 +74,28 @@ export async function umlLabCommand(flags: LabFlags, { memory, verbose }: UmlOpt
       },
       signal: interruption.signal,
     });
+    if (picture !== undefined) await copyPicture(join(folder, WORK, basename(picture)), picture);
     if (status === 0 || status === 1) say('In user-mode Linux programs start 10 to 30 times more slowly than usual.');
     process.exitCode = status;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Copies the guest's picture, if the first start got as far. Rejects with OperatorError if the file cannot be written. */
+async function copyPicture(picture: string, file: string): Promise<void> {
+  if (!existsSync(picture)) return;
+  try {
+    await copyFile(picture, file);
+  } catch (error) {
+    throw new OperatorError(`--timeline: cannot write ${file}: ${(error as Error).message}`);
+  }
+}
+
+/** The folders of those of these programs that are installed. */
+function foldersOf(programs: readonly string[]): string[] {
+  const folders = (process.env['PATH'] ?? '').split(':').filter((folder) => folder.startsWith('/'));
+  return programs.flatMap((program) => folders.find((folder) => existsSync(join(folder, program))) ?? []);
 }
 
 /** The version of the kernel of the package. Rejects with OperatorError if the lab cannot run in it. */
@@ -120,7 +146,7 @@ function packageFolder(): string {
 function guestCommand(flags: LabFlags): string {
   const path = `${process.env['PATH'] ?? ''}:${SYSTEM_PROGRAMS}`;
   const words = ['env', `PATH=${path}`, process.execPath, programOf('tool'), 'lab', ...wordsOf(flags)];
-  return `cd /tmp && exec ${words.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ')}`;
+  return `cd ${GUEST_WORK} && exec ${words.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ')}`;
 }
 
 function wordsOf(flags: LabFlags): string[] {
