@@ -21,11 +21,12 @@ up | refresh)
 	lock
 	watch_report
 	ike_ha_note
-	# racoon looks up the policies when a node starts IKE, so mip6d must write them first.
-	[ "$IKE" != racoon ] || mobility_ha_up
+	# racoon looks up the policies when a node starts IKE, so mip6d must write them first. At a refresh they are there.
+	[ "$IKE:$EVENT" != racoon:up ] || mobility_ha_up
 	ike_ha_put
 	# The node can start IKE now, so the daemon need not wait for the rest.
 	say ready
+	[ "$IKE:$EVENT" != racoon:refresh ] || mobility_ha_up
 	[ "$IKE" = racoon ] || mobility_ha_up
 	mobility_ha_verify
 	watch_start

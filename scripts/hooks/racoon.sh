@@ -22,7 +22,7 @@ RACOON_REMOTE='  exchange_mode aggressive;
   initial_contact on;
   dpd_delay 2;
   dpd_retry 1;
-  dpd_maxfail 3;
+  dpd_maxfail 2;
   proposal_check obey;
   lifetime time 1 hour;
   proposal {
@@ -31,6 +31,14 @@ RACOON_REMOTE='  exchange_mode aggressive;
     authentication_method pre_shared_key;
     dh_group modp2048;
   }'
+
+# By default racoon repeats a message after 10 s: too long where the first one is lost, because the enforcement point is not open
+# yet, or the home agent does not have the key yet.
+RACOON_TIMER='timer {
+  counter 20;
+  interval 1 sec;
+}
+'
 
 # racoon_sainfo LOCAL REMOTE [FROM]: mobility headers between two addresses. Starts no process, since there may be many nodes.
 racoon_sainfo() {
@@ -46,7 +54,7 @@ racoon_check() {
 }
 
 racoon_mn_conf() {
-	printf 'path pre_shared_key "%s";\n\n' "$PSK_TXT"
+	printf 'path pre_shared_key "%s";\n\n%s\n' "$PSK_TXT" "$RACOON_TIMER"
 	printf 'remote %s {\n' "$HA"
 	printf '  my_identifier user_fqdn "%s";\n' "$ID"
 	printf '  peers_identifier fqdn "%s";\n  verify_identifier on;\n' "$HOST"
@@ -62,6 +70,22 @@ ike_mn_up() {
 	put "$PSK_TXT" 600 printf '%s %s\n' "$HOST" "$KEY"
 	put_compared "$RACOON_CONF" 600 racoon_mn_conf
 	racoon_reload
+	# When mip6d asks for SAs and there is no ISAKMP SA yet, racoon looks for it once a second.
+	if has_started racoon && racoon_address; then racoon_establish; fi
+}
+
+# racoon_address: sets CARE_OF to the address of this node on its link; fails if there is none. mip6d need not run.
+racoon_address() {
+	[ "$DRY_RUN" != yes ] && command -v ip >/dev/null 2>&1 || return 1
+	racoon_left=$(ip -6 addr show dev "$INTERFACE" scope global -tentative -deprecated 2>/dev/null || :)
+	while :; do
+		case $racoon_left in
+		*'inet6 '*) racoon_left=${racoon_left#*'inet6 '} ;;
+		*) return 1 ;;
+		esac
+		CARE_OF=${racoon_left%%/*}
+		[ "$CARE_OF" = "$HOA" ] || return 0
+	done
 }
 
 # Existing SAs keep the key that they were created with. The ESP SAs stay, since the next binding update would be lost without
@@ -184,9 +208,15 @@ ike_mn_check() {
 	if ! is_running racoon; then
 		say "racoon is started again"
 		racoon_run
+		if racoon_care_of; then racoon_establish; fi
 		WAS_LOST=yes
 	elif racoon_reaches "$HOA"; then
 		racoon_phase1 || ! racoon_care_of || racoon_establish
+		# The home agent may have lost the ESP SAs too. mip6d asks for new ones at its next binding update.
+		if [ -e "$SAS_LOST" ]; then
+			racoon_look "$HOA"
+			racoon_end_sas racoon_sas
+		fi
 	else
 		uptime_seconds
 		racoon_since=
@@ -199,14 +229,16 @@ ike_mn_check() {
 			if ! racoon_care_of || ! racoon_reaches "$CARE_OF"; then die "the home agent does not answer"; fi
 		fi
 		say "the home agent has no binding: SAs and binding are made again"
-		# Before the SAs end: otherwise mip6d asks for new ones at its end.
-		[ "$MOBILITY" != umip ] || umip_stop
-		racoon_look "$HOA"
+		racoon_care_of || CARE_OF=
 		racoon_end_sas racoon_sas
 		racoonctl flush-sa isakmp || :
+		[ -z "$CARE_OF" ] || racoon_establish
 		WAS_LOST=yes
 	fi
 	rm -f "$SAS_LOST"
+	# A new mip6d registers at once. The old one is killed: at its regular end it would delete a binding that works, or ask for SAs
+	# to do so.
+	if [ "$WAS_LOST:$MOBILITY" = yes:umip ]; then umip_stop -KILL; fi
 }
 
 # racoon_reaches ADDRESS: whether the home agent answers this address of the node.
@@ -234,7 +266,7 @@ racoon_node_sainfo() {
 }
 
 racoon_ha_conf() {
-	printf 'path pre_shared_key "%s";\n\n' "$PSK_TXT"
+	printf 'path pre_shared_key "%s";\n\n%s\n' "$PSK_TXT" "$RACOON_TIMER"
 	printf 'listen {\n  isakmp %s [500];\n}\n\n' "$MIP6_HA"
 	# One anonymous section serves all nodes: a node proves its name by the key stored for that name.
 	printf 'remote anonymous {\n'

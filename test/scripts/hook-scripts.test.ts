@@ -69,13 +69,18 @@ async function files(): Promise<string[]> {
     .sort();
 }
 
+const RACOON_TIMER = `timer {
+  counter 20;
+  interval 1 sec;
+}
+`;
 const RACOON_PROPOSAL = `  exchange_mode aggressive;
   nat_traversal off;
   ike_frag off;
   initial_contact on;
   dpd_delay 2;
   dpd_retry 1;
-  dpd_maxfail 3;
+  dpd_maxfail 2;
   proposal_check obey;
   lifetime time 1 hour;
   proposal {
@@ -99,6 +104,7 @@ describe.each(['mn-linux.sh', 'mn-freebsd.sh'])('%s at the mobile node, with rac
     expect(await file('psk.txt')).toBe(`ha.home.example ${KEYS[0]}\n`);
     expect(await file('racoon.conf')).toBe(`path pre_shared_key "$STATE/psk.txt";
 
+${RACOON_TIMER}
 remote 2001:db8:1::1 {
   my_identifier user_fqdn "mn@home.example";
   peers_identifier fqdn "ha.home.example";
@@ -177,6 +183,7 @@ describe.each(['ha-linux.sh', 'ha-freebsd.sh'])('%s at the home agent, with raco
     `\nsainfo address 2001:db8:1::1[any] 135 address ${hoa}[any] 135 from user_fqdn "${id}" ${SAINFO}`;
   const head = `path pre_shared_key "$STATE/psk.txt";
 
+${RACOON_TIMER}
 listen {
   isakmp 2001:db8:1::1 [500];
 }

@@ -113,4 +113,85 @@ describe('With what the programs showed', () => {
     expect(made.filter((call) => call.startsWith('xfrm')).sort()).toEqual(await deletions('ha'));
     expect(made).toContain(`racoonctl delete-sa isakmp inet6 ${HA} ${await CARE_OF()}`);
   });
+
+  const probe = { script: 'mn-linux.sh', node: NODE, ike: 'ikev1' as const };
+
+  /** A node with the files of its binding. The home agent answers only these addresses; its racoon has ended the ISAKMP SA. */
+  async function lost(...answered: readonly string[]): Promise<void> {
+    await answerAs('mn');
+    await settings('eth0');
+    expect(await runHook(state, { ...probe, event: 'up', programs: bin })).toMatchObject({ status: 0 });
+    await rm(join(bin, 'calls'), { force: true });
+    await writeFile(join(state, '.sas-lost'), '');
+    await writeFile(join(bin, 'isakmp'), '');
+    await program(
+      'ping',
+      `case " $* " in ${answered.map((address) => `*" -I ${address} "*`).join(' | ')}) ;; *) exit 1 ;; esac`,
+    );
+    await program(
+      'pkill',
+      `[ "$*" = '-KILL -x mip6d' ] || exit 1; echo "pkill $*" >>"${bin}/calls"; : >"${bin}/killed"`,
+    );
+    await program('pgrep', `[ "$1" = -x ] && { [ "$2" != mip6d ] || [ ! -e "${bin}/killed" ]; }`);
+    await program('mip6d', `echo mip6d >>"${bin}/calls"; rm -f "${bin}/killed"`);
+  }
+
+  it('a node whose home agent has a new racoon makes a new ISAKMP SA, and ends the ESP SAs that it may not have', async () => {
+    await lost(HOA);
+    expect(await runHook(state, { ...probe, event: 'probe', programs: bin })).toMatchObject({ status: 0, output: '' });
+    const [first, ...others] = await calls();
+    expect(first).toBe(`racoonctl establish-sa isakmp inet6 ${await CARE_OF()} ${HA}`);
+    expect(others.sort()).toEqual(await deletions('mn'));
+  });
+
+  it('a node whose home agent has lost everything makes new SAs, while a killed mip6d is started again', async () => {
+    await lost((await CARE_OF()) ?? '');
+    expect(await runHook(state, { ...probe, event: 'probe', programs: bin })).toMatchObject({ status: 0 });
+    const made = (await calls()).filter((call) => !call.startsWith('xfrm policy'));
+    expect(made.filter((call) => call.startsWith('xfrm state')).sort()).toEqual(await deletions('mn'));
+    // Ended regularly, mip6d would ask for SAs to delete its binding.
+    expect(made.filter((call) => !call.startsWith('xfrm'))).toEqual([
+      'racoonctl flush-sa isakmp',
+      `racoonctl establish-sa isakmp inet6 ${await CARE_OF()} ${HA}`,
+      'pkill -KILL -x mip6d',
+      'mip6d',
+    ]);
+  });
+
+  it('a node begins the ISAKMP SA of its first registration before mip6d needs it', async () => {
+    await answerAs('mn');
+    await settings('eth0');
+    await program('pgrep', `[ "$1" = -x ] && [ -e "${bin}/$2.runs" ]`);
+    for (const name of ['racoon', 'mip6d'])
+      await program(name, `echo ${name} >>"${bin}/calls"; : >"${bin}/${name}.runs"`);
+    const careOf = await CARE_OF();
+    await program(
+      'ip',
+      `case "$*" in '-6 addr show dev eth0 scope global '*) printf '    inet6 %s/64 scope global\\n' ${HOA} ${careOf} ;; esac`,
+    );
+    const up = { script: 'mn-linux.sh', node: NODE, ike: 'ikev1' as const, programs: bin };
+    expect(await runHook(state, { ...up, event: 'up' })).toMatchObject({ status: 0 });
+    expect(await calls()).toEqual([
+      'racoon',
+      'racoonctl show-sa isakmp',
+      `racoonctl establish-sa isakmp inet6 ${careOf} ${HA}`,
+      'mip6d',
+    ]);
+  });
+
+  it('a home agent that has a new key in place says so before it starts a mip6d that has ended', async () => {
+    await answerAs('ha');
+    await settings('h0');
+    await program('pgrep', `[ "$1" = -x ] && { [ "$2" != mip6d ] || [ -e "${bin}/runs" ]; }`);
+    await program('mip6d', `echo mip6d; : >"${bin}/runs"`);
+    const run = { script: 'ha-linux.sh', node: NODE, ike: 'ikev1' as const, programs: bin };
+    const said = async (event: string) => {
+      await rm(join(bin, 'runs'), { force: true });
+      const { output } = await runHook(state, { ...run, event });
+      return output.split('\n').filter((line) => /^(ready|mip6d)$/.test(line));
+    };
+    // racoon looks up mip6d's policies.
+    expect(await said('up')).toEqual(['mip6d', 'ready']);
+    expect(await said('refresh')).toEqual(['ready', 'mip6d']);
+  });
 });
