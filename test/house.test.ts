@@ -37,6 +37,7 @@ const ROOMS = [
   'runtime/diameter',
   'runtime/surroundings',
   'runtime/config',
+  'runtime/doctor',
   'runtime/cli',
   'store',
   'pki',

@@ -19,25 +19,9 @@ await runDaemonProgram({
     const { AaaDaemon } = await import('./daemon.js');
     return AaaDaemon.start(options, log, signal);
   },
-  check: async (options) => {
-    const [
-      { readCredentials },
-      { readDiameterTls, usedForDiameter },
-      { credentialWarnings },
-      { systemHost },
-      { checkStore },
-    ] = await Promise.all([
-      import('./credentials.js'),
-      import('../runtime/diameter/setup.js'),
-      import('../runtime/tls/credential-watch.js'),
-      import('../runtime/system/host.js'),
-      import('../store/postgres-url.js'),
-    ]);
-    checkStore(options.store, process.env);
-    const credentials = await readCredentials(options, systemHost);
-    const diameter = usedForDiameter(options.diameter, await readDiameterTls(options.diameter, systemHost));
-    const used = [{ ...credentials, section: 'tls', files: options.tls, roles: ['server'] } as const, ...diameter];
-    return credentialWarnings(used, systemHost.wall());
+  checks: async (options, file, computer) => {
+    const { aaaChecks } = await import('./checks.js');
+    return aaaChecks(options, file, computer);
   },
   commands: operatorCommands,
   names: namesFor,

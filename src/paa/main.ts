@@ -34,14 +34,9 @@ await runDaemonProgram({
     const { PaaDaemon } = await import('./daemon.js');
     return PaaDaemon.start(options, log);
   },
-  check: async ({ diameter }) => {
-    const [{ readDiameterTls, usedForDiameter }, { credentialWarnings }, { systemHost }] = await Promise.all([
-      import('../runtime/diameter/setup.js'),
-      import('../runtime/tls/credential-watch.js'),
-      import('../runtime/system/host.js'),
-    ]);
-    const material = await readDiameterTls(diameter, systemHost);
-    return credentialWarnings(usedForDiameter(diameter, material), systemHost.wall());
+  checks: async (options, file, computer) => {
+    const { paaChecks } = await import('./checks.js');
+    return paaChecks(options, file, computer);
   },
   commands: (cli) =>
     cli.command('session', 'Sessions of the running PAA', (session) =>

@@ -21,20 +21,9 @@ await runDaemonProgram({
     const { PacDaemon } = await importEagerly(() => import('./daemon.js'));
     return PacDaemon.start(options, log);
   },
-  check: async (options) => {
-    const [{ readCredentials }, { hasInterface, interfaceWarning }, { credentialWarnings }, { systemHost }] =
-      await Promise.all([
-        import('./credentials.js'),
-        import('../runtime/net/interface-check.js'),
-        import('../runtime/tls/credential-watch.js'),
-        import('../runtime/system/host.js'),
-      ]);
-    const { used } = await readCredentials(options, systemHost);
-    const missing = interfaceWarning(options.pana.interface, hasInterface);
-    return [
-      ...credentialWarnings(used, systemHost.wall()),
-      ...(missing === undefined ? [] : [`pana.interface: ${missing}`]),
-    ];
+  checks: async (options, file, computer) => {
+    const { pacChecks } = await import('./checks.js');
+    return pacChecks(options, file, computer);
   },
   commands: (cli) =>
     cli

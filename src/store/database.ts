@@ -129,7 +129,7 @@ export function refuseForeign(file: Database.Database, path: string): void {
 }
 
 /** Names of the migrations that were applied to a database. */
-function migrationsOf(file: Database.Database): string[] {
+export function migrationsOf(file: Database.Database): string[] {
   const table = file.prepare('SELECT 1 FROM sqlite_master WHERE name = ?').get(BOOKKEEPING);
   if (!table) return [];
   const rows = file.prepare(`SELECT name FROM ${BOOKKEEPING}`).all() as { name: string }[];

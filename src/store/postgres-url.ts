@@ -11,7 +11,7 @@ const SSL_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full', '
 const VERIFYING = /([?&]sslmode=)(?:prefer|require|verify-ca)(?=&|#|$)/g;
 
 /** The problem of a PostgreSQL URL or of the environment that completes it; undefined if there is none. */
-export function urlProblem(url: string, environment: NodeJS.ProcessEnv): string | undefined {
+export function urlProblem(url: string, environment: Readonly<Record<string, string | undefined>>): string | undefined {
   const query = new URLSearchParams(queryOf(url));
   const given = query.getAll('sslmode').map((mode): [name: string, mode: string] => ['sslmode', mode]);
   const inherited = environment['PGSSLMODE'];
@@ -23,7 +23,7 @@ export function urlProblem(url: string, environment: NodeJS.ProcessEnv): string 
 }
 
 /** Checks the location of a store without connecting to it. Throws OperatorError. */
-export function checkStore(store: string, environment: NodeJS.ProcessEnv): void {
+export function checkStore(store: string, environment: Readonly<Record<string, string | undefined>>): void {
   const problem = isPostgresUrl(store) ? urlProblem(store, environment) : undefined;
   if (problem !== undefined) throw new OperatorError(`store: ${storeName(store)}: ${problem}`);
 }

@@ -4,13 +4,14 @@ import { type CancelTimer, type Host, systemHost } from '../runtime/system/host.
 import { within } from '../runtime/system/within.js';
 import { type Backend, type DatabaseJob, storeName } from './backend.js';
 import { DatabaseError } from './database-error.js';
-import { migrate } from './migrator.js';
+import { BOOKKEEPING, migrate, refuseUnknown } from './migrator.js';
 import { PasswordError, type PasswordPlace, passwordFromFile } from './password-file.js';
+import { PLACED_AGENTS, type PlacedAgent, type StoreState } from './placed-agents.js';
 import { asDatabaseError, Interrupted } from './postgres-errors.js';
-import { probe, TRANSACTION } from './postgres-probe.js';
+import { type Probed, probe, TRANSACTION } from './postgres-probe.js';
 import { forDriver, urlProblem } from './postgres-url.js';
 import type { Db } from './rows.js';
-import type { Schema } from './schema.js';
+import { KNOWN_MIGRATIONS, type Schema } from './schema.js';
 import { ensureSecret } from './secret.js';
 
 /** Maximum number of connections; one of them writes. */
@@ -64,6 +65,14 @@ class Client extends pg.Client {
         throw error;
       });
   }
+}
+
+/** What a look at a database finds. */
+export interface PostgresState extends StoreState {
+  /** Settings that may cost data. */
+  readonly warnings: readonly string[];
+  /** The clock of the database, in milliseconds since 1970, UTC. */
+  readonly now: number;
 }
 
 /** A connection with its query builder. */
@@ -126,11 +135,34 @@ export class PostgresBackend implements Backend {
     }
   }
 
-  async #prepare(): Promise<void> {
+  /** Looks at a database as `open` does, but changes nothing. Rejects with DatabaseError. */
+  static async look(url: string, host: Host = systemHost): Promise<PostgresState> {
+    const backend = new PostgresBackend(url, host);
     try {
-      const { warnings, isAsynchronous } = await probe(this.#pool, this.#name, this.#host);
-      this.warnings = warnings;
-      if (isAsynchronous) this.#begin += '; SET LOCAL synchronous_commit = on';
+      const { warnings } = await backend.#probed();
+      const query = <T extends pg.QueryResultRow>(text: string) => backend.#pool.query<T>(text);
+      const { rows } = await query<{ now: string; found: string | null }>(
+        `SELECT (extract(epoch FROM clock_timestamp()) * 1000)::text AS now, to_regclass('${BOOKKEEPING}')::text AS found`,
+      );
+      const done =
+        rows[0]?.found == null ? [] : (await query<{ name: string }>(`SELECT name FROM ${BOOKKEEPING}`)).rows;
+      refuseUnknown(
+        done.map(({ name }) => name),
+        backend.#name,
+      );
+      const pending = KNOWN_MIGRATIONS.length - done.length;
+      const agents = pending > 0 ? undefined : await query<PlacedAgent>(PLACED_AGENTS);
+      return { warnings, now: Number(rows[0]?.now), pending, homeAgents: agents?.rows };
+    } catch (error) {
+      throw asDatabaseError(error, backend.#name);
+    } finally {
+      await backend.close();
+    }
+  }
+
+  async #probed(): Promise<Probed> {
+    try {
+      return await probe(this.#pool, this.#name, this.#host);
     } catch (error) {
       if (error instanceof DatabaseError) throw error;
       throw new DatabaseError(
@@ -138,6 +170,12 @@ export class PostgresBackend implements Backend {
         `cannot open the database ${this.#name}: ${(error as Error).message || (error as NodeJS.ErrnoException).code}`,
       );
     }
+  }
+
+  async #prepare(): Promise<void> {
+    const { warnings, isAsynchronous } = await this.#probed();
+    this.warnings = warnings;
+    if (isAsynchronous) this.#begin += '; SET LOCAL synchronous_commit = on';
     try {
       await migrate({
         name: this.#name,

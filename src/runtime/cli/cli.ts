@@ -160,6 +160,7 @@ export function plainFlags<S extends z.ZodObject>(
 export function optionsOf<S extends z.ZodObject>(
   argv: Readonly<Record<string, unknown>>,
   { prefix, schema }: OptionFlags<S>,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<z.output<S>> {
   const flags: Record<string, string> = {};
   for (const { name } of optionKeys(schema)) {
@@ -167,8 +168,8 @@ export function optionsOf<S extends z.ZodObject>(
     if (typeof value === 'string') flags[name] = value;
   }
   const given = argv['config'];
-  const file = typeof given === 'string' ? given : process.env[`${prefix}_CONFIG`];
-  return loadOptions(schema, { flags, environment: process.env, prefix, file });
+  const file = typeof given === 'string' ? given : environment[`${prefix}_CONFIG`];
+  return loadOptions(schema, { flags, environment, prefix, file });
 }
 
 /** Prints lines to standard output. Values in them must already be escaped. */

@@ -1,14 +1,16 @@
 import type { Argv } from 'yargs';
 import type { z } from 'zod';
 import { adopt, reloadableKeys } from '../config/reload.js';
+import type { Finding } from '../doctor/finding.js';
 import type { Logger } from '../log/events.js';
 import type { LogOptions } from '../log/log.js';
 import { callDaemon } from '../service/control.js';
 import { runService, type Service, Signals, startService } from '../service/service.js';
-import { asStartError } from '../system/failure.js';
+import { asStartError, OperatorError } from '../system/failure.js';
 import { endProcess } from '../system/process-end.js';
 import { visible } from '../system/terminal.js';
 import { type OptionFlags, optionsOf, type Program, plainFlags, print, runProgram, warn, withOptions } from './cli.js';
+import { DOCTOR_OPTIONS, type MakeChecks, runDoctor } from './doctor-command.js';
 
 /** The options that every daemon has. */
 interface CommonOptions {
@@ -21,8 +23,8 @@ export interface DaemonProgram<S extends z.ZodObject> extends OptionFlags<S> {
   readonly description: string;
   /** Starts the daemon. Loads its code only here, so that help and status are fast. The signal aborts the start. */
   readonly start: (options: z.output<S>, log: Logger, signal: AbortSignal) => Promise<Service<z.output<S>>>;
-  /** Checks the files and keys that the configuration names. Resolves with warnings. Rejects with OperatorError. */
-  readonly check: (options: z.output<S>) => Promise<readonly string[]>;
+  /** The checks of a configuration, for `check-config` and `doctor`. */
+  readonly checks: MakeChecks<S>;
   /** Additional commands of this daemon. */
   readonly commands: (cli: Argv) => Argv;
   /** Names that shell completion offers. */
@@ -64,11 +66,20 @@ export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>
             'check-config',
             'Check the configuration, certificates and keys without starting the daemon',
             (run) => withOptions(run, daemon).example(`${name} check-config -c ${name}.yaml`, 'check before a restart'),
-            async (argv) => {
-              const options = await optionsOf(argv, daemon);
-              for (const warning of await daemon.check(options)) warn(warning);
-              print('The configuration is valid.');
-            },
+            (argv) => checkConfiguration(argv, daemon),
+          )
+          .command(
+            'doctor',
+            "Find what is wrong: configuration, files, hooks, ports, peers, store. As root: checks as the daemon's user",
+            (run) =>
+              withOptions(run, daemon)
+                .options(DOCTOR_OPTIONS)
+                .example(`sudo ${name} doctor`, `check the installed service and /etc/pana-mip6/${name}.yaml`)
+                .example(
+                  `${name} doctor -c ${name}.yaml --json`,
+                  'for programs; exit status 0: fine, 1: warnings, 2: errors',
+                ),
+            async (argv) => endProcess(await runDoctor(argv, daemon)),
           )
           .command(
             'status',
@@ -84,6 +95,31 @@ export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>
           ),
       ),
   });
+}
+
+/**
+ * Runs the checks that send nothing and run no program. Prints warnings. Throws OperatorError with all errors. The service
+ * manager calls this before a reload.
+ */
+async function checkConfiguration<S extends z.ZodObject>(
+  argv: Readonly<Record<string, unknown>>,
+  daemon: DaemonProgram<S>,
+): Promise<void> {
+  const options = await optionsOf(argv, daemon);
+  const [{ examine }, { systemComputer }] = await Promise.all([
+    import('../doctor/check.js'),
+    import('../doctor/computer.js'),
+  ]);
+  const computer = systemComputer();
+  const file = argv['config'] ?? process.env[`${daemon.prefix}_CONFIG`];
+  const checks = await daemon.checks(options, typeof file === 'string' ? file : undefined, computer);
+  const passive = checks.filter(({ isActive = false }) => !isActive);
+  const findings = await examine(passive, computer);
+  const text = ({ where, what, remedy }: Finding) => `${where}: ${what}: ${remedy}`;
+  for (const one of findings) if (one.severity === 'warning') warn(text(one));
+  const errors = findings.filter(({ severity }) => severity === 'error');
+  if (errors.length > 0) throw new OperatorError(errors.map(text).join('\n'));
+  print('The configuration is valid.');
 }
 
 /** Runs the daemon until it ends, with the options of a command line. */

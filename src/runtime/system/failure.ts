@@ -3,9 +3,15 @@ import { CodedError } from '../../errors/coded-error.js';
 /** An error that the operator has to fix. Its message states what is wrong, where, and what to do. */
 export class OperatorError extends CodedError<'ERR_OPERATOR'> {
   override readonly name = 'OperatorError';
+  /** What is wrong and where: the message without `remedy`. */
+  readonly problem: string;
+  /** What to do, if the message says it. */
+  readonly remedy: string | undefined;
 
-  constructor(message: string, options?: ErrorOptions) {
-    super('ERR_OPERATOR', message, options);
+  constructor(problem: string, { remedy, ...options }: ErrorOptions & { readonly remedy?: string } = {}) {
+    super('ERR_OPERATOR', remedy === undefined ? problem : `${problem}: ${remedy}`, options);
+    this.problem = problem;
+    this.remedy = remedy;
   }
 }
 
@@ -26,7 +32,7 @@ const SYSTEM: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'this host has no such address',
   ENOTFOUND: 'no such host or address',
   EAI_AGAIN: 'the name cannot be resolved now',
-  EACCES: 'not permitted: a port below 1024 needs root or CAP_NET_BIND_SERVICE, a file or folder its permissions',
+  EACCES: 'not permitted: this user may not access the file or folder, or a folder above it',
   EPERM: 'not permitted',
   EEXIST: 'a file with this name exists',
   ENAMETOOLONG: 'the name is too long',
@@ -37,6 +43,9 @@ const SYSTEM: Readonly<Record<string, string>> = {
   EISDIR: 'it is a folder',
   ENOTDIR: 'a part of the path is not a folder',
 };
+
+/** EACCES of a socket. */
+const PORT_NOT_PERMITTED = 'not permitted: a port below 1024 needs root or CAP_NET_BIND_SERVICE';
 
 /** EINVAL of these calls concerns the address; that of any other call is a fault of this program. */
 const BINDING: readonly unknown[] = ['bind', 'listen'];
@@ -67,11 +76,17 @@ export function explainFailure(error: unknown): string | undefined {
     port?: number;
     hostname?: string;
   };
-  const isAddress = code === 'EINVAL' && BINDING.includes(syscall);
-  const text = isAddress ? 'a link-local address needs an interface of this host, as in fe80::1%eth0' : SYSTEM[code];
+  const text = bindingProblem(code, syscall, port) ?? SYSTEM[code];
   if (text === undefined) return undefined;
   // A UNIX socket has port -1.
   const where =
     path ?? hostname ?? (address === undefined ? syscall : port === -1 ? address : `${address} port ${port ?? 0}`);
   return `${where}: ${text} (${code})`;
+}
+
+/** Why an address and port cannot be bound. A UNIX socket has port -1. */
+function bindingProblem(code: string, syscall: string | undefined, port: number | undefined): string | undefined {
+  if (!BINDING.includes(syscall)) return undefined;
+  if (code === 'EACCES') return port === -1 ? undefined : PORT_NOT_PERMITTED;
+  return code === 'EINVAL' ? 'a link-local address needs an interface of this host, as in fe80::1%eth0' : undefined;
 }

@@ -74,9 +74,8 @@ async function readKey(files: TlsFiles, section: string): Promise<KeyObject> {
   const pem = await readSecret(name, path);
   if (!isEncryptedKey(pem)) return attempt(`${name}: ${path} is not a private key in PEM`, () => createPrivateKey(pem));
   if (passphrasePath === undefined) {
-    throw new OperatorError(
-      `${name}: ${path} is encrypted: set ${section}.key-passphrase-file, or remove the passphrase (openssl pkey -in ${path} -out FILE)`,
-    );
+    const remedy = `set ${section}.key-passphrase-file, or remove the passphrase (openssl pkey -in ${path} -out FILE)`;
+    throw new OperatorError(`${name}: ${path} is encrypted`, { remedy });
   }
   const passphrase = passphraseOf(await readSecret(`${section}.key-passphrase-file`, passphrasePath));
   if (passphrase === '') throw new OperatorError(`${section}.key-passphrase-file: ${passphrasePath} is empty`);
@@ -102,7 +101,7 @@ const EVERYBODY = 0o007;
 async function readSecret(key: string, path: string): Promise<string> {
   return readText(key, path, ({ mode }) => {
     if ((mode & EVERYBODY) === 0) return;
-    throw new OperatorError(`${key}: every user of this host can access ${path}: chmod o= ${path}`);
+    throw new OperatorError(`${key}: every user of this host can access ${path}`, { remedy: `chmod o= ${path}` });
   });
 }
 

@@ -1,0 +1,95 @@
+import { readDiameterTls, usedForDiameter } from '../runtime/diameter/setup.js';
+import { TlsTransport } from '../runtime/diameter/tls.js';
+import type { Check } from '../runtime/doctor/check.js';
+import { clockFindings } from '../runtime/doctor/clock.js';
+import type { Computer } from '../runtime/doctor/computer.js';
+import { credentialFindings, hostFindings, namedFiles, serverFindings } from '../runtime/doctor/credentials.js';
+import { diameterFindings } from '../runtime/doctor/diameter.js';
+import { type Finding, findingsOf } from '../runtime/doctor/finding.js';
+import { configurationFindings, folderFindings } from '../runtime/doctor/folders.js';
+import { type ConfiguredHook, hookFindings, hookTestFindings } from '../runtime/doctor/hooks.js';
+import { controlFindings, listeningFindings, metricsPlaces, type Place } from '../runtime/doctor/listening.js';
+import { peersFindings } from '../runtime/doctor/peers.js';
+import { isPostgresUrl } from '../store/backend.js';
+import { checkStore } from '../store/postgres-url.js';
+import type { AaaOptions } from './config/options.js';
+import { readCredentials } from './credentials.js';
+import { storeFileFindings, storeFindings } from './store-findings.js';
+
+/** The checks of an AAA server. `file`: where its configuration is from. */
+export function aaaChecks(options: AaaOptions, file: string | undefined, computer: Computer): Check[] {
+  const { diameter, tls, hooks, control, store } = options;
+  const { host } = computer;
+  const running = computer.running(control.socket);
+  const stateDir = hooks['state-dir'];
+  const all: readonly ConfiguredHook[] = [
+    { key: 'hooks.ha', program: hooks.ha, role: 'ha', stateDir },
+    { key: 'hooks.probe', program: hooks.probe, role: 'ha', stateDir },
+  ];
+  const hasPassword = isPostgresUrl(store) && /^[^/]*\/\/[^/@]*:[^/@]+@/.test(store);
+  const node = { host: diameter.host, realm: diameter.realm, vendorId: diameter['vendor-id'] };
+  return [
+    { name: 'configuration', run: () => configurationFindings(file, hasPassword, computer) },
+    { name: 'diameter', run: () => diameterFindings(diameter) },
+    {
+      name: 'certificates of EAP',
+      run: () =>
+        credentialFindings(
+          namedFiles('tls', tls),
+          async () => [
+            { ...(await readCredentials(options, host)), section: 'tls', files: tls, roles: ['server'] } as const,
+          ],
+          computer,
+          serverFindings,
+        ),
+    },
+    {
+      name: 'certificates of Diameter',
+      run: () =>
+        credentialFindings(
+          namedFiles('diameter.tls', diameter.tls),
+          async () => usedForDiameter(diameter, await readDiameterTls(diameter, host)),
+          computer,
+          (used) => hostFindings(used, diameter.host),
+        ),
+    },
+    { name: 'store', run: () => locationFindings(store, computer) },
+    { name: 'store file', run: () => storeFileFindings(store, computer) },
+    { name: 'state-dir', run: () => folderFindings('hooks.state-dir', stateDir, computer, { isPrivate: true }) },
+    { name: 'control socket', run: async () => controlFindings(control.socket, await running, computer) },
+    ...all.map((hook) => ({ name: hook.key, run: () => hookFindings(hook, computer) })),
+    ...all.map((hook) => ({ name: `${hook.key} test`, isActive: true, run: () => hookTestFindings(hook, computer) })),
+    { name: 'store content', isActive: true, run: () => storeFindings(store, computer) },
+    { name: 'ports', isActive: true, run: async () => listeningFindings(placesOf(options), await running, computer) },
+    { name: 'clock', isActive: true, run: () => clockFindings(computer) },
+    {
+      name: 'peers',
+      isActive: true,
+      run: async () => {
+        // A certificate that cannot be read is reported above.
+        const material = await readDiameterTls(diameter, host).catch(() => undefined);
+        const transport = material && new TlsTransport(material, host);
+        return peersFindings(node, diameter.peers, transport, await running, computer);
+      },
+    },
+  ];
+}
+
+function locationFindings(store: string, { environment }: Computer): Finding[] {
+  try {
+    checkStore(store, environment);
+    return [];
+  } catch (failure) {
+    return findingsOf(failure, 'store', 'correct the URL');
+  }
+}
+
+function placesOf({ diameter, control }: AaaOptions): Place[] {
+  const { listen, port, plain, tls } = diameter;
+  const tcp = (address: string, at: number) =>
+    ({ key: 'diameter.listen', protocol: 'tcp', address, port: at }) as const;
+  return [
+    ...listen.flatMap((address) => [...(plain ? [tcp(address, port)] : []), ...(tls ? [tcp(address, tls.port)] : [])]),
+    ...metricsPlaces(control.metrics),
+  ];
+}

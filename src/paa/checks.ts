@@ -1,0 +1,94 @@
+import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
+import { readDiameterTls, usedForDiameter } from '../runtime/diameter/setup.js';
+import { TlsTransport } from '../runtime/diameter/tls.js';
+import type { Check } from '../runtime/doctor/check.js';
+import { clockFindings } from '../runtime/doctor/clock.js';
+import type { Computer } from '../runtime/doctor/computer.js';
+import { credentialFindings, hostFindings, namedFiles } from '../runtime/doctor/credentials.js';
+import { diameterFindings } from '../runtime/doctor/diameter.js';
+import { error, type Finding, warning } from '../runtime/doctor/finding.js';
+import { configurationFindings, folderFindings } from '../runtime/doctor/folders.js';
+import { type ConfiguredHook, hookFindings, hookTestFindings } from '../runtime/doctor/hooks.js';
+import { controlFindings, listeningFindings, metricsPlaces } from '../runtime/doctor/listening.js';
+import { peersFindings } from '../runtime/doctor/peers.js';
+import type { PaaOptions } from './options.js';
+
+/** The checks of a PAA. `file`: where its configuration is from. */
+export function paaChecks(options: PaaOptions, file: string | undefined, computer: Computer): Check[] {
+  const { pana, diameter, hooks, control, 'local-home-agent': local } = options;
+  const { host } = computer;
+  const running = computer.running(control.socket);
+  const stateDir = hooks['state-dir'];
+  const all: readonly ConfiguredHook[] = [
+    { key: 'hooks.ep', program: hooks.ep, role: 'ep', stateDir, interface: pana.interface },
+    { key: 'hooks.ha', program: hooks.ha, role: 'ha', stateDir },
+  ];
+  const places = [
+    ...pana.listen.map((address) => ({ key: 'pana.listen', protocol: 'udp', address, port: pana.port }) as const),
+    ...metricsPlaces(control.metrics),
+  ];
+  const node = { host: diameter.host, realm: diameter.realm, vendorId: pana['vendor-id'] };
+  return [
+    { name: 'configuration', run: () => configurationFindings(file, false, computer) },
+    { name: 'diameter', run: () => [...diameterFindings(diameter), ...timeFindings(options)] },
+    { name: 'local-home-agent', run: () => localFindings(local) },
+    {
+      name: 'certificates',
+      run: () =>
+        credentialFindings(
+          namedFiles('diameter.tls', diameter.tls),
+          async () => usedForDiameter(diameter, await readDiameterTls(diameter, host)),
+          computer,
+          (used) => hostFindings(used, diameter.host),
+        ),
+    },
+    { name: 'state-dir', run: () => folderFindings('hooks.state-dir', stateDir, computer, { isPrivate: true }) },
+    { name: 'control socket', run: async () => controlFindings(control.socket, await running, computer) },
+    ...all.map((hook) => ({ name: hook.key, run: () => hookFindings(hook, computer) })),
+    ...all.map((hook) => ({ name: `${hook.key} test`, isActive: true, run: () => hookTestFindings(hook, computer) })),
+    { name: 'pana.interface', isActive: true, run: () => interfaceFindings(pana.interface, computer) },
+    { name: 'ports', isActive: true, run: async () => listeningFindings(places, await running, computer) },
+    { name: 'clock', isActive: true, run: () => clockFindings(computer) },
+    {
+      name: 'peers',
+      isActive: true,
+      run: async () => {
+        // A certificate that cannot be read is reported above.
+        const material = await readDiameterTls(diameter, host).catch(() => undefined);
+        const tls = material && new TlsTransport(material, host);
+        return peersFindings(node, diameter.peers, tls, await running, computer);
+      },
+    },
+  ];
+}
+
+/** Without the access link, the enforcement point guards nothing. */
+function interfaceFindings(name: string, { hasInterface }: Computer): Finding[] {
+  if (hasInterface(name)) return [];
+  return [
+    warning('pana.interface', `this host has no interface ${name}`, 'compare: ip link; it is used when it appears'),
+  ];
+}
+
+function timeFindings({ pana, diameter }: PaaOptions): Finding[] {
+  if (diameter['request-timeout'] < pana['progress-timeout']) return [];
+  return [
+    warning(
+      'diameter.request-timeout',
+      'clients are given up before an unanswered request is sent to another peer',
+      'set it to less than pana.progress-timeout',
+    ),
+  ];
+}
+
+/** RFC 6275 4.1: a home agent is on its home link. */
+function localFindings(local: PaaOptions['local-home-agent']): Finding[] {
+  const address = local && parseAddress(local.address);
+  if (!local || !address || isIn(address, local.prefix)) return [];
+  const prefix = `${formatAddress(local.prefix)}/64`;
+  return [error('local-home-agent', `${local.address} is not in ${prefix}`, 'correct its address or its prefix')];
+}
+
+function isIn(address: Uint8Array, prefix: Uint8Array): boolean {
+  return address.length === 16 && prefix.subarray(0, 8).every((octet, i) => octet === address[i]);
+}

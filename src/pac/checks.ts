@@ -1,0 +1,110 @@
+import type { Check } from '../runtime/doctor/check.js';
+import { clockFindings } from '../runtime/doctor/clock.js';
+import type { Computer } from '../runtime/doctor/computer.js';
+import { credentialFindings, identityFindings, namedFiles } from '../runtime/doctor/credentials.js';
+import { error, type Finding, warning } from '../runtime/doctor/finding.js';
+import { configurationFindings, folderFindings } from '../runtime/doctor/folders.js';
+import { type ConfiguredHook, hookFindings, hookTestFindings } from '../runtime/doctor/hooks.js';
+import { controlFindings, listeningFindings, metricsPlaces } from '../runtime/doctor/listening.js';
+import { interfaceWarning } from '../runtime/net/interface-check.js';
+import { readCredentials } from './credentials.js';
+import { discoverPaas } from './discovery.js';
+import type { PacOptions } from './options.js';
+import { paaFindings } from './paa-trial.js';
+
+/** The checks of a PaC. `file`: where its configuration is from. */
+export function pacChecks(options: PacOptions, file: string | undefined, computer: Computer): Check[] {
+  const { pana, eap, tls, hooks, control } = options;
+  const { host } = computer;
+  const running = computer.running(control.socket);
+  const stateDir = hooks['state-dir'];
+  const mn: ConfiguredHook = {
+    key: 'hooks.mn',
+    program: hooks.mn,
+    role: 'mn',
+    stateDir,
+    interface: pana.interface,
+  };
+  const places = metricsPlaces(control.metrics);
+  return [
+    { name: 'configuration', run: () => configurationFindings(file, false, computer) },
+    { name: 'pana', run: () => settingsFindings(options) },
+    {
+      name: 'certificates',
+      run: () =>
+        credentialFindings(
+          namedFiles('tls', tls),
+          async () => (await readCredentials(options, host)).used,
+          computer,
+          (used) => identityFindings(used, eap.identity),
+        ),
+    },
+    {
+      name: 'state-dir',
+      run: () =>
+        hooks.mn === undefined ? [] : folderFindings('hooks.state-dir', stateDir, computer, { isPrivate: true }),
+    },
+    { name: 'control socket', run: async () => controlFindings(control.socket, await running, computer) },
+    { name: 'hooks.mn', run: () => hookFindings(mn, computer) },
+    { name: 'pana.interface', run: () => interfaceFindings(pana.interface, computer) },
+    { name: 'hooks.mn test', isActive: true, run: () => hookTestFindings(mn, computer) },
+    { name: 'metrics', isActive: true, run: async () => listeningFindings(places, await running, computer) },
+    { name: 'address', isActive: true, run: () => addressFindings(options, computer) },
+    { name: 'clock', isActive: true, run: () => clockFindings(computer) },
+    {
+      name: 'PAA',
+      isActive: true,
+      // A PAA with which there is a session answers.
+      run: async () => ((await running)?.state === 'OPEN' ? [] : allPaaFindings(options, computer)),
+    },
+  ];
+}
+
+function interfaceFindings(name: string | undefined, { hasInterface }: Computer): Finding[] {
+  const missing = interfaceWarning(name, hasInterface);
+  return missing === undefined ? [] : [warning('pana.interface', missing, 'compare: ip link')];
+}
+
+function settingsFindings({ pana, hooks, mobility }: PacOptions): Finding[] {
+  const lower = pana.paa.map((address) => address.toLowerCase());
+  const findings: Finding[] = [];
+  if (new Set(lower).size < lower.length) {
+    findings.push(warning('pana.paa', 'an address is listed twice', 'list it once'));
+  }
+  if (!pana.initiate && pana['local-port'] === 0) {
+    findings.push(
+      warning('pana.local-port', 'the PAA has to begin, and cannot know the port', 'set it, usually to 716'),
+    );
+  }
+  if (mobility.mode === 'required' && hooks.mn === undefined) {
+    findings.push(error('hooks.mn', 'Mobile IPv6 is required, and no hook sets it up', 'set hooks.mn'));
+  }
+  return findings;
+}
+
+/** Whether the access link has an address. */
+async function addressFindings({ pana }: PacOptions, { readAddresses, hasInterface }: Computer): Promise<Finding[]> {
+  const { interface: access, 'local-address': local } = pana;
+  const addresses = await readAddresses();
+  if (local !== undefined && !addresses.some(({ address }) => address === local.split('%', 1)[0])) {
+    return [error('pana.local-address', `this host does not have ${local}`, 'correct it, or add it to an interface')];
+  }
+  if (access === undefined || !hasInterface(access)) return [];
+  const own = addresses.filter((one) => one.interface === access && one.unusable === undefined);
+  if (own.length > 0) return [];
+  return [error('pana.interface', `${access} has no usable address`, `compare: ip address show dev ${access}`)];
+}
+
+async function allPaaFindings(options: PacOptions, computer: Computer): Promise<Finding[]> {
+  const { pana } = options;
+  const paas = await discoverPaas({
+    configured: pana.paa,
+    file: pana['discovery-file'],
+    defaultRouter: pana['default-router'],
+    access: pana.interface,
+  });
+  if (paas.length === 0 && pana.initiate) {
+    return [error('pana.paa', 'no PAA is configured or discovered, and there is no default router', 'set pana.paa')];
+  }
+  return (await Promise.all(paas.map((paa) => paaFindings(paa, options, computer)))).flat();
+}

@@ -1,0 +1,71 @@
+import { chooseAlgorithms } from '../protocol/pana/session/key-agreement.js';
+import { receive } from '../protocol/pana/session/session.js';
+import { encodePana, FLAG, MESSAGE_TYPE } from '../protocol/pana/wire/codec.js';
+import type { Computer } from '../runtime/doctor/computer.js';
+import { error, type Finding, warning } from '../runtime/doctor/finding.js';
+import { routeFindings } from '../runtime/doctor/peers.js';
+import type { PacOptions } from './options.js';
+
+/** When PCI is sent, and when no more answer is expected, in milliseconds. */
+const TRIES = [0, 700, 1_500];
+const TRIAL_TIME = 3_000;
+
+type Answer =
+  | { readonly type: 'offer'; readonly isUsable: boolean }
+  | { readonly type: 'invalid'; readonly code: string };
+
+/**
+ * Sends PCI to a PAA and reads its PAR with the S bit, which ends there: a PAA keeps no state for it (RFC 5191 4.1). So a
+ * session is not disturbed, and authentication is not tried.
+ */
+export async function paaFindings(paa: string, { pana }: PacOptions, computer: Computer): Promise<Finding[]> {
+  const where = `PAA ${paa} port ${pana.port}`;
+  const lost = await routeFindings(paa, pana.port, where, computer);
+  if (lost.length > 0) return lost;
+  const answer = await asked(paa, pana, computer);
+  if (answer === undefined) {
+    return [
+      error(
+        where,
+        `no answer to PCI within ${TRIAL_TIME / 1000} s`,
+        'is pana-paa running there with this address in pana.listen, and does a packet filter drop this UDP port?',
+      ),
+    ];
+  }
+  if (answer.type === 'invalid') {
+    return [warning(where, `its answer is not a valid PAR (${answer.code})`, 'is this a PAA?')];
+  }
+  if (answer.isUsable) return [];
+  return [error(where, 'it offers no algorithm of pana.prf and pana.integrity', 'configure a common one on both')];
+}
+
+async function asked(paa: string, pana: PacOptions['pana'], { udp, host }: Computer): Promise<Answer | undefined> {
+  let answered: (answer: Answer | undefined) => void = () => undefined;
+  const answer = new Promise<Answer | undefined>((resolve) => {
+    answered = resolve;
+  });
+  const to = { address: paa, port: pana.port };
+  const from = pana['local-address'] === undefined ? {} : { address: pana['local-address'] };
+  const socket = await udp.connect(to, from, (octets) => answered(answerOf(octets, pana)));
+  const pci = encodePana({ type: MESSAGE_TYPE.PCI, flags: 0, sessionId: 0, sequence: 0, avps: [] });
+  const timers = TRIES.map((after) => host.after(after, () => socket.send(pci, to)));
+  timers.push(host.after(TRIAL_TIME, () => answered(undefined)));
+  try {
+    return await answer;
+  } finally {
+    for (const cancel of timers) cancel();
+    await socket.close();
+  }
+}
+
+function answerOf(octets: Uint8Array, pana: PacOptions['pana']): Answer {
+  const received = receive(octets, pana['vendor-id']);
+  if ('code' in received) return { type: 'invalid', code: received.code };
+  const { message, values } = received;
+  const wanted = FLAG.R | FLAG.S;
+  if (message.type !== MESSAGE_TYPE.AUTH || (message.flags & wanted) !== wanted) {
+    return { type: 'invalid', code: 'no PAR with the S bit' };
+  }
+  const chosen = chooseAlgorithms(pana, values['PRF-Algorithm'], values['Integrity-Algorithm']);
+  return { type: 'offer', isUsable: chosen !== 'none' };
+}

@@ -1,0 +1,66 @@
+import type { ServiceUnit } from './computer.js';
+
+/** The properties that `systemctl show` is asked for. */
+export const UNIT_PROPERTIES = ['LoadState', 'User', 'Group', 'AmbientCapabilities', 'Environment'] as const;
+
+/** Reads what `systemctl show` prints of a unit; undefined: the unit is not installed. */
+export function unitOf(text: string): ServiceUnit | undefined {
+  const values = new Map(
+    text.split('\n').flatMap((line): [string, string][] => {
+      const at = line.indexOf('=');
+      return at < 0 ? [] : [[line.slice(0, at), line.slice(at + 1)]];
+    }),
+  );
+  if (values.get('LoadState') !== 'loaded') return undefined;
+  const user = values.get('User') || 'root';
+  return {
+    user,
+    group: values.get('Group') || user,
+    capabilities: (values.get('AmbientCapabilities') ?? '').split(/\s+/).filter((name) => /^cap_[a-z_]+$/.test(name)),
+    environment: environmentOf(values.get('Environment') ?? ''),
+  };
+}
+
+/** systemd separates assignments by blanks, and quotes those that contain one. */
+function environmentOf(text: string): Record<string, string> {
+  const words = text.match(/"(?:[^"\\]|\\.)*"|\S+/g) ?? [];
+  const plain = words.map((word) => word.replace(/^"(.*)"$/s, '$1').replaceAll(/\\(.)/gs, '$1'));
+  return Object.fromEntries(
+    plain.flatMap((word): [string, string][] => {
+      const at = word.indexOf('=');
+      return at < 1 ? [] : [[word.slice(0, at), word.slice(at + 1)]];
+    }),
+  );
+}
+
+/** Variables that a service gets although its unit does not set them. */
+const KEPT = ['PATH', 'LANG', 'TERM', 'COLUMNS'];
+
+/**
+ * The command with which root runs a program as the user of a service, with the same groups, capabilities and
+ * environment (setpriv of util-linux).
+ */
+export function commandAs(
+  unit: ServiceUnit,
+  program: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): { readonly words: readonly string[]; readonly environment: Readonly<Record<string, string>> } {
+  const capabilities = unit.capabilities.map((name) => `+${name.replace(/^cap_/, '')}`).join(',');
+  const own = KEPT.flatMap((name): [string, string][] => {
+    const value = environment[name];
+    return value === undefined ? [] : [[name, value]];
+  });
+  return {
+    words: [
+      'setpriv',
+      `--reuid=${unit.user}`,
+      `--regid=${unit.group}`,
+      '--init-groups',
+      '--no-new-privs',
+      `--bounding-set=-all${capabilities === '' ? '' : `,${capabilities}`}`,
+      ...(capabilities === '' ? [] : [`--inh-caps=${capabilities}`, `--ambient-caps=${capabilities}`]),
+      ...program,
+    ],
+    environment: { ...Object.fromEntries(own), ...unit.environment },
+  };
+}
