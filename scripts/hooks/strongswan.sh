@@ -8,7 +8,8 @@
 #   VICI=unix:///run/charon.vici    socket of charon, if not the default
 #   CHARON='systemctl start strongswan'    command that starts charon; default: depends on the system
 #   INITIATE_SECONDS=10             how long a run of the mobile node's hook tries; the daemon then runs it again
-#   DPD_SECONDS=3                   interval of a mobile node's dead peer detection, while it receives nothing from the home agent
+#   DPD_SECONDS=2                   interval of a mobile node's dead peer detection, while it receives nothing from the home
+#                                   agent; a home agent waits five times as long
 #   OLD_KEY_SECONDS=3600            how long a home agent accepts the old key if the new one is not used
 #   CHILD_SA=no                     do without a CHILD_SA: for tests on a kernel without ESP
 #
@@ -16,7 +17,7 @@
 # strongswan.conf must allow it: charon.i_dont_care_about_security_and_use_aggressive_mode_psk = yes.
 
 : "${SWANCTL_DIR:=}" "${VICI:=}" "${CHARON:=}"
-: "${INITIATE_SECONDS:=10}" "${DPD_SECONDS:=3}" "${OLD_KEY_SECONDS:=3600}" "${CHILD_SA:=yes}"
+: "${INITIATE_SECONDS:=10}" "${DPD_SECONDS:=2}" "${OLD_KEY_SECONDS:=3600}" "${CHILD_SA:=yes}"
 if [ -z "$SWANCTL_DIR" ]; then
 	SWANCTL_DIR=/etc/swanctl
 	[ "$(uname)" != FreeBSD ] || SWANCTL_DIR=/usr/local/etc/swanctl
@@ -64,10 +65,22 @@ charon_command() {
 	die "charon is not installed"
 }
 
+# remove_pid_file: charon does not start if the process of its pid file exists. One that was killed may exist for long, as a
+# zombie, where the first process is not an init system.
+remove_pid_file() {
+	[ -r /run/charon.pid ] || return 0
+	read -r pid_file_pid </run/charon.pid || return 0
+	{ read -r pid_file_stat <"/proc/$pid_file_pid/stat"; } 2>/dev/null || return 0
+	case ${pid_file_stat##*) } in
+	[ZX]*) rm -f /run/charon.pid ;;
+	esac
+}
+
 charon_start() {
 	command -v swanctl >/dev/null 2>&1 || die "swanctl is not installed"
 	charon=$(charon_command)
 	say "charon is not running: $charon"
+	remove_pid_file
 	# Its own process group keeps charon running if the hook is killed.
 	detach=
 	if command -v setsid >/dev/null 2>&1; then detach=setsid; fi
@@ -209,6 +222,9 @@ ha_conf() {
 	printf '# %s\nconnections {\n  %s {\n' "$ID" "$CONNECTION"
 	section_version
 	printf '    local_addrs = %s\n' "$HA"
+	# The dead peer detection of a node keeps its IKE_SA alive. This one deletes an IKE_SA that the node gave up, for example
+	# because the response to IKE_AUTH came late; packets to the home address would be sent on its CHILD_SA.
+	printf '    dpd_delay = %ss\n' "$((5 * DPD_SECONDS))"
 	[ "$MOBILITY" != none ] || printf '    pools = %s\n' "$CONNECTION"
 	section_auth local "$HOST"
 	section_auth remote "$ID"

@@ -46,8 +46,9 @@ ln -s "/usr/lib/uml/modules/$(uname -r)" /var/lib/uml/lib/modules/
 printf '#!/bin/sh\nexec modprobe -d /var/lib/uml "$@"\n' >/var/lib/uml/modprobe
 chmod 755 /var/lib/uml/modprobe
 echo /var/lib/uml/modprobe >/proc/sys/kernel/modprobe
-# The others are loaded when they are used.
-/var/lib/uml/modprobe ipv6 || echo "cannot load the module ipv6"
+# Most others are loaded when they are used. Those of ESP would hold up the first IKE_AUTH exchange for seconds.
+/var/lib/uml/modprobe -a ipv6 xfrm_user esp6 authenc cbc hmac aes_generic sha256_generic tunnel6 bridge veth ||
+	echo "cannot load modules"
 ip link set lo up
 
 stty -F /dev/ttyS0 raw -echo

@@ -53,6 +53,17 @@ describe.runIf(possible)('With strongSwan alone', () => {
     await network.reach(3);
   });
 
+  it('a home agent deletes an IKE_SA that the node has given up without a message', async () => {
+    const network = await HomeNetwork.make(1, 'DPD_SECONDS=1\n');
+    await network.join(1);
+    await network.reach(1);
+    await network.loseNewSa(1);
+    expect(await network.traces('ha')).toHaveLength(4);
+    // The home agent sends on the newer SA, which the node does not have.
+    await network.reach(1, RECOVERY);
+    expect(await network.traces('ha')).toHaveLength(3);
+  });
+
   it.each(['ha', 'mn1'])('traffic comes back after charon on %s was killed', async (host) => {
     const network = await HomeNetwork.make(1);
     await network.join(1);

@@ -37,16 +37,20 @@ export class HomeNetwork {
   #metric = 1024;
   readonly #charons = new Map<string, Charon>();
 
-  private constructor(folder: string, nodes: number) {
+  /** More lines of hooks.conf. */
+  readonly #more: string;
+
+  private constructor(folder: string, nodes: number, more: string) {
     made += 1;
     this.folder = folder;
+    this.#more = more;
     this.#prefix = `ph${process.pid}-${made}`;
     this.#nodes = nodes;
   }
 
-  static async make(nodes: number): Promise<HomeNetwork> {
+  static async make(nodes: number, more = ''): Promise<HomeNetwork> {
     const folder = await mkdtemp(join(tmpdir(), 'pana-home-'));
-    const network = new HomeNetwork(folder, nodes);
+    const network = new HomeNetwork(folder, nodes, more);
     onTestFinished(() => network.#remove());
     for (const host of network.#hosts) {
       await run('ip', ['netns', 'add', network.space(host)]);
@@ -172,6 +176,7 @@ export class HomeNetwork {
     const settings = [
       `MOBILITY=none\nINTERFACE=${role === 'ha' ? 'h0' : 'eth0'}\n${charon?.settings}`,
       `CHARON=${join(this.folder, host, 'charon.sh')}\n`,
+      this.#more,
     ];
     await writeFile(join(state, 'hooks.conf'), settings.join(''));
     const keyFile = join(state, 'key');
@@ -267,6 +272,32 @@ export class HomeNetwork {
     await within(ended, 'ping ends');
     const received = answered();
     return { transmitted: Math.max(...received), received: received.size };
+  }
+
+  /**
+   * The node makes a second IKE_SA, and forgets it while no message reaches the home agent: as if the response to IKE_AUTH had
+   * come too late.
+   */
+  async loseNewSa(n: number): Promise<void> {
+    const charon = this.#charons.get(`mn${n}`);
+    if (!charon) throw new Error(`there is no node ${n}`);
+    const folder = join(charon.swanctl, 'conf.d');
+    const [file = ''] = await readdir(folder);
+    const former = await readFile(join(folder, file), 'utf8');
+    // charon treats connections that differ only in name as the same.
+    const another = former
+      .replace(/^ {2}(pana-\S+) \{/m, '  $1-lost {')
+      .replace(/rekey_time = \d+m/, 'rekey_time = 333m');
+    await writeFile(join(folder, 'lost.conf'), another.slice(0, another.indexOf('secrets {')));
+    await charon.call('--load-all', '--noprompt');
+    const lost = async () => (await charon.established()).find(({ connection }) => connection.endsWith('-lost'));
+    const { id } = await eventually(async () => (await lost()) ?? Promise.reject(new Error('no second IKE_SA')));
+    await rm(join(folder, 'lost.conf'));
+    const forwarding = (to: number) =>
+      this.exec('ar', 'sh', '-c', `echo ${to} >/proc/sys/net/ipv6/conf/all/forwarding`);
+    await forwarding(0);
+    await charon.call('--terminate', '--ike-id', `${id}`, '--force');
+    await forwarding(1);
   }
 
   /**

@@ -110,7 +110,8 @@ export class Cases {
     }
   }
 
-  async #handover({ n, pac, homeAddress, discovery }: StartedNode, at: AccessLink): Promise<void> {
+  async #handover(node: StartedNode, at: AccessLink): Promise<void> {
+    const { n, pac, homeAddress, discovery } = node;
     const began = Date.now();
     await sleep(LEAD);
     const moved = Date.now();
@@ -119,7 +120,7 @@ export class Cases {
     const refreshed = await lineSince(pac, 'bootstrap refreshed', moved);
     await lineSince(pac, 'hook done', moved, ({ event }) => event === 'refresh');
     const flows = await allFlow(this.#nodes, Date.now());
-    const traffic = await this.#count(this.#nodes, began);
+    const traffic = await this.#count(this.#nodes, began, [node]);
     this.#found({
       what: `handover of MN${n} to AR${at === 'a' ? 1 : 2}, its PAA at a ${discovery} address`,
       result: flows && refreshed['homeAddress'] === homeAddress ? 'yes' : 'no',
@@ -147,7 +148,7 @@ export class Cases {
     const broke = await Promise.all(observed.map(({ traffic }) => traffic?.breaks(killed, STEP_LIMIT)));
     const flows = await allFlow(observed, killed);
     const inTime = !patience.over;
-    const traffic = await this.#count(observed, began);
+    const traffic = await this.#count(observed, began, observed);
     const pause = Math.max(...traffic.flatMap(({ fromNode, toNode }) => [fromNode.pause, toNode.pause]));
     this.#found({
       what,
@@ -206,10 +207,12 @@ export class Cases {
     });
   }
 
-  /** Counts the pings of nodes since a time, once those sent from now on come back. */
-  async #count(nodes: readonly StartedNode[], began: number): Promise<Traffic[]> {
+  /** Counts the pings of nodes since a time, once those sent from now on come back. `broke`: nodes that have lost some. */
+  async #count(nodes: readonly StartedNode[], began: number, broke: readonly StartedNode[] = []): Promise<Traffic[]> {
     await allFlow(nodes, Date.now());
-    return Promise.all(nodes.flatMap(({ traffic }) => (traffic ? [traffic.since(began)] : [])));
+    return Promise.all(
+      nodes.flatMap((node) => (node.traffic ? [node.traffic.since(began, broke.includes(node))] : [])),
+    );
   }
 
   /** What node and home agent still have of the first node. */

@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { OperatorError } from '../../runtime/system/failure.js';
 import { Patience } from '../patience.js';
 import { hasProgram, type NetworkHost } from './hosts.js';
+import { PACE } from './pace.js';
 
 const run = promisify(execFile);
 
@@ -86,9 +87,9 @@ const USER_SPACE_ESP = `
 function strongswanConf(userSpaceEsp: boolean): string {
   return `charon {
   load_modular = yes
-  retransmit_timeout = 0.5
+  retransmit_timeout = ${PACE > 1 ? 1 : 0.4}
   retransmit_base = 1.3
-  retransmit_tries = 4
+  retransmit_tries = 3
   plugins {
     include strongswan.d/charon/*.conf${userSpaceEsp ? USER_SPACE_ESP : ''}
   }

@@ -27,11 +27,16 @@ exec ip netns exec ${namespace} sh -ec '
 
 /** Whether a program is in the PATH. */
 export function hasProgram(name: string): boolean {
+  return programPath(name) !== undefined;
+}
+
+/** The path of a program that is in the PATH. */
+export function programPath(name: string): string | undefined {
   try {
-    execFileSync('sh', ['-c', 'command -v "$1"', 'sh', name], { stdio: 'ignore' });
-    return true;
+    const stdio = ['ignore', 'pipe', 'ignore'] as const;
+    return execFileSync('sh', ['-c', 'command -v "$1"', 'sh', name], { stdio: [...stdio], encoding: 'utf8' }).trim();
   } catch {
-    return false;
+    return undefined;
   }
 }
 

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { DIAMETER_PORT } from '../../protocol/diameter/wire/ports.js';
 import { PANA_PORT } from '../../protocol/pana/wire/ports.js';
 import type { LogLine } from '../../runtime/cli/ladder.js';
@@ -7,7 +8,7 @@ import { hookPath, Lab, type Place, REALM } from '../lab.js';
 import { type Abilities, findAbilities } from './abilities.js';
 import { HostCharon } from './charon.js';
 import type { CleanUp } from './clean-up.js';
-import type { NetworkHost } from './hosts.js';
+import { type NetworkHost, programPath } from './hosts.js';
 import { ACCESS, type AccessLink, HOME, Network, NODE_INTERFACE, routerAddress, routerLinkLocal } from './network.js';
 import type { LabChoices } from './options.js';
 import { Echo } from './traffic.js';
@@ -70,7 +71,7 @@ export class Installation {
     }
     this.#servers = { aaa, paas };
     if (this.abilities.radvd) await this.network.advertise();
-    for (const host of [this.network.CN, this.network.HA]) await this.cleanUp.add(await Echo.start(host));
+    await this.cleanUp.add(await Echo.start(this.network.CN));
   }
 
   async #startAaa(): Promise<{ readonly aaa: DaemonProcess; readonly place: Place }> {
@@ -158,6 +159,9 @@ function hookSettings(name: string, { charon, esp, noMobility, enforcement }: Ab
   lines.push(`INTERFACE=${name === 'aaa' ? 'home0' : NODE_INTERFACE}`);
   lines.push(charon === undefined ? 'DRY_RUN=yes' : `CHARON=${charon}`);
   if (esp === undefined) lines.push('CHILD_SA=no');
+  // A mip6d that was built from source may be in a folder that is not in the PATH of hooks.
+  const mip6d = noMobility === undefined ? programPath('mip6d') : undefined;
+  if (mip6d !== undefined) lines.push(`PATH="$PATH:${dirname(mip6d)}"`);
   return `${lines.join('\n')}\n`;
 }
 
