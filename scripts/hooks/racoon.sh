@@ -10,6 +10,8 @@ PSK_TXT=$CONF_DIR/psk.txt
 RACOON_DEAD=$CONF_DIR/racoon-dead
 # racoon-dead.sh writes this file, and watch.sh runs the probe.
 SAS_LOST=$CONF_DIR/.sas-lost
+# Exists while mip6d has been made to register, and the home agent has not answered the home address yet.
+NUDGED=$CONF_DIR/.nudged
 # The generation of the key that IKE has used.
 RENEWED=$CONF_DIR/.racoon-key
 # How long a probe waits for the home agent before it registers again. Seconds.
@@ -97,6 +99,23 @@ ike_mn_connect() {
 	[ "$racoon_renewed" != "$GENERATION" ] || return 0
 	has_started racoon || ! racoon_care_of || racoon_renew
 	printf '%s\n' "$GENERATION" >"$RENEWED"
+	# After a move, the first binding updates are lost until the enforcement point is open. The ISAKMP SA shows that it is.
+	if [ "$MOBILITY" = umip ] && ! has_started racoon && ! racoon_reaches "$HOA"; then racoon_nudge; fi
+}
+
+# racoon_nudge: makes mip6d register at once: it does so when its router is lost and advertises itself again. mip6d would repeat a
+# lost binding update after longer and longer times, and renew an answered one only after a minute.
+racoon_nudge() {
+	racoon_left=$(ip -6 route show default dev "$INTERFACE" proto ra 2>/dev/null || :)
+	racoon_lines=
+	while :; do
+		case $racoon_left in
+		*'via '*) racoon_left=${racoon_left#*'via '} ;;
+		*) break ;;
+		esac
+		racoon_lines="${racoon_lines}neigh replace ${racoon_left%% *} dev $INTERFACE nud failed$NL"
+	done
+	[ -z "$racoon_lines" ] || printf '%s' "$racoon_lines" | ip -6 -force -batch - >/dev/null 2>&1 || :
 }
 
 # racoon_phase1: whether there is an ISAKMP SA with the home agent.
@@ -211,6 +230,7 @@ ike_mn_check() {
 		if racoon_care_of; then racoon_establish; fi
 		WAS_LOST=yes
 	elif racoon_reaches "$HOA"; then
+		rm -f "$NUDGED"
 		racoon_phase1 || ! racoon_care_of || racoon_establish
 		# The home agent may have lost the ESP SAs too. mip6d asks for new ones at its next binding update.
 		if [ -e "$SAS_LOST" ]; then
@@ -233,7 +253,14 @@ ike_mn_check() {
 		racoon_end_sas racoon_sas
 		racoonctl flush-sa isakmp || :
 		[ -z "$CARE_OF" ] || racoon_establish
-		WAS_LOST=yes
+		# racoon still knows the care-of address. If that did not help, another mip6d may.
+		if [ "$MOBILITY" = umip ] && [ ! -e "$NUDGED" ]; then
+			: >"$NUDGED"
+			racoon_nudge
+		else
+			rm -f "$NUDGED"
+			WAS_LOST=yes
+		fi
 	fi
 	rm -f "$SAS_LOST"
 	# A new mip6d registers at once. The old one is killed: at its regular end it would delete a binding that works, or ask for SAs
@@ -252,7 +279,7 @@ ike_mn_down() {
 	racoon_end_sas racoon_sas
 	act racoonctl flush-sa isakmp || :
 	end racoon
-	rm -f "$PSK_TXT" "$RACOON_CONF" "$RACOON_DEAD" "$SAS_LOST" "$RENEWED"
+	rm -f "$PSK_TXT" "$RACOON_CONF" "$RACOON_DEAD" "$SAS_LOST" "$NUDGED" "$RENEWED"
 	node_remove
 }
 

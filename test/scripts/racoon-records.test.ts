@@ -47,13 +47,26 @@ async function answerAs(end: string): Promise<void> {
   const routes = addresses.filter((line) => line.startsWith(`${HOA} dev`));
   const tunnels = addresses.filter((line) => line.startsWith('ip6tnl'));
   await writeFile(join(bin, 'seen'), `${[...routes, ...tunnels].join('\n')}\n${shown('ip xfrm state')}`);
-  await writeFile(join(bin, 'isakmp'), shown('racoonctl -ll show-sa isakmp'));
+  for (const name of ['isakmp', 'established']) await writeFile(join(bin, name), shown('racoonctl -ll show-sa isakmp'));
   await program('pgrep', '[ "$1" = -x ]');
   await program('pkill', 'exit 0');
-  await program('ip', `case "$*" in '-6 -force -batch -') cat "${bin}/seen" ;; *-batch*) cat >>"${bin}/calls" ;; esac`);
+  await writeFile(join(bin, 'router'), addresses.filter((line) => line.includes(' proto ra ')).join('\n'));
+  await program(
+    'ip',
+    `case "$*" in
+'-6 -force -batch -') cat "${bin}/seen"; grep '^neigh replace' >>"${bin}/calls" ;;
+*-batch*) cat >>"${bin}/calls" ;;
+'-6 route show default dev eth0 proto ra') cat "${bin}/router" ;;
+esac`,
+  );
+  await program('ping', 'exit 0');
   await program(
     'racoonctl',
-    `case "$*" in '-ll show-sa isakmp') cat "${bin}/isakmp" ;; *) echo "racoonctl $*" >>"${bin}/calls" ;; esac`,
+    `case "$*" in
+'-ll show-sa isakmp') cat "${bin}/isakmp"; exit ;;
+establish-sa*) cp "${bin}/established" "${bin}/isakmp" ;;
+esac
+echo "racoonctl $*" >>"${bin}/calls"`,
   );
 }
 
@@ -65,6 +78,9 @@ async function deletions(end: string): Promise<string[]> {
   const sas = shown.matchAll(/^(\S+) (\S+)\n\tesp .*\((0x[0-9a-f]+)\) reqid/gm);
   return [...sas].map(([, from, to, spi]) => `xfrm state delete src ${from} dst ${to} proto esp spi ${spi}`).sort();
 }
+
+/** mip6d takes the router for lost, and registers when it hears its advertisement. */
+const NUDGE = 'neigh replace fe80::1 dev eth0 nud failed';
 
 const CARE_OF = async () => / local (\S+) dev eth0 /.exec([...(await record('mn')).values()].join('\n'))?.[1];
 
@@ -144,18 +160,27 @@ describe('With what the programs showed', () => {
     expect(others.sort()).toEqual(await deletions('mn'));
   });
 
-  it('a node whose home agent has lost everything makes new SAs, while a killed mip6d is started again', async () => {
+  it('a node whose home agent has lost everything makes new SAs and registers; if that fails, by another mip6d', async () => {
     await lost((await CARE_OF()) ?? '');
-    expect(await runHook(state, { ...probe, event: 'probe', programs: bin })).toMatchObject({ status: 0 });
-    const made = (await calls()).filter((call) => !call.startsWith('xfrm policy'));
-    expect(made.filter((call) => call.startsWith('xfrm state')).sort()).toEqual(await deletions('mn'));
+    const made = async () => {
+      await rm(join(bin, 'calls'), { force: true });
+      expect(await runHook(state, { ...probe, event: 'probe', programs: bin })).toMatchObject({ status: 0 });
+      const all = (await calls()).filter((call) => !call.startsWith('xfrm policy'));
+      expect(all.filter((call) => call.startsWith('xfrm state')).sort()).toEqual(await deletions('mn'));
+      return all.filter((call) => !call.startsWith('xfrm'));
+    };
+    const again = ['racoonctl flush-sa isakmp', `racoonctl establish-sa isakmp inet6 ${await CARE_OF()} ${HA}`];
+    expect(await made()).toEqual([...again, NUDGE]);
     // Ended regularly, mip6d would ask for SAs to delete its binding.
-    expect(made.filter((call) => !call.startsWith('xfrm'))).toEqual([
-      'racoonctl flush-sa isakmp',
-      `racoonctl establish-sa isakmp inet6 ${await CARE_OF()} ${HA}`,
-      'pkill -KILL -x mip6d',
-      'mip6d',
-    ]);
+    expect(await made()).toEqual([...again, 'pkill -KILL -x mip6d', 'mip6d']);
+    expect(await made()).toEqual([...again, NUDGE]);
+  });
+
+  it('a node that has moved registers as soon as the home agent can be reached', async () => {
+    await lost((await CARE_OF()) ?? '');
+    const refresh = { ...probe, event: 'refresh', key: OTHER_KEY, programs: bin };
+    expect(await runHook(state, refresh)).toMatchObject({ status: 0 });
+    expect((await calls()).at(-1)).toBe(NUDGE);
   });
 
   it('a node begins the ISAKMP SA of its first registration before mip6d needs it', async () => {
