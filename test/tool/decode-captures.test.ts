@@ -237,17 +237,17 @@ describe('The layers around IP', () => {
   });
 
   it('are counted by name if they cannot be decoded', () => {
-    const fragment = ipv6(44, concat(fromHex('1100000100000001'), udp(PCI)));
+    const fragment = ipv6(44, concat(fromHex('1100000800000001'), udp(PCI)));
     const decode = (linkType: number, frames: readonly Uint8Array[]) => {
       const decoder = new Decoder(32473);
       expect([...decoder.decode(pcap(linkType, frames))]).toEqual([]);
       return decoder.skipped;
     };
-    expect(decode(105, [V6, V6])).toEqual(['2 frames of link type 105 (IEEE 802.11), which is not supported']);
-    expect(decode(4711, [V6])).toEqual(['1 frames of link type 4711, which is not supported']);
+    expect(decode(189, [V6, V6])).toEqual(['2 frames of link type 189 (USB), which is not supported']);
+    expect(decode(4711, [V6])).toEqual(['1 frame of link type 4711, which is not supported']);
     expect(decode(101, [fragment, ipv6(50, NONE)])).toEqual([
-      '1 fragments of IP packets, which are not reassembled',
-      '1 ESP packets, which are encrypted',
+      '1 ESP packet, which is encrypted',
+      '1 packet with missing fragments',
     ]);
   });
 });
@@ -290,13 +290,13 @@ describe('pana-mip6 decode, input formats', () => {
     const decode = async (input: Uint8Array) => (await run('tool', ['decode'], { input })).stderr;
     expect(await decode(gzipSync(capture).subarray(0, 40))).toMatch(/standard input: gzip: /);
     expect(await decode(fromHex('28b52ffd00'))).toBe(
-      'pana-mip6: standard input is compressed: decompress it first, with zstd\n',
+      'pana-mip6: standard input: it is compressed: decompress it first, with zstd\n',
     );
     expect(await decode(encodeUtf8('snoop\0\0\0'))).toBe(
       'pana-mip6: standard input: neither a capture (pcap, pcapng) nor hexadecimal text\n',
     );
-    expect(await decode(pcap(105, [PCI]))).toBe(
-      'pana-mip6: standard input: it contains no PANA or Diameter message; 1 frames of link type 105 (IEEE 802.11), which is not supported\n',
+    expect(await decode(pcap(189, [PCI]))).toBe(
+      'pana-mip6: standard input: it contains no PANA or Diameter message; 1 frame of link type 189 (USB), which is not supported\n',
     );
   });
 });

@@ -5,10 +5,10 @@ import { concat, encodeUtf8, fromHex, toHex } from '../../src/protocol/bytes/oct
 import { readPana } from '../../src/protocol/pana/wire/dictionary.js';
 import { OperatorError } from '../../src/runtime/system/failure.js';
 import { isCapture, readCapture } from '../../src/tool/decode/capture.js';
-import { captureLadder } from '../../src/tool/decode/capture-ladder.js';
-import { Decoder } from '../../src/tool/decode/decoder.js';
+import { CaptureLadder } from '../../src/tool/decode/capture-ladder.js';
+import { type Decoded, Decoder } from '../../src/tool/decode/decoder.js';
+import { Dissector } from '../../src/tool/decode/dissector.js';
 import { SessionKeys } from '../../src/tool/decode/keys.js';
-import { packetOf } from '../../src/tool/decode/packets.js';
 import { run } from '../daemons/program.js';
 import { OCTETS, VECTORS, vector } from '../protocol/diameter/wire/vectors.js';
 import { Ladder } from '../protocol/pana/session/ladder.js';
@@ -17,6 +17,12 @@ import { ethernet, FROM, ipv4, ipv6, pcap, TO, tcp, u16, u32, udp } from './fram
 
 const PANA = RECORDINGS.flatMap((name) => recording(name).messages.map(({ hex }) => fromHex(hex)));
 const PCI = fromHex('00000010000000010000000000000000');
+
+function captureLadder(messages: readonly Decoded[], width = 100): string | undefined {
+  const ladder = new CaptureLadder(width);
+  for (const { heard } of messages) if (heard) ladder.add(heard);
+  return ladder.draw();
+}
 
 function texts(input: Uint8Array): string[] {
   return [...new Decoder(32473).decode(input)].map(({ text }) => text);
@@ -135,7 +141,8 @@ describe('Decoder', () => {
       fc.property(fc.oneof(mutated, fc.uint8Array({ maxLength: 200 })), (input) => {
         try {
           for (const { text } of new Decoder(32473).decode(input)) expect(typeof text).toBe('string');
-          if (isCapture(input)) for (const frame of readCapture(input)) packetOf(frame);
+          const dissector = new Dissector();
+          if (isCapture(input)) for (const frame of readCapture(input)) dissector.read(frame);
         } catch (error) {
           if (!(error instanceof DecodeError || error instanceof OperatorError)) throw error;
         }
@@ -175,8 +182,13 @@ describe('A capture of a PANA session', () => {
     forged[forged.length - 1] = (forged.at(-1) ?? 0) ^ 1;
     const keys = SessionKeys.read(`# a lab's\n\n${text}`, 'paa.keys');
     const messages = [...new Decoder(32473, keys).decode(pcap(101, [...frames, forged]))];
-    const drawn = captureLadder(messages)?.split('\n') ?? [];
-    expect(drawn[0]).toMatch(/^ +ms {2}2020:\S+ +3030:\S+$/);
+    const lines = captureLadder(messages)?.split('\n') ?? [];
+    expect(lines.slice(0, 2)).toEqual([
+      expect.stringMatching(/^PaC {9}2020:\S+ port 5000$/),
+      expect.stringMatching(/^PAA {9}3030:\S+ port 716$/),
+    ]);
+    const drawn = lines.slice(lines.findIndex((line) => line.startsWith('        ms')));
+    expect(drawn[0]).toMatch(/^ +ms {2}PaC +PAA$/);
     expect(drawn[1]).toMatch(/^ +0\.0 {2}\|-- PCI -+>\|$/);
     expect(drawn[2]).toMatch(/ {2}\|<- PAR\[S\] \/ PSR -+\|$/);
     const names = ladder.lines.map(({ message, name }) => {
@@ -195,17 +207,6 @@ describe('A capture of a PANA session', () => {
     const { frames } = session();
     const messages = [...new Decoder(32473, SessionKeys.read('', 'empty')).decode(pcap(101, frames))];
     expect(messages.at(-1)?.text).toContain('no key of this session is known');
-  });
-
-  it('on loopback has one column for each port', () => {
-    const frame = (from: number, to: number) =>
-      ipv6(17, concat(u16(from), u16(to), u16(PCI.length + 8), u16(0), PCI), FROM, FROM);
-    const decode = (frames: readonly Uint8Array[]) =>
-      captureLadder([...new Decoder(32473).decode(pcap(101, frames))]) ?? '';
-    expect(decode([frame(5000, 716), frame(716, 5000)]).split('\n')[0]).toMatch(/port 5000 .* port 716$/);
-    const many = decode([1, 2, 3, 4, 5, 6].map((port) => frame(port, 716)));
-    expect(many).toContain('2 messages of ');
-    expect(captureLadder([])).toBeUndefined();
   });
 
   it('with an invalid key file is rejected with file and line', async () => {

@@ -11,7 +11,7 @@ export function u32(value: number): Uint8Array {
 export const FROM = new Uint8Array(16).fill(0x20);
 export const TO = new Uint8Array(16).fill(0x30);
 
-export function ipv6(protocol: number, payload: Uint8Array, from = FROM, to = TO): Uint8Array {
+export function ipv6(protocol: number, payload: Uint8Array, from: Uint8Array = FROM, to: Uint8Array = TO): Uint8Array {
   return concat(fromHex('60000000'), u16(payload.length), Uint8Array.of(protocol, 64), from, to, payload);
 }
 

@@ -1,98 +1,167 @@
 import { DecodeError } from '../../protocol/bytes/decode-error.js';
-import { decodeDiameter, FLAG } from '../../protocol/diameter/wire/codec.js';
+import { type DiameterMessage, decodeDiameter, FLAG } from '../../protocol/diameter/wire/codec.js';
 import { commandOf } from '../../protocol/diameter/wire/commands.js';
 import { Dictionary } from '../../protocol/diameter/wire/dictionary.js';
-import { DIAMETER_PORT, DIAMETER_TLS_PORT } from '../../protocol/diameter/wire/ports.js';
-import { decodePana, type PanaMessage } from '../../protocol/pana/wire/codec.js';
+import type { PanaMessage } from '../../protocol/pana/wire/codec.js';
 import { messageName } from '../../protocol/pana/wire/dictionary.js';
 import { PANA_PORT } from '../../protocol/pana/wire/ports.js';
 import { OperatorError } from '../../runtime/system/failure.js';
-import { isCapture, readCapture } from './capture.js';
-import { describeDiameter, describePana, diameterName, type Flights } from './describe.js';
+import { CaptureReader, isCapture } from './capture.js';
+import { describeDiameter, describePana, diameterName, Flights } from './describe.js';
 import { DiameterStream, type Framed } from './diameter-stream.js';
+import { Direction, isDiameterPort } from './direction.js';
+import { Dissector, type Packet } from './dissector.js';
+import { Flows } from './flows.js';
+import type { Heard } from './heard.js';
 import type { Judgement, SessionKeys } from './keys.js';
-import { type Packet, packetOf } from './packets.js';
-import { SctpMessages } from './sctp.js';
-import { type Piece, TcpStream } from './tcp-stream.js';
-import { type Block, blocksOf } from './text.js';
-
-/** RFC 6733 11.4: the ports of Diameter, and of Diameter over TLS. */
-const DIAMETER_PORTS = new Set([DIAMETER_PORT, DIAMETER_TLS_PORT]);
+import { type End, hidden, other } from './layer.js';
+import { Notes } from './notes.js';
+import { u24 } from './octets.js';
+import { panaOf, panaProblem, relayedIn } from './relay.js';
+import { Repeats } from './repeats.js';
+import { PPID_DTLS, SctpMessages } from './sctp.js';
+import type { Piece } from './tcp-stream.js';
+import { type BadText, type Block, TextReader } from './text.js';
 
 const ETHERNET = 1;
 const RAW_IP = 101;
+
+/** Octets that tell the format of the input. */
+const MAGIC = 4;
 
 /** A decoded message as text, or the reason why it could not be decoded. */
 export interface Decoded {
   readonly ok: boolean;
   readonly text: string;
-  /** The name of the message, for a ladder. */
-  readonly name?: string;
-  /** The packet that contained the message. */
-  readonly packet?: Packet;
+  /** The message in a ladder. */
+  readonly heard?: Heard;
 }
 
+type Input =
+  | { readonly type: 'capture'; readonly reader: CaptureReader }
+  | { readonly type: 'text'; readonly reader: TextReader };
+
 /**
- * Decodes PANA and Diameter messages to text. Keeps the state that is needed to reassemble fragments and TCP segments.
+ * Decodes PANA and Diameter messages to text. The input arrives in pieces of any size. Keeps the state that is needed to
+ * reassemble packets, streams and messages, within limits.
  */
 export class Decoder {
   readonly #vendorId: number;
   readonly #dictionary: Dictionary;
-  readonly #flights: Flights = new Map();
-  readonly #streams = new Map<string, Direction>();
-  readonly #associations = new Map<string, SctpMessages>();
-  readonly #skipped = new Map<string, number>();
+  readonly #flights = new Flights();
+  readonly #dissector = new Dissector();
+  readonly #streams = new Flows<Direction>();
+  readonly #associations = new Flows<SctpMessages>();
+  readonly #repeats = new Repeats();
+  readonly #notes = new Notes();
   readonly #keys: SessionKeys | undefined;
+  readonly #detail: boolean;
+  #input: Input | undefined;
+  #begin = new Uint8Array(0);
+  #time = 0;
 
-  constructor(vendorId: number, keys?: SessionKeys) {
+  /** `keys`: those that verify AUTH. `detail`: false: only the names of messages are needed, for a ladder. */
+  constructor(vendorId: number, keys?: SessionKeys, detail = true) {
     this.#vendorId = vendorId;
     this.#keys = keys;
+    this.#detail = detail;
     this.#dictionary = new Dictionary(vendorId);
   }
 
-  /** Decodes a capture file or hexadecimal text. Throws DecodeError, or OperatorError if the input is neither. */
+  /** Decodes a whole input. Throws DecodeError, or OperatorError if it is neither a capture nor hexadecimal text. */
   *decode(input: Uint8Array): Generator<Decoded> {
-    if (isCapture(input)) yield* this.#capture(input);
-    else if (input.includes(0)) throw new OperatorError('neither a capture (pcap, pcapng) nor hexadecimal text');
-    else yield* this.#text(Buffer.from(input).toString('utf8'));
+    yield* this.push(input);
+    yield* this.end();
   }
 
-  /** The parts of a capture that were not decoded, as text for people. */
-  get skipped(): string[] {
-    return [...this.#skipped].map(([what, count]) => `${count} ${what}`);
+  /** Decodes the next piece of a capture file or of hexadecimal text. Throws as `decode` does. */
+  *push(piece: Uint8Array): Generator<Decoded> {
+    let octets = piece;
+    if (!this.#input) {
+      octets = this.#begin.length === 0 ? piece : Buffer.concat([this.#begin, piece]);
+      if (octets.length < MAGIC) {
+        this.#begin = Uint8Array.from(octets);
+        return;
+      }
+      this.#input = inputOf(octets);
+    }
+    if (this.#input.type === 'text') yield* this.#blocks(this.#input.reader.push(octets));
+    else for (const frame of this.#input.reader.push(octets)) yield* this.#frame(frame.at, this.#dissector.read(frame));
   }
 
-  message(octets: Uint8Array): Decoded {
-    const pana = panaOf(octets);
-    if (pana) return this.#pana(pana, octets);
-    try {
-      const message = decodeDiameter(octets);
-      const name = diameterName(message, this.#dictionary);
-      return { ok: true, name, text: describeDiameter(message, this.#dictionary, this.#flights).join('\n') };
-    } catch (error) {
-      if (!(error instanceof DecodeError)) throw error;
-      const why = octets[0] === 1 ? `as Diameter: ${error.message}` : `as PANA: ${panaProblem(octets)}`;
-      return { ok: false, text: `${octets.length} octets that are not a message; ${why}` };
+  /** Decodes what is left when the input ends. Throws DecodeError if it ends too early. */
+  *end(): Generator<Decoded> {
+    this.#input ??= inputOf(this.#begin);
+    if (this.#input.type === 'text') {
+      if (this.#begin.length > 0 && this.#begin.length < MAGIC)
+        yield* this.#blocks(this.#input.reader.push(this.#begin));
+      yield* this.#blocks(this.#input.reader.end());
+      yield* this.finish();
+    } else {
+      yield* this.finish();
+      this.#input.reader.end();
     }
   }
 
-  #pana(message: PanaMessage, octets: Uint8Array): Decoded {
-    const judgement = this.#keys?.judge(message, octets);
-    const text = describePana(message, this.#vendorId, this.#flights, judgement?.text).join('\n');
-    const { rfc, paper } = messageName(message);
-    return { ok: true, name: `${rfc === paper ? rfc : `${rfc} / ${paper}`}${mark(judgement)}`, text };
+  /** Decodes what waits for packets that do not come. */
+  *finish(): Generator<Decoded> {
+    yield* this.#frame(this.#time, this.#dissector.end(this.#time));
+    for (const direction of this.#streams.end()) yield* this.#giveUp(direction);
+    for (const association of this.#associations.end()) this.#giveUpAssociation(association);
   }
 
-  *#text(text: string): Generator<Decoded> {
-    for (const block of blocksOf(text)) {
+  /** What could not be read, and may contain messages, as text for people. */
+  get skipped(): string[] {
+    return this.#notes.hidden;
+  }
+
+  /** What the capture contains besides, as text for people. */
+  get others(): string[] {
+    return this.#notes.others;
+  }
+
+  message(octets: Uint8Array, packet?: Packet): Decoded {
+    const pana = panaOf(octets);
+    if (pana) return this.#pana(pana, octets, packet);
+    let message: DiameterMessage;
+    try {
+      message = decodeDiameter(octets);
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      const why = octets[0] === 1 ? `as Diameter: ${error.message}` : `as PANA: ${panaProblem(octets)}`;
+      return { ok: false, text: at(packet, `${octets.length} octets that are not a message; ${why}`) };
+    }
+    const text = this.#detail ? describeDiameter(message, this.#dictionary, this.#flights).join('\n') : '';
+    const repeats = packet && this.#repeats.diameter(packet, message, octets);
+    const name = diameterName(message, this.#dictionary);
+    const content = { protocol: 'diameter', message } as const;
+    return { ok: true, text: at(packet, text, repeats), ...heard(packet, { name, short: name, repeats, content }) };
+  }
+
+  #pana(message: PanaMessage, octets: Uint8Array, packet: Packet | undefined): Decoded {
+    const relayed = relayedIn(message, this.#vendorId);
+    const judged = relayed ?? { message, octets };
+    const judgement = this.#keys?.judge(judged.message, judged.octets);
+    const text = this.#detail ? describePana(message, this.#vendorId, this.#flights, judgement?.text).join('\n') : '';
+    const repeats = packet && this.#repeats.pana(packet, message, octets);
+    const { rfc, paper } = messageName(judged.message);
+    const marks = mark(judgement);
+    const named = (name: string) => (relayed ? `PRY: ${name}${marks}` : `${name}${marks}`);
+    const content = { protocol: 'pana', message, relayed } as const;
+    const names = { name: named(rfc === paper ? rfc : `${rfc} / ${paper}`), short: named(rfc) };
+    return { ok: true, text: at(packet, text, repeats), ...heard(packet, { ...names, repeats, content }) };
+  }
+
+  *#blocks(blocks: Iterable<Block | BadText>): Generator<Decoded> {
+    for (const block of blocks) {
       if ('problem' in block) yield { ok: false, text: `line ${block.line}: ${block.problem}` };
-      else if (block.isDump) yield* this.#dump(block);
+      else if (block.isDump) yield* this.#dump(block.octets);
       else yield this.message(block.octets);
     }
   }
 
   /** Decodes the octets of a message, of a stream, or of a dumped frame. */
-  *#dump({ octets }: Block): Generator<Decoded> {
+  *#dump(octets: Uint8Array): Generator<Decoded> {
     const first = octets[0] ?? 0;
     if (panaOf(octets)) {
       yield this.message(octets);
@@ -100,50 +169,25 @@ export class Decoder {
       const stream = new DiameterStream(true);
       let found = false;
       for (const framed of stream.push([{ type: 'octets', octets }])) {
+        if (framed.type === 'other') continue;
         found = true;
-        yield this.#framed(framed);
+        const decoded = this.#framed(framed, undefined);
+        if (decoded) yield decoded;
       }
       if (!found) yield this.message(octets);
     } else {
       const linkType = first >> 4 === 4 || first >> 4 === 6 ? RAW_IP : ETHERNET;
-      yield* this.#frame(packetOf({ at: 0, linkType, octets }));
+      yield* this.#frame(0, this.#dissector.read({ at: 0, linkType, octets, missing: 0 }));
     }
   }
 
-  *#capture(input: Uint8Array): Generator<Decoded> {
-    for (const frame of readCapture(input)) yield* this.#frame(packetOf(frame));
-    for (const { packet, tcp, diameter } of this.#streams.values()) yield* this.#pieces(packet, diameter, tcp.finish());
-  }
-
-  *#frame(packet: ReturnType<typeof packetOf>): Generator<Decoded> {
-    if ('skipped' in packet) {
-      const { skipped } = packet;
-      if (skipped !== undefined) this.#skipped.set(skipped, (this.#skipped.get(skipped) ?? 0) + 1);
-      return;
-    }
-    switch (packet.protocol) {
-      case 'udp':
-        yield* this.#udp(packet);
-        break;
-      case 'tcp':
-        yield* this.#tcp(packet);
-        break;
-      case 'sctp': {
-        const key = `${keyOf(packet)} `;
-        for (const chunk of packet.data) {
-          const messages = entry(this.#associations, `${key}${chunk.stream}`, () => new SctpMessages());
-          for (const octets of messages.push(chunk)) {
-            const decoded = this.message(octets);
-            if (decoded.ok || isDiameterPort(packet)) yield this.#at(packet, decoded);
-          }
-        }
-        if (packet.cut > 0 && isDiameterPort(packet)) {
-          yield this.#at(packet, {
-            ok: false,
-            text: `an SCTP packet, cut by the snapshot length: ${packet.cut} octets are missing`,
-          });
-        }
-      }
+  *#frame(time: number, contents: readonly (Packet | End)[]): Generator<Decoded> {
+    this.#time = time;
+    for (const content of contents) {
+      if ('end' in content) this.#notes.count(content);
+      else if (content.protocol === 'tcp') yield* this.#tcp(content);
+      else if (content.protocol === 'udp') yield* this.#udp(content);
+      else yield* this.#sctp(content);
     }
   }
 
@@ -152,81 +196,148 @@ export class Decoder {
     const expected = from.port === PANA_PORT || to.port === PANA_PORT;
     if (cut > 0 && expected) {
       const all = payload.length + cut;
-      const text = `a PANA message, cut by the snapshot length: ${payload.length} of ${all} octets were captured`;
-      yield this.#at(packet, { ok: false, text });
-    } else if (panaOf(payload) || expected) {
-      yield this.#at(packet, this.message(payload));
+      const text = `a PANA message, ${cause(packet)}: ${payload.length} of ${all} octets were captured`;
+      yield { ok: false, text: at(packet, text) };
+    } else if (expected || panaOf(payload)) {
+      yield this.message(payload, packet);
+    } else {
+      this.#notes.count(other(`packets on UDP port ${Math.min(from.port, to.port)}`));
     }
+  }
+
+  *#sctp(packet: Extract<Packet, { protocol: 'sctp' }>): Generator<Decoded> {
+    const isExpected = isDiameterPort(packet);
+    for (const chunk of packet.data) {
+      if (chunk.ppid === PPID_DTLS) {
+        this.#notes.count(hidden('packets of DTLS over SCTP, which are encrypted'));
+        continue;
+      }
+      const key = `${keyOf(packet)} ${chunk.stream}`;
+      const messages = this.#associations.get(key, () => new SctpMessages());
+      for (const octets of messages.push(chunk)) {
+        if (isExpected || isMessage(octets)) yield this.message(octets, packet);
+        else this.#notes.count(other(`messages on SCTP port ${Math.min(packet.from.port, packet.to.port)}`));
+      }
+      for (const old of this.#associations.settle(key)) this.#giveUpAssociation(old);
+    }
+    if (packet.cut > 0 && isExpected) {
+      const text = `an SCTP packet, ${cause(packet)}: ${packet.cut} octets are missing`;
+      yield { ok: false, text: at(packet, text) };
+    }
+  }
+
+  #giveUpAssociation(association: SctpMessages): void {
+    const left = association.finish();
+    if (left > 0) this.#notes.count(hidden('fragments of SCTP messages of which others are missing'), left);
   }
 
   *#tcp(packet: Extract<Packet, { protocol: 'tcp' }>): Generator<Decoded> {
-    const back = this.#streams.get(keyOf({ from: packet.to, to: packet.from }));
-    if (back && packet.acknowledged !== undefined) {
-      yield* this.#pieces(back.packet, back.diameter, back.tcp.acknowledged(packet.acknowledged));
+    const { acknowledged } = packet;
+    if (packet.payload.length + packet.cut === 0 && !packet.syn) {
+      if (acknowledged !== undefined) yield* this.#acknowledged(this.#streams.find(backOf(packet)), acknowledged);
+      return;
     }
-    const direction = entry(this.#streams, keyOf(packet), () => ({
-      packet,
-      tcp: new TcpStream(),
-      diameter: new DiameterStream(isDiameterPort(packet)),
-    }));
+    const key = keyOf(packet);
+    const direction = this.#streams.get(key, () => new Direction(packet));
     direction.packet = packet;
-    yield* this.#pieces(packet, direction.diameter, direction.tcp.push(packet));
+    if (acknowledged !== undefined) {
+      direction.back ??= this.#streams.find(backOf(packet));
+      yield* this.#acknowledged(direction.back, acknowledged);
+    }
+    yield* this.#pieces(direction, direction.tcp.push(packet));
+    for (const old of this.#streams.settle(key)) yield* this.#giveUp(old);
   }
 
-  *#pieces(packet: Packet, diameter: DiameterStream, pieces: readonly Piece[]): Generator<Decoded> {
-    for (const framed of diameter.push(pieces)) yield this.#at(packet, this.#framed(framed));
+  *#acknowledged(back: Direction | undefined, number: number): Generator<Decoded> {
+    if (back && back.tcp.held > 0) yield* this.#pieces(back, back.tcp.acknowledged(number));
   }
 
-  #framed(framed: Framed): Decoded {
-    if (framed.type === 'message') return this.message(framed.octets);
+  *#pieces(direction: Direction, pieces: readonly Piece[]): Generator<Decoded> {
+    if (pieces.length === 0) return;
+    for (const framed of direction.diameter.push(pieces)) {
+      if (framed.type === 'other') direction.count(framed.octets);
+      const decoded = this.#framed(framed, direction.packet);
+      if (decoded) yield decoded;
+    }
+  }
+
+  *#giveUp(direction: Direction): Generator<Decoded> {
+    yield* this.#pieces(direction, direction.tcp.finish());
+    yield* this.#pieces(direction, direction.rest());
+    for (const [end, count] of direction.notes()) this.#notes.count(end, count);
+  }
+
+  #framed(framed: Framed, packet: Packet | undefined): Decoded | undefined {
+    if (framed.type === 'other') return undefined;
+    if (framed.type === 'message') return this.message(framed.octets, packet);
     if (framed.type === 'missing') {
-      return { ok: false, text: `a segment of ${framed.length} octets was not captured` };
+      const text = at(packet, `a segment of ${framed.length} octets was not captured`);
+      return { ok: false, text, ...gap(packet, `? ${framed.length} octets missing`) };
     }
     const { octets, length, why } = framed;
-    const cause = why === 'cut' ? 'cut by the snapshot length' : 'with a segment missing';
-    return {
-      ok: false,
-      text: `Diameter ${partName(octets)}, ${cause}: ${octets.length} of ${length} octets are present`,
-    };
-  }
-
-  #at(packet: Packet, { text, ...decoded }: Decoded): Decoded {
-    const { at, from, to } = packet;
-    const time = new Date(at).toISOString().slice(11, 23);
-    return {
-      ...decoded,
-      packet,
-      text: `${time}  ${from.address} port ${from.port} → ${to.address} port ${to.port}\n${text}`,
-    };
+    const name = partName(octets);
+    const because = why === 'lost' ? 'with a segment missing' : packet ? cause(packet) : 'cut';
+    const text = at(packet, `Diameter ${name}, ${because}: ${octets.length} of ${length} octets are present`);
+    return { ok: false, text, ...gap(packet, `${name} ? incomplete`) };
   }
 }
 
-/** One direction of a connection. */
-interface Direction {
-  /** The last packet in this direction. */
-  packet: Packet;
-  readonly tcp: TcpStream;
-  readonly diameter: DiameterStream;
+function inputOf(octets: Uint8Array): Input {
+  if (isCapture(octets)) return { type: 'capture', reader: new CaptureReader() };
+  if (octets.includes(0)) throw new OperatorError('neither a capture (pcap, pcapng) nor hexadecimal text');
+  return { type: 'text', reader: new TextReader() };
 }
 
 function keyOf({ from, to }: Pick<Packet, 'from' | 'to'>): string {
   return `${from.address} ${from.port} ${to.address} ${to.port}`;
 }
 
-function isDiameterPort({ from, to }: Packet): boolean {
-  return DIAMETER_PORTS.has(from.port) || DIAMETER_PORTS.has(to.port);
+function backOf({ from, to }: Packet): string {
+  return keyOf({ from: to, to: from });
 }
 
-function entry<V>(map: Map<string, V>, key: string, make: () => V): V {
-  const value = map.get(key) ?? make();
-  map.set(key, value);
-  return value;
+function isMessage(octets: Uint8Array): boolean {
+  if (octets[0] !== 1) return panaOf(octets) !== undefined;
+  try {
+    decodeDiameter(octets);
+    return true;
+  } catch (error) {
+    if (error instanceof DecodeError) return false;
+    throw error;
+  }
+}
+
+/** Why the end of a packet is missing. */
+function cause({ why }: Packet): string {
+  return why === 'fragments' ? 'with IP fragments missing' : 'cut by the snapshot length';
+}
+
+/** The line with time and addresses above a message of a capture. */
+function at(packet: Packet | undefined, text: string, repeats?: number): string {
+  if (!packet) return text;
+  const { from, to } = packet;
+  const again = repeats === undefined ? '' : `  repeat of ${clock(repeats)}`;
+  return `${clock(packet.at)}  ${from.address} port ${from.port} → ${to.address} port ${to.port}${again}\n${text}`;
+}
+
+function clock(time: number): string {
+  return new Date(time).toISOString().slice(-13, -1);
+}
+
+function heard(packet: Packet | undefined, message: Omit<Heard, 'at' | 'from' | 'to'>): { heard?: Heard } {
+  return packet ? { heard: { at: packet.at, from: packet.from, to: packet.to, ...message } } : {};
+}
+
+/** A gap in a stream, in a ladder. */
+function gap(packet: Packet | undefined, name: string): { heard?: Heard } {
+  const content = { protocol: 'diameter', message: undefined } as const;
+  return heard(packet, { name, short: name, repeats: undefined, content });
 }
 
 /** The message name according to a Diameter header, if the header is complete. */
 function partName(octets: Uint8Array): string {
   if (octets.length < 8) return 'message';
-  const code = ((octets[5] ?? 0) << 16) | ((octets[6] ?? 0) << 8) | (octets[7] ?? 0);
+  const code = u24(octets, 5);
   return commandOf(code, ((octets[4] ?? 0) & FLAG.R) !== 0)?.name ?? `command ${code}`;
 }
 
@@ -234,24 +345,4 @@ function partName(octets: Uint8Array): string {
 function mark(judgement: Judgement | undefined): string {
   if (!judgement) return '';
   return judgement.right ? ' ✓' : ' ✗ AUTH';
-}
-
-/** Decodes a PANA message. Undefined if the octets cannot be one: unknown type, or reserved field not zero. */
-function panaOf(octets: Uint8Array): PanaMessage | undefined {
-  if (octets[0] !== 0 || octets[1] !== 0) return undefined;
-  try {
-    const message = decodePana(octets);
-    return message.type >= 1 && message.type <= 5 ? message : undefined;
-  } catch (error) {
-    if (error instanceof DecodeError) return undefined;
-    throw error;
-  }
-}
-
-function panaProblem(octets: Uint8Array): string {
-  try {
-    return `unknown message type ${decodePana(octets).type}`;
-  } catch (error) {
-    return (error as Error).message;
-  }
 }

@@ -10,9 +10,8 @@ import {
   readAvps,
 } from '../../protocol/diameter/wire/codec.js';
 import { APPLICATION, commandOf } from '../../protocol/diameter/wire/commands.js';
-import { type Dictionary, specOf } from '../../protocol/diameter/wire/dictionary.js';
+import { type AvpSpec, type Dictionary, specOf } from '../../protocol/diameter/wire/dictionary.js';
 import { decodeFormat } from '../../protocol/diameter/wire/formats.js';
-import { resultName } from '../../protocol/diameter/wire/result-codes.js';
 import { decodeEap, EAP_CODE, EAP_TYPE } from '../../protocol/eap/codec.js';
 import { decodeEapTls } from '../../protocol/eap/eap-tls.js';
 import { FlightBuffer } from '../../protocol/eap/fragments.js';
@@ -27,6 +26,9 @@ import {
   RESULT_CODE,
 } from '../../protocol/pana/wire/dictionary.js';
 import { visible } from '../../runtime/system/terminal.js';
+import { EAP_TYPES, resultText, unsupportedAvp, valueNames } from './avp-names.js';
+import { RecentMap } from './heard.js';
+import { pacOf, relayedIn } from './relay.js';
 
 /** Maximum number of octets of an unknown value to show. */
 const SHOWN = 32;
@@ -35,21 +37,19 @@ const INDENT = '    ';
 const NAME_WIDTH = 26;
 
 /** AVPs whose value is a key, which is never shown. */
-const SECRET = new Set(['EAP-Master-Session-Key', 'MIP-Session-Key']);
+const SECRET = new Set([
+  'EAP-Master-Session-Key',
+  'MIP-Session-Key',
+  'User-Password',
+  'Tunnel-Password',
+  'ARAP-Password',
+  'CHAP-Response',
+]);
 
 /** RADIUS attributes with addresses, which Diameter defines as OctetString. */
 const ADDRESSES = new Set(['NAS-IP-Address', 'NAS-IPv6-Address', 'Framed-IP-Address', 'Framed-IP-Netmask']);
 
 const EAP_CODES: Readonly<Record<number, string>> = { 1: 'Request', 2: 'Response', 3: 'Success', 4: 'Failure' };
-const EAP_TYPES: Readonly<Record<number, string>> = {
-  1: 'Identity',
-  2: 'Notification',
-  3: 'Nak',
-  13: 'EAP-TLS',
-  21: 'EAP-TTLS',
-  25: 'PEAP',
-  254: 'Expanded',
-};
 const RECORDS: Readonly<Record<number, string>> = {
   20: 'change_cipher_spec',
   21: 'alert',
@@ -72,8 +72,18 @@ const HANDSHAKES: Readonly<Record<number, string>> = {
 };
 const APPLICATIONS = new Map<number, string>(Object.entries(APPLICATION).map(([name, id]) => [id, name]));
 
-/** Fragmented TLS flights, by conversation and direction. */
-export type Flights = Map<string, FlightBuffer>;
+/** Limit of the fragmented TLS flights that are kept; each is at most as large as EAP-TLS allows. */
+const MAX_FLIGHTS = 512;
+
+/** Fragmented TLS flights, by conversation and direction. The oldest is given up if there are too many. */
+export class Flights extends RecentMap<FlightBuffer> {
+  constructor() {
+    super(MAX_FLIGHTS);
+  }
+}
+
+/** Maximum depth to which grouped AVPs are shown. */
+const MAX_DEPTH = 16;
 
 function line(name: string, value: string, depth: number): string {
   return `${INDENT.repeat(depth)}${name.padEnd(NAME_WIDTH)} ${visible(value)}`.trimEnd();
@@ -93,8 +103,19 @@ export function describePana(message: PanaMessage, vendorId: number, flights: Fl
   const flags = Object.entries(PANA_FLAG).flatMap(([name, bit]) => (message.flags & bit ? [name] : []));
   const session = message.sessionId.toString(16).padStart(8, '0');
   const head = `PANA ${names}  session ${session}  sequence ${message.sequence}  flags ${flags.join('') || '-'}`;
-  const lines = message.avps.flatMap((avp) => describePanaAvp(avp, vendorId, `pana ${session}`, flights));
-  return [head, ...lines, ...(auth === undefined ? [] : [line('', auth, 1)])];
+  const relayed = relayedIn(message, vendorId);
+  const lines = message.avps.flatMap((avp) => {
+    const opened = relayed !== undefined && avpName(avp, vendorId) === 'Relayed-Message';
+    return opened ? [line('Relayed-Message', '', 1)] : describePanaAvp(avp, vendorId, `pana ${session}`, flights);
+  });
+  // The PRY has its message last (RFC 6345 4.1).
+  const inner = relayed ? describePana(relayed.message, vendorId, flights, auth) : [];
+  return [
+    head,
+    ...lines,
+    ...inner.map((text) => `${INDENT}${INDENT}${text}`),
+    ...(auth === undefined || relayed ? [] : [line('', auth, 1)]),
+  ];
 }
 
 function describePanaAvp(avp: PanaAvp, vendorId: number, conversation: string, flights: Flights): string[] {
@@ -112,6 +133,8 @@ function describePanaAvp(avp: PanaAvp, vendorId: number, conversation: string, f
     const readable = address.length === 4 || address.length === 16;
     return [line(name, readable ? formatAddress(address) : shortHex(avp.value), 1)];
   }
+  const pac = name === 'PaC-Information' ? pacOf(avp.value) : undefined;
+  if (pac) return [line(name, `${pac.address} port ${pac.port}`, 1)];
   return [line(name, shortHex(avp.value), 1)];
 }
 
@@ -162,7 +185,7 @@ export function describeDiameter(message: DiameterMessage, dictionary: Dictionar
 export function diameterName({ commandCode, flags, avps }: DiameterMessage, dictionary: Dictionary): string {
   const name = commandOf(commandCode, (flags & DIAMETER_FLAG.R) !== 0)?.name ?? `command ${commandCode}`;
   const result = avps.find((avp) => dictionary.nameOf(avp.code, avp.vendorId) === 'Result-Code');
-  return result?.data.length === 4 ? `${name} ${resultName(Buffer.from(result.data).readUInt32BE(0))}` : name;
+  return result?.data.length === 4 ? `${name} ${resultText(Buffer.from(result.data).readUInt32BE(0))}` : name;
 }
 
 function hex32(value: number): string {
@@ -179,38 +202,52 @@ function describeAvp(
   const name = dictionary.nameOf(avp.code, avp.vendorId);
   const vendor = avp.vendorId === undefined ? '' : ` of vendor ${avp.vendorId}`;
   if (name === undefined) {
+    const known = avp.vendorId === undefined ? unsupportedAvp(avp.code) : undefined;
+    if (known) return describeValue(known.name, known, avp, dictionary, conversation, flights, depth);
     const mandatory = avp.flags & AVP_FLAG.M ? ' [M]' : '';
     return [line(`AVP ${avp.code}${vendor}${mandatory}`, shortHex(avp.data), depth)];
   }
-  if (SECRET.has(name)) return [line(name, `${avp.data.length} octets, not shown`, depth)];
   if (name === 'EAP-Payload' || name === 'EAP-Reissued-Payload') {
     return describeEap(name, avp.data, conversation, flights, depth);
   }
   if (name === 'MIP6-Home-Link-Prefix') return [line(name, prefixText(avp.data), depth)];
-  const spec = specOf(name);
+  return describeValue(name, specOf(name), avp, dictionary, conversation, flights, depth);
+}
+
+function describeValue(
+  name: string,
+  spec: { readonly type: AvpSpec['type'] },
+  avp: Avp,
+  dictionary: Dictionary,
+  conversation: string,
+  flights: Flights,
+  depth: number,
+): string[] {
+  if (SECRET.has(name)) return [line(name, `${avp.data.length} octets, not shown`, depth)];
   try {
     if (spec.type === 'Grouped') {
+      if (depth >= MAX_DEPTH) return [line(name, `${avp.data.length} octets, too deep to show`, depth)];
       const members = readAvps(new Reader(avp.data));
       const inner = members.flatMap((member) => describeAvp(member, dictionary, conversation, flights, depth + 1));
       return [line(name, '', depth), ...inner];
     }
     const value = decodeFormat(spec.type, avp.data);
-    return [line(name, diameterValue(name, spec.type, value, 'values' in spec ? spec.values : undefined), depth)];
+    return [line(name, diameterValue(name, spec.type, value), depth)];
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
     return [line(name, `${shortHex(avp.data)} (${error.message})`, depth)];
   }
 }
 
-function diameterValue(
-  name: string,
-  type: string,
-  value: unknown,
-  names: Readonly<Record<number, string>> | undefined,
-): string {
-  if (name === 'Result-Code') return `${String(value)} ${resultName(Number(value))}`;
+function diameterValue(name: string, type: string, value: unknown): string {
+  if (name === 'Result-Code') return `${String(value)} ${resultText(Number(value))}`;
   if (name === 'Mobility-Capability') return panaNumber(name, Number(value));
-  if (type === 'Enumerated') return `${String(value)} ${names?.[Number(value)] ?? ''}`.trimEnd();
+  const names = valueNames(name);
+  if (names) return `${String(value)} ${names[Number(value)] ?? 'unknown'}`;
+  if (name === 'Auth-Application-Id' || name === 'Acct-Application-Id') {
+    return `${String(value)} ${APPLICATIONS.get(Number(value)) ?? 'unknown'}`;
+  }
+  if (name === 'MIP6-Feature-Vector') return featureNames(value);
   if (type === 'Time') return new Date(Number(value)).toISOString();
   if (value instanceof Uint8Array) {
     if ((type === 'Address' || ADDRESSES.has(name)) && (value.length === 4 || value.length === 16))
@@ -218,6 +255,18 @@ function diameterValue(
     return shortHex(value);
   }
   return typeof value === 'string' ? JSON.stringify(value) : String(value);
+}
+
+/** RFC 5447 4.2.5 */
+const FEATURES: readonly (readonly [bit: bigint, name: string])[] = [
+  [1n, 'MIP6_INTEGRATED'],
+  [2n, 'LOCAL_HOME_AGENT_ASSIGNMENT'],
+];
+
+function featureNames(value: unknown): string {
+  const bits = typeof value === 'bigint' ? value : BigInt(Number(value));
+  const names = FEATURES.flatMap(([bit, name]) => (bits & bit ? [name] : []));
+  return `0x${bits.toString(16).padStart(16, '0')} ${names.join(' ')}`.trimEnd();
 }
 
 // -------------------------------------------------------------------------------------------------------------- EAP

@@ -5,7 +5,10 @@ export const describeDecode = 'Decode PANA and Diameter messages from hexadecima
 
 export function decodeOptions(cli: Argv) {
   return cli
-    .positional('file', { type: 'string', description: 'pcap, pcapng or hexadecimal text [default: standard input]' })
+    .positional('file', {
+      type: 'string',
+      description: 'pcap or pcapng, also with gzip, or hexadecimal text; -: standard input [default: standard input]',
+    })
     .option('vendor-id', {
       type: 'number',
       default: DEFAULT_VENDOR_ID,
@@ -23,12 +26,20 @@ export function decodeOptions(cli: Argv) {
     .option('messages', {
       type: 'boolean',
       default: true,
-      description: 'print messages; --no-messages: only the ladder',
+      description: 'print messages; --no-messages: only the ladder, which grows if the input is a pipe',
+    })
+    .option('width', {
+      type: 'number',
+      description: 'columns of the ladder [default: those of the terminal, or 80]',
     })
     .example('pana-mip6 decode --no-messages --keys paa.keys trace.pcap', 'print the ladder, and mark each wrong AUTH')
     .example(
-      'tcpdump -i lo -w - udp port 716 or tcp port 3868 | pana-mip6 decode',
-      'decode captured traffic when the capture ends',
+      'tcpdump -i any -U -w - udp port 716 or tcp port 3868 | pana-mip6 decode -',
+      'print messages as they arrive, and the ladder when the capture ends',
+    )
+    .example(
+      'tcpdump -i any -U -w - udp port 716 or tcp port 3868 | pana-mip6 decode --no-messages -',
+      'draw the ladder as it grows',
     )
     .example('pana-mip6 decode trace.pcap', '')
     .example('echo 00000010000000010000000000000000 | pana-mip6 decode', 'a PCI');

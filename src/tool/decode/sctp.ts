@@ -1,10 +1,12 @@
-import type { Reader } from '../../protocol/bytes/reader.js';
+import { u16, u32 } from './octets.js';
 
-/** A DATA chunk of SCTP (RFC 9260 3.3.1). */
+/** A DATA chunk of SCTP (RFC 9260 3.3.1), or an I-DATA chunk (RFC 8260 2.1). */
 export interface SctpData {
   /** Transmission sequence number. */
   readonly tsn: number;
   readonly stream: number;
+  /** Payload Protocol Identifier; undefined in later fragments of I-DATA. */
+  readonly ppid: number | undefined;
   /** Whether this is the first or last fragment of a message. */
   readonly first: boolean;
   readonly last: boolean;
@@ -12,76 +14,112 @@ export interface SctpData {
 }
 
 const DATA = 0;
+const I_DATA = 64;
 const CHUNK_HEADER = 4;
-const DATA_HEADER = 12;
+const DATA_HEADER = 16;
+const I_DATA_HEADER = 20;
+
+/** RFC 6733 13.1: Diameter in DTLS over SCTP. */
+export const PPID_DTLS = 47;
 
 /** Reads the DATA chunks after the common header of a packet. `missing`: octets of them that were not captured. */
-export function sctpData(reader: Reader): { readonly data: SctpData[]; readonly missing: number } {
+export function sctpData(octets: Uint8Array): { readonly data: SctpData[]; readonly missing: number } {
   const data: SctpData[] = [];
-  let missing = 0;
-  while (reader.remaining >= CHUNK_HEADER && missing === 0) {
-    const type = reader.u8();
-    const flags = reader.u8();
-    const length = reader.u16() - CHUNK_HEADER;
-    if (length < 0) break;
-    const there = Math.min(length, reader.remaining);
-    missing = length - there;
-    if (type === DATA && there >= DATA_HEADER && missing === 0) {
-      const tsn = reader.u32();
-      const stream = reader.u16();
-      reader.skip(6);
-      const payload = reader.bytes(there - DATA_HEADER);
-      data.push({ tsn, stream, first: (flags & 2) !== 0, last: (flags & 1) !== 0, payload });
-    } else {
-      reader.skip(there);
+  for (let at = 0; at + CHUNK_HEADER <= octets.length; ) {
+    const type = octets[at] ?? 0;
+    const flags = octets[at + 1] ?? 0;
+    const length = u16(octets, at + 2);
+    if (length < CHUNK_HEADER) break;
+    if (at + length > octets.length) return { data, missing: at + length - octets.length };
+    const header = type === DATA ? DATA_HEADER : I_DATA_HEADER;
+    const first = (flags & 2) !== 0;
+    if ((type === DATA || type === I_DATA) && length >= header) {
+      data.push({
+        tsn: u32(octets, at + 4),
+        stream: u16(octets, at + 8),
+        ppid: type === DATA ? u32(octets, at + 12) : first ? u32(octets, at + 16) : undefined,
+        first,
+        last: (flags & 1) !== 0,
+        payload: octets.subarray(at + header, at + length),
+      });
     }
-    reader.skip(Math.min(-length & 3, reader.remaining));
+    at += (length + 3) & ~3;
   }
-  return { data, missing };
+  return { data, missing: 0 };
 }
 
-/** Maximum number of fragments that wait for others. Beyond it, the missing ones were not captured. */
+/** Limits of the fragments that wait for others. Beyond them, the missing ones were not captured. */
 const MAX_WAITING = 256;
+const MAX_HELD = 1024 * 1024;
 
-/** Reassembles the messages of one direction of an association from fragments in any order. */
+/**
+ * Reassembles the messages of one direction of an association from fragments in any order. The fragments of a message
+ * have consecutive TSNs, also if messages of several streams are interleaved: a sender that interleaves them uses I-DATA,
+ * of which only unfragmented messages are found then.
+ */
 export class SctpMessages {
   readonly #waiting = new Map<number, SctpData>();
   readonly #taken = new Set<number>();
+  #held = 0;
+
+  /** Octets that wait. */
+  get held(): number {
+    return this.#held;
+  }
 
   /** Returns the messages that this chunk completes. A retransmitted chunk completes none. */
   push(chunk: SctpData): Uint8Array[] {
-    if (this.#taken.has(chunk.tsn)) return [];
-    this.#waiting.set(chunk.tsn, chunk);
-    if (this.#waiting.size > MAX_WAITING) this.#forgetOldest(this.#waiting);
+    if (this.#taken.has(chunk.tsn) || this.#waiting.has(chunk.tsn)) return [];
+    this.#waiting.set(
+      chunk.tsn,
+      chunk.first && chunk.last ? chunk : { ...chunk, payload: Uint8Array.from(chunk.payload) },
+    );
+    this.#held += chunk.payload.length;
     const message = this.#messageOf(chunk);
-    if (!message) return [];
-    for (const { tsn } of message) {
+    if (!message) {
+      while (this.#waiting.size > MAX_WAITING || this.#held > MAX_HELD) this.#forgetOldest();
+      return [];
+    }
+    for (const { tsn, payload } of message) {
       this.#waiting.delete(tsn);
+      this.#held -= payload.length;
       this.#taken.add(tsn);
-      if (this.#taken.size > MAX_WAITING) this.#forgetOldest(this.#taken);
+      const [oldest = tsn] = this.#taken;
+      if (this.#taken.size > MAX_WAITING) this.#taken.delete(oldest);
     }
     return [Buffer.concat(message.map(({ payload }) => payload))];
   }
 
+  /** Fragments of messages that are incomplete when no more follow. */
+  finish(): number {
+    const left = this.#waiting.size;
+    this.#waiting.clear();
+    this.#held = 0;
+    return left;
+  }
+
   #messageOf(chunk: SctpData): SctpData[] | undefined {
-    const message = [chunk];
+    const before: SctpData[] = [];
     for (let at = chunk; !at.first; ) {
-      const before = this.#waiting.get((at.tsn - 1) >>> 0);
-      if (!before || before.last) return undefined;
-      message.unshift(before);
-      at = before;
+      const found = this.#waiting.get((at.tsn - 1) >>> 0);
+      if (!found || found.last || before.length > MAX_WAITING) return undefined;
+      before.push(found);
+      at = found;
     }
+    const message = [...before.reverse(), chunk];
     for (let at = chunk; !at.last; ) {
-      const after = this.#waiting.get((at.tsn + 1) >>> 0);
-      if (!after || after.first) return undefined;
-      message.push(after);
-      at = after;
+      const found = this.#waiting.get((at.tsn + 1) >>> 0);
+      if (!found || found.first || message.length > 2 * MAX_WAITING) return undefined;
+      message.push(found);
+      at = found;
     }
     return message;
   }
 
-  #forgetOldest(of: Map<number, unknown> | Set<number>): void {
-    const [oldest] = of.keys();
-    if (oldest !== undefined) of.delete(oldest);
+  #forgetOldest(): void {
+    const [oldest] = this.#waiting;
+    if (!oldest) return;
+    this.#waiting.delete(oldest[0]);
+    this.#held -= oldest[1].payload.length;
   }
 }
