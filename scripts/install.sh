@@ -224,6 +224,8 @@ install_all() {
 		place "$hook" "$share/hooks/${hook##*/}" "$(mode_of "$hook")"
 	done
 	for schema in "$from"/schema/*.json; do place "$schema" "$share/schema/${schema##*/}" 644; done
+	for dashboard in "$from"/grafana/*.json; do place "$dashboard" "$share/grafana/${dashboard##*/}" 644; done
+	for rules in "$from"/prometheus/*.yml; do render "$rules" "$share/prometheus/${rules##*/}" 644; done
 	for config in "$from"/config/*.yaml; do render "$config" "$etc/${config##*/}" 644; done
 	if [ "$system" = Linux ]; then
 		for unit in "$from"/systemd/*.service; do render "$unit" "/etc/systemd/system/${unit##*/}" 644; done

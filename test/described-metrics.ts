@@ -2,7 +2,7 @@ import { AAA_METRICS, registerGauges as aaaGauges, type MeasuredParts } from '..
 import { PAA_METRICS, type PaaMeasuredParts, registerGauges as paaGauges } from '../src/paa/metrics.js';
 import { PAC_METRICS, type PacMeasuredParts, registerGauges as pacGauges } from '../src/pac/metrics.js';
 import type { Logger } from '../src/runtime/log/events.js';
-import type { MetricDescriptions } from '../src/runtime/service/metric-descriptions.js';
+import type { Labels, MetricDescriptions } from '../src/runtime/service/metric-descriptions.js';
 import type { Metrics } from '../src/runtime/service/metrics.js';
 import { ExpiryWatch } from '../src/runtime/tls/expiry.js';
 import { VirtualHost } from './virtual-host.js';
@@ -14,6 +14,8 @@ export interface DescribedMetric {
   readonly type: 'counter' | 'gauge' | 'histogram';
   readonly labels: readonly string[];
   readonly help: string;
+  /** The series of a counter that exist from the start. */
+  readonly series: readonly Labels[];
 }
 
 /** The metrics of each daemon in the code, sorted by name. */
@@ -31,13 +33,19 @@ function describedMetrics(
 ): DescribedMetric[] {
   const found: DescribedMetric[] = [];
   for (const [name, { help, series = [{}] }] of Object.entries(counters)) {
-    found.push({ name: `${prefix}_${name}_total`, type: 'counter', labels: Object.keys(series[0] ?? {}), help });
+    found.push({
+      name: `${prefix}_${name}_total`,
+      type: 'counter',
+      labels: Object.keys(series[0] ?? {}),
+      help,
+      series,
+    });
   }
   for (const [name, { help, labels = [] }] of Object.entries(times)) {
-    found.push({ name: `${prefix}_${name}_seconds`, type: 'histogram', labels, help });
+    found.push({ name: `${prefix}_${name}_seconds`, type: 'histogram', labels, help, series: [] });
   }
   const gauges = (name: string, help: string, labels: readonly string[]) => {
-    found.push({ name: `${prefix}_${name}`, type: 'gauge', labels, help });
+    found.push({ name: `${prefix}_${name}`, type: 'gauge', labels, help, series: [] });
   };
   const metrics: Pick<Metrics, 'gauge' | 'gauges'> = { gauge: (name, help) => gauges(name, help, []), gauges };
   register(metrics as Metrics);

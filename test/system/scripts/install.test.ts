@@ -154,6 +154,13 @@ describe('install.sh', () => {
         for (const hook of hooks) expect((await stat(root + hook)).mode & 0o777).toBe(0o755);
       }
       expect((await stat(join(root, 'usr/local/share/pana-mip6/hooks/common.sh'))).mode & 0o111).toBe(0);
+      for (const file of [
+        'prometheus/prometheus.example.yml',
+        'prometheus/pana-mip6.rules.yml',
+        'grafana/pana-paa.json',
+      ]) {
+        expect((await stat(join(root, 'usr/local/share/pana-mip6', file))).mode & 0o777).toBe(0o644);
+      }
       const pages = (await everything(join(root, 'usr/local/share/man'))).filter((path) => path.includes('/'));
       expect(pages.map((path) => path.replace(/.*\//, ''))).toEqual([
         'pana-mip6.1',
