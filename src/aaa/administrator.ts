@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import { type DutyInput, subjectOfSession } from '../protocol/home/duties.js';
 import type { HomeAgent, Lease, Session } from '../protocol/home/records.js';
 import type { Logger } from '../runtime/log/events.js';
@@ -8,6 +7,7 @@ import type { Host } from '../runtime/system/host.js';
 import { DatabaseError } from '../store/database-error.js';
 import { type HomeAgentChange, type Page, StoreError, type SubscriberChange } from '../store/records.js';
 import type { RemovedSubscriber } from '../store/subscriber-operations.js';
+import type { SessionsRequest, StoreRequest } from './control-api.js';
 import type { HomeAgentHooks } from './home-agent-hooks.js';
 import type { HomeRunner } from './home-runner.js';
 import type { StoreCalls } from './measured-store.js';
@@ -25,26 +25,9 @@ const SERIALS = 500;
 /** Delay before a step is repeated that failed because the store is unavailable, in milliseconds. */
 const STORE_RETRY = 10_000;
 
-/** Maximum size of the name of an operator, operation or store, in octets. */
-const MAX_NAME = 1_024;
-
 /** HTTP status codes for an unusable database and for an internal error. */
 const UNAVAILABLE = 503;
 const FAULT = 500;
-
-const name = () =>
-  z
-    .string()
-    .max(MAX_NAME)
-    .refine((value) => !value.includes('\0'), 'a name must not contain NUL');
-
-/** The body of a request. The store validates the operation and its arguments. */
-const REQUEST = z.strictObject({
-  operation: name(),
-  arguments: z.unknown(),
-  who: name().optional(),
-  store: name().optional(),
-});
 
 export interface AdministratorParts {
   readonly log: Logger;
@@ -57,6 +40,8 @@ export interface AdministratorParts {
   readonly homeAgents: Pick<HomeAgentHooks, 'run'>;
   /** Called when the work on a duty begins and ends. */
   readonly record: (input: DutyInput) => void;
+  /** Whether others than root and the user of the daemon can use the control socket. */
+  readonly operatorsHaveGroup: boolean;
   /** Forgets all earlier authentications. */
   readonly forget: () => void;
 }
@@ -79,22 +64,14 @@ export class Administrator {
     this.#stopping = true;
   }
 
-  /** Runs a store operation: `{operation, arguments, who}`. `store`, if given, must name this server's store. */
-  async administer(body: unknown): Promise<unknown> {
-    const parsed = REQUEST.safeParse(body);
-    if (!parsed.success) {
-      const [issue] = parsed.error.issues;
-      throw new ControlError(
-        `the body must be {operation, arguments, who}: ${issue?.path.join('.') || 'the body'}: ${issue?.message}`,
-      );
-    }
-    const { operation, arguments: given, who, store } = parsed.data;
+  /** Runs a store operation. `store`, if given, must name this server's store. */
+  async administer({ operation, arguments: given, who, store }: StoreRequest): Promise<unknown> {
     if (store !== undefined && store !== this.#parts.storeName) {
       throw new ControlError(
         `this server uses the store ${this.#parts.storeName}, not ${store}: name the store of the running server, or stop it`,
       );
     }
-    const by = who ?? 'somebody';
+    const by = this.#named(who);
     const administered = this.#parts.store.administer(operation, given, by).catch((error: unknown) => {
       // The change may have been committed, although its answer was lost. A call that was refused because too many are
       // pending was not run.
@@ -107,6 +84,14 @@ export class Administrator {
     return result;
   }
 
+  /**
+   * The operator, for the audit trail: the name that the caller states. Only root and the user of the daemon can use the
+   * socket, unless a group may; any of its members could state any name.
+   */
+  #named(who = 'somebody'): string {
+    return this.#parts.operatorsHaveGroup ? `${who} (unverified)` : who;
+  }
+
   /** The error for the operator: an invalid request, an unusable database, or an internal error. */
   #toControlError(error: unknown, operation: string): unknown {
     if (!(error instanceof Error)) return error;
@@ -116,10 +101,7 @@ export class Administrator {
   }
 
   /** Sends an ASR or RAR for a session, or for all sessions of a subscriber (`{of}`). Returns the result of each. */
-  async onSessions(body: unknown, what: 'disconnect' | 'reauthenticate'): Promise<object[]> {
-    const { of } = (body ?? {}) as { of?: unknown };
-    if (typeof of !== 'string' || of === '')
-      throw new ControlError('name a session: a Session-Id, or the NAI of a subscriber');
+  async onSessions({ of }: SessionsRequest, what: 'disconnect' | 'reauthenticate'): Promise<object[]> {
     const found = this.#parts.store.run('listSessions', { of, limit: MAX_SESSIONS }).catch((error: unknown) => {
       throw this.#toControlError(error, 'listSessions');
     });

@@ -11,6 +11,7 @@ import type { HookRunner } from '../runtime/hooks/runner.js';
 import type { Logger } from '../runtime/log/events.js';
 import { EventFeed } from '../runtime/log/feed.js';
 import { Barrier } from '../runtime/service/barrier.js';
+import { controlRoutes } from '../runtime/service/control-api.js';
 import { eventRoutes } from '../runtime/service/event-stream.js';
 import { Metrics } from '../runtime/service/metrics.js';
 import type { Service } from '../runtime/service/service.js';
@@ -24,6 +25,7 @@ import { isPostgresUrl, storeName } from '../store/backend.js';
 import type { StorePort } from '../store/port.js';
 import { Administrator } from './administrator.js';
 import type { AaaOptions } from './config/options.js';
+import { AAA_API } from './control-api.js';
 import { HomeAgentHooks } from './home-agent-hooks.js';
 import { HomeServer } from './home-server.js';
 import { measured, type StoreCalls } from './measured-store.js';
@@ -139,6 +141,7 @@ export class AaaDaemon implements Service<AaaOptions> {
       homeAgents: this.#homeAgents,
       record,
       forget: () => this.#server.home.forget(),
+      operatorsHaveGroup: options.control.group !== undefined,
     });
     this.#upkeep = new UpkeepRunner(upkeepConfig(options), {
       log,
@@ -292,10 +295,12 @@ export class AaaDaemon implements Service<AaaOptions> {
       control,
       {
         ...eventRoutes(this.#feed, this.#host),
-        'GET /status': () => this.status(),
-        'POST /store': ({ body }) => this.#administrator.administer(body),
-        'POST /session/disconnect': ({ body }) => this.#administrator.onSessions(body, 'disconnect'),
-        'POST /session/reauth': ({ body }) => this.#administrator.onSessions(body, 'reauthenticate'),
+        ...controlRoutes(AAA_API, {
+          'GET /status': () => this.status(),
+          'POST /store': ({ body }) => this.#administrator.administer(body),
+          'POST /session/disconnect': ({ body }) => this.#administrator.onSessions(body, 'disconnect'),
+          'POST /session/reauth': ({ body }) => this.#administrator.onSessions(body, 'reauthenticate'),
+        }),
       },
       this.#metrics,
       this.barrier,

@@ -23,6 +23,7 @@ await runDaemonProgram({
     const { aaaChecks } = await import('./checks.js');
     return aaaChecks(options, file, computer);
   },
+  api: async () => (await import('./control-api.js')).AAA_API,
   commands: operatorCommands,
   names: namesFor,
 });

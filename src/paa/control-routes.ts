@@ -2,9 +2,10 @@ import { isIP } from 'node:net';
 import { formatAddress } from '../protocol/bytes/address.js';
 import type { NasCommand, NasInput, NasSessionView } from '../protocol/nas/alphabet.js';
 import type { Nas } from '../protocol/nas/nas.js';
-import { PANA_PORT } from '../protocol/pana/wire/ports.js';
 import { sessionText } from '../runtime/log/pana-fields.js';
 import { ControlError, type ControlRoutes } from '../runtime/service/control.js';
+import { controlRoutes } from '../runtime/service/control-api.js';
+import { PAA_API, type SessionRequest, type StartRequest } from './control-api.js';
 
 /** The parts of a PAA that operator requests use. */
 export interface OperatorActions {
@@ -18,14 +19,14 @@ export interface OperatorActions {
 
 /** The routes of the control socket. */
 export function paaRoutes(actions: OperatorActions): ControlRoutes {
-  return {
+  return controlRoutes(PAA_API, {
     'GET /status': () => actions.status(),
     'GET /sessions': () => sessionsOf(actions.nas, actions.now()),
     'POST /session/start': ({ body }) => invite(actions, body),
     'POST /session/end': ({ body }) => command(actions, body, 'terminate'),
     'POST /session/reauth': ({ body }) => command(actions, body, 'reauthenticate'),
     'POST /session/ping': ({ body }) => command(actions, body, 'ping'),
-  };
+  });
 }
 
 /** All sessions, for status output. */
@@ -49,23 +50,17 @@ function describe(view: NasSessionView): object {
 }
 
 /** Starts a session from the PAA (RFC 5191 4.1) with a PaC that listens on a port. */
-function invite({ feed, socketOf }: OperatorActions, body: unknown): object {
-  const { address, port = PANA_PORT } = (body ?? {}) as { address?: unknown; port?: unknown };
-  const family = typeof address === 'string' ? isIP(address.split('%', 1)[0] ?? '') : 0;
-  if (typeof address !== 'string' || family === 0) throw new ControlError(`${String(address)} is not an IP address`);
-  if (typeof port !== 'number' || !Number.isInteger(port) || port < 1 || port > 65_535) {
-    throw new ControlError(`${String(port)} is not a port`);
-  }
+function invite({ feed, socketOf }: OperatorActions, { address, port }: StartRequest): object {
+  const family = isIP(address.split('%', 1)[0] ?? '');
   const local = socketOf(family);
   if (local === undefined) throw new ControlError(`this PAA does not listen on an IPv${family} address`);
   feed({ type: 'invite', peer: { address, port, local } });
   return { invited: `${address} port ${port}` };
 }
 
-function command({ nas, feed }: OperatorActions, body: unknown, what: NasCommand): object {
-  const wanted = (body as { session?: unknown } | undefined)?.session;
-  const sessionId = typeof wanted === 'string' && /^[0-9a-f]{1,8}$/i.test(wanted) ? Number.parseInt(wanted, 16) : -1;
-  if (!nas.has(sessionId)) throw new ControlError(`no session ${String(wanted)}: "session list" lists the sessions`);
+function command({ nas, feed }: OperatorActions, { session }: SessionRequest, what: NasCommand): object {
+  const sessionId = Number.parseInt(session, 16);
+  if (!nas.has(sessionId)) throw new ControlError(`no session ${session}: "session list" lists the sessions`);
   feed({ type: 'command', sessionId, command: what });
   return { asked: what };
 }

@@ -38,6 +38,7 @@ await runDaemonProgram({
     const { paaChecks } = await import('./checks.js');
     return paaChecks(options, file, computer);
   },
+  api: async () => (await import('./control-api.js')).PAA_API,
   commands: (cli) =>
     cli.command('session', 'Sessions of the running PAA', (session) =>
       sessionCommands(session)

@@ -6,6 +6,7 @@ import { interfaceWarning } from '../runtime/net/interface-check.js';
 import type { NetworkListener } from '../runtime/net/network-watch.js';
 import { Barrier } from '../runtime/service/barrier.js';
 import { ControlError } from '../runtime/service/control.js';
+import { controlRoutes } from '../runtime/service/control-api.js';
 import { eventRoutes } from '../runtime/service/event-stream.js';
 import { Metrics } from '../runtime/service/metrics.js';
 import type { Service } from '../runtime/service/service.js';
@@ -15,6 +16,7 @@ import { CredentialWatch, credentialFiles } from '../runtime/tls/credential-watc
 import type { KeySink } from '../runtime/tls/key-log.js';
 import { Attachments } from './attachments.js';
 import type { Attempt } from './attempt.js';
+import { PAC_API } from './control-api.js';
 import type { PacCredentials } from './credentials.js';
 import { PAC_METRICS, registerGauges } from './metrics.js';
 import { MobileNode } from './mobile-node.js';
@@ -131,10 +133,12 @@ export class PacDaemon implements Service<PacOptions> {
       control,
       {
         ...eventRoutes(this.#feed, this.#host),
-        'GET /status': () => this.status(),
-        'POST /reauth': () => this.#trigger({ type: 'reauthenticate' }),
-        'POST /ping': () => this.#trigger({ type: 'ping' }),
-        'POST /move': () => this.#attachments.move(),
+        ...controlRoutes(PAC_API, {
+          'GET /status': () => this.status(),
+          'POST /reauth': () => this.#trigger({ type: 'reauthenticate' }),
+          'POST /ping': () => this.#trigger({ type: 'ping' }),
+          'POST /move': () => this.#attachments.move(),
+        }),
       },
       this.#metrics,
       this.barrier,

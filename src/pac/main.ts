@@ -25,6 +25,7 @@ await runDaemonProgram({
     const { pacChecks } = await import('./checks.js');
     return pacChecks(options, file, computer);
   },
+  api: async () => (await import('./control-api.js')).PAC_API,
   commands: (cli) =>
     cli
       .command(

@@ -32,6 +32,8 @@ let duties: DutyInput[];
 /** Number of times that the store fails to end a session. */
 let unends: number;
 
+let hasGroup = false;
+
 beforeEach(async () => {
   host = new VirtualHost();
   backend = await SqliteBackend.open(':memory:');
@@ -53,6 +55,9 @@ beforeEach(async () => {
     host,
     store,
     storeName: '/store.db',
+    get operatorsHaveGroup() {
+      return hasGroup;
+    },
     application: {
       disconnect: ask('ASR'),
       reauthenticate: ask('RAR'),
@@ -402,8 +407,6 @@ it('moveNodes sends 50 RARs a second and ends when the administrator is stopped'
 
 describe('Administrator, operator requests', () => {
   it.each([
-    [undefined, /the body/],
-    [{ operation: 7, arguments: {} }, /operation/],
     [{ operation: 'statistics', arguments: {}, store: '/other.db' }, /uses the store \/store.db, not \/other.db/],
     [{ operation: 'bootstrap', arguments: {} }, /unknown operation bootstrap/],
     [{ operation: 'showLease', arguments: { of: 7 } }, /showLease: of: /],
@@ -414,6 +417,13 @@ describe('Administrator, operator requests', () => {
       message: expect.stringMatching(why),
     });
     expect(done).toEqual([]);
+  });
+
+  it('records the stated operator as unverified if a group may use the control socket', async () => {
+    hasGroup = true;
+    await administer('changeHomeAgent', { name: 'ha1', change: { capacity: 9 } }, 'eve');
+    hasGroup = false;
+    expect((await store.run('listAudit', {})).items.map(({ who }) => who)).toContain('eve (unverified)');
   });
 
   it('answers 503 if the database is down and 500 after an internal error', async () => {

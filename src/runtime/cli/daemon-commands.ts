@@ -5,6 +5,7 @@ import type { Finding } from '../doctor/finding.js';
 import type { Logger } from '../log/events.js';
 import type { LogOptions } from '../log/log.js';
 import { callDaemon } from '../service/control.js';
+import type { ControlApi } from '../service/control-api.js';
 import { runService, type Service, Signals, startService } from '../service/service.js';
 import { asStartError, OperatorError } from '../system/failure.js';
 import { endProcess } from '../system/process-end.js';
@@ -25,6 +26,8 @@ export interface DaemonProgram<S extends z.ZodObject> extends OptionFlags<S> {
   readonly start: (options: z.output<S>, log: Logger, signal: AbortSignal) => Promise<Service<z.output<S>>>;
   /** The checks of a configuration, for `check-config` and `doctor`. */
   readonly checks: MakeChecks<S>;
+  /** The requests that its control socket takes beside those of all daemons. */
+  readonly api: () => Promise<ControlApi>;
   /** Additional commands of this daemon. */
   readonly commands: (cli: Argv) => Argv;
   /** Names that shell completion offers. */
@@ -91,6 +94,19 @@ export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>
             async (argv) => {
               const value = await askDaemon(argv, daemon, 'GET', '/status');
               print(argv['json'] === true ? JSON.stringify(value) : readable(value));
+            },
+          )
+          .command(
+            'control-api',
+            'Print the OpenAPI document of the control socket',
+            (run) => run.example(`${name} control-api >${name}.openapi.json`, 'for a client or an editor'),
+            async () => {
+              const [{ controlDocument }, { COMMON_API }] = await Promise.all([
+                import('../service/control-api.js'),
+                import('../service/common-api.js'),
+              ]);
+              const api = { ...COMMON_API, ...(await daemon.api()) };
+              print(JSON.stringify(controlDocument(name, api), undefined, 2));
             },
           ),
       ),

@@ -141,6 +141,12 @@ export const control = (name: string) =>
       })
       .default(`/var/run/${name}/control.sock`)
       .describe('UNIX socket for status and commands'),
+    group: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('group whose members may use the socket, too; without it only the user of the daemon and root')
+      .meta({ examples: ['pana-operators'] }),
     metrics: z
       .string()
       .refine((text) => Number(/^.+:(\d{1,5})$/.exec(text)?.[1]) <= MAX_PORT, {

@@ -6,6 +6,8 @@ import type { Metrics } from './metrics.js';
 /** The control socket and metrics port of a daemon. */
 export interface ControlEndpoints {
   readonly socket: string;
+  /** The group that may use the socket. */
+  readonly group?: string | undefined;
   readonly metrics?: string | undefined;
 }
 
@@ -22,7 +24,7 @@ export async function openControl(
 ): Promise<() => Promise<void>> {
   metrics.measureProcess();
   const numbers: ControlRoutes = { 'GET /metrics': () => metrics.text(), 'GET /healthz': () => 'ok\n' };
-  const servers = [await ControlServer.onSocket(endpoints.socket, { ...numbers, ...routes }, guard)];
+  const servers = [await ControlServer.onSocket(endpoints.socket, { ...numbers, ...routes }, guard, endpoints.group)];
   if (endpoints.metrics !== undefined) {
     const colon = endpoints.metrics.lastIndexOf(':');
     const host = endpoints.metrics.slice(0, colon).replaceAll(/[[\]]/g, '');

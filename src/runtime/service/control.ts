@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { chmod, lstat, rm } from 'node:fs/promises';
+import { chmod, chown, lstat, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
@@ -11,6 +11,7 @@ import { OperatorError } from '../system/failure.js';
 import { makeFolder } from '../system/folder.js';
 import { type Host, systemHost } from '../system/host.js';
 import { visible } from '../system/terminal.js';
+import { groupNumber } from '../system/user-group.js';
 import { type Guard, isFault, unguarded } from './barrier.js';
 
 /** Maximum size of a request body in octets. */
@@ -71,7 +72,21 @@ async function removeStale(path: string): Promise<void> {
   await rm(path, { force: true });
 }
 
-/** HTTP with JSON: on a UNIX socket of mode 0600 for the operator, and on TCP for metrics. */
+/** Gives the socket to a group. Rejects with OperatorError if the daemon may not. */
+async function openToGroup(path: string, group: string): Promise<void> {
+  const number = await groupNumber(group, 'control.group');
+  try {
+    await chown(path, -1, number);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
+    throw new OperatorError(
+      `control.group: the user of this daemon is not in the group ${group}: add it (with systemd, the drop-in operators.conf)`,
+    );
+  }
+  await chmod(path, 0o660);
+}
+
+/** HTTP with JSON: on a UNIX socket for operators, and on TCP for metrics. */
 export class ControlServer {
   readonly #server: Server;
 
@@ -79,8 +94,16 @@ export class ControlServer {
     this.#server = server;
   }
 
-  /** Rejects with OperatorError if another daemon answers on the socket, or with the system's error. */
-  static async onSocket(path: string, routes: ControlRoutes, guard: Guard = unguarded): Promise<ControlServer> {
+  /**
+   * The socket has mode 0600, or with `group` mode 0660. Rejects with OperatorError if another daemon answers on the socket
+   * or the group cannot be used, or with the system's error.
+   */
+  static async onSocket(
+    path: string,
+    routes: ControlRoutes,
+    guard: Guard = unguarded,
+    group?: string,
+  ): Promise<ControlServer> {
     if (await answers(path)) throw new OperatorError(`${path}: another daemon uses this control socket`);
     await makeFolder(dirname(path));
     await removeStale(path);
@@ -94,7 +117,15 @@ export class ControlServer {
       process.umask(mask);
     }
     await chmod(path, 0o600);
-    return new ControlServer(server);
+    const opened = new ControlServer(server);
+    if (group === undefined) return opened;
+    try {
+      await openToGroup(path, group);
+    } catch (error) {
+      await opened.close();
+      throw error;
+    }
+    return opened;
   }
 
   /** `port` 0: any free port. Rejects with the system's error. */
@@ -243,7 +274,9 @@ function connectionError(path: string, error: NodeJS.ErrnoException): Error {
     return new NoDaemonError(`no daemon runs with the control socket ${path}: start it, or give --control.socket`);
   }
   if (error.code === 'EACCES')
-    return new OperatorError(`${path}: only the user that the daemon runs as may control it`);
+    return new OperatorError(
+      `${path}: only the user that the daemon runs as may control it, and the members of control.group`,
+    );
   return error;
 }
 

@@ -1,7 +1,9 @@
 import type { ServerResponse } from 'node:http';
-import { type EventFeed, type FeedEvent, LEVELS, type Level } from '../log/feed.js';
+import { type EventFeed, type FeedEvent, LEVELS } from '../log/feed.js';
 import type { CancelTimer, Host } from '../system/host.js';
+import { EVENT_API } from './common-api.js';
 import { ControlError, type ControlRoutes, Streaming } from './control.js';
+import { controlRoutes } from './control-api.js';
 
 /** Maximum number of streams of events at a time. */
 const MAX_STREAMS = 16;
@@ -34,11 +36,8 @@ const NAMES = [
  */
 export function eventRoutes(feed: EventFeed, host: Host): ControlRoutes {
   const streams = new Set<ServerResponse>();
-  return {
-    'GET /events': ({ query }) => {
-      const level = query.get('level') ?? 'info';
-      if (!(level in LEVELS)) throw new ControlError(`level: ${level} is none of ${Object.keys(LEVELS).join(', ')}`);
-      const of = query.get('of') ?? undefined;
+  return controlRoutes(EVENT_API, {
+    'GET /events': ({ query: { level, of } }) => {
       if (streams.size >= MAX_STREAMS)
         throw new ControlError(`${MAX_STREAMS} streams of events are open already`, BUSY);
       return new Streaming((response) => {
@@ -47,7 +46,7 @@ export function eventRoutes(feed: EventFeed, host: Host): ControlRoutes {
         response.writeHead(200, { 'content-type': 'application/x-ndjson' });
         response.flushHeaders();
         const out = new LineOutput(feed.name, response, host);
-        const end = feed.listen(level as Level, (event) => {
+        const end = feed.listen(level, (event) => {
           if (of === undefined || NAMES.some((name) => event[name] === of)) out.add(event);
         });
         response.once('close', () => {
@@ -56,7 +55,7 @@ export function eventRoutes(feed: EventFeed, host: Host): ControlRoutes {
         });
       });
     },
-  };
+  });
 }
 
 /** Writes events as JSON lines, those of a moment together. */

@@ -1,12 +1,14 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, lstatSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { unguarded } from '../../../src/runtime/service/barrier.js';
 import { ControlServer, callDaemon } from '../../../src/runtime/service/control.js';
+import { groupNumber } from '../../../src/runtime/system/user-group.js';
 import { within } from '../../eventually.js';
 
 let folder: string;
@@ -37,6 +39,67 @@ describe('ControlServer on a socket path', () => {
     expect(lstatSync(path).isSocket()).toBe(true);
     const server = await ControlServer.onSocket(path, {});
     await server.close();
+  });
+});
+
+describe.runIf(process.getuid?.() === 0)('ControlServer with a group', () => {
+  const GROUP = 65_432;
+
+  /** What a process of this user and group gets from the socket. */
+  function asked(path: string, gid: number): string {
+    const script = `const options = { socketPath: process.argv[1], path: '/who' };
+      require('node:http').get(options, (answer) => answer.pipe(process.stdout)).on('error', ({ code }) => console.log(code));`;
+    return execFileSync(process.execPath, ['-e', script, path], { uid: 65_431, gid, encoding: 'utf8' }).trim();
+  }
+
+  it('lets its members use the socket, and nobody else', async () => {
+    await chmod(folder, 0o755);
+    const path = join(folder, 'socket');
+    const serve = `import('${new URL('../../../dist/runtime/service/control.js', import.meta.url).pathname}').then(
+      async ({ ControlServer }) => { await ControlServer.onSocket(process.argv[1], { 'GET /who': () => 'you' }, undefined,
+        process.argv[2]); console.log('ready'); })`;
+    const child = spawn(process.execPath, ['-e', serve, path, String(GROUP)], { stdio: ['ignore', 'pipe', 'inherit'] });
+    try {
+      await within(once(child.stdout, 'data'), 'the daemon listens');
+      expect(lstatSync(path)).toMatchObject({ mode: 0o140660, gid: GROUP });
+      expect([asked(path, GROUP), asked(path, GROUP + 1)]).toEqual(['you', 'EACCES']);
+    } finally {
+      child.kill('SIGKILL');
+    }
+  });
+
+  it('has mode 0600 without one', async () => {
+    const path = join(folder, 'socket');
+    const server = await ControlServer.onSocket(path, {});
+    expect(lstatSync(path).mode).toBe(0o140600);
+    await server.close();
+  });
+
+  it('is refused if the daemon is not in the group, and leaves no socket', async () => {
+    await chmod(folder, 0o777);
+    const path = join(folder, 'socket');
+    const open = `import('${new URL('../../../dist/runtime/service/control.js', import.meta.url).pathname}').then(
+      ({ ControlServer }) => ControlServer.onSocket(process.argv[1], {}, undefined, '${GROUP}')).catch((error) =>
+        console.log(error.message, process.getActiveResourcesInfo().join()))`;
+    const run = { uid: 65_431, gid: 65_431, encoding: 'utf8' } as const;
+    expect(execFileSync(process.execPath, ['-e', open, path], run)).toContain(
+      `control.group: the user of this daemon is not in the group ${GROUP}`,
+    );
+    expect(existsSync(path)).toBe(false);
+  });
+});
+
+describe('groupNumber', () => {
+  it('finds a group by name or number, and names one that is missing', async () => {
+    const file = join(folder, 'group');
+    await writeFile(file, 'root:x:0:\npana-operators:x:997:alice,bob\nodd:x::\n');
+    expect(await groupNumber('pana-operators', 'control.group', file)).toBe(997);
+    expect(await groupNumber('42', 'control.group', file)).toBe(42);
+    for (const name of ['operators', 'odd', 'pana-operators:x', '']) {
+      await expect(groupNumber(name, 'control.group', file)).rejects.toThrow(
+        `control.group: no group ${name} in ${file}`,
+      );
+    }
   });
 });
 

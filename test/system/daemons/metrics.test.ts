@@ -1,8 +1,16 @@
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { afterEach, expect, it } from 'vitest';
+import type { z } from 'zod';
 import { Lab } from '../../../dist/lab/lab.js';
+import { AAA_API } from '../../../src/aaa/control-api.js';
+import { PAA_API } from '../../../src/paa/control-api.js';
+import { PAC_API } from '../../../src/pac/control-api.js';
 import { UdpSocket } from '../../../src/runtime/net/udp.js';
+import { COMMON_API } from '../../../src/runtime/service/common-api.js';
 import { callDaemon } from '../../../src/runtime/service/control.js';
+import type { ControlApi } from '../../../src/runtime/service/control-api.js';
 import { run } from '../../daemons/program.js';
 import { DESCRIBED_METRICS } from '../../described-metrics.js';
 
@@ -76,7 +84,32 @@ function expectExported(daemon: string, text: string): void {
   expect(`${status} ${stdout}${stderr}`).toBe('0 ');
 }
 
-it('Metrics of an AAA server are well-formed, and those that the code describes', async () => {
+const APIS: Readonly<Record<string, ControlApi>> = {
+  'pana-pac': { ...COMMON_API, ...PAC_API },
+  'pana-paa': { ...COMMON_API, ...PAA_API },
+  'pana-aaa': { ...COMMON_API, ...AAA_API },
+};
+
+/** Runs the examples of docs/control-api.md. Each answer is what the document of the API says. */
+async function expectExamples(made: Lab): Promise<void> {
+  const page = await readFile('docs/control-api.md', 'utf8');
+  const examples = [...page.matchAll(/^ {4}curl .*(?:\\\n.*)*/gm)].map(([text]) => text.trim());
+  expect(examples).toHaveLength(7);
+  const sockets = { 'pana-pac': made.socket('mn1'), 'pana-paa': made.socket('paa'), 'pana-aaa': made.socket('aaa') };
+  const [{ session }] = (await callDaemon(sockets['pana-paa'], 'GET', '/sessions')) as [{ session: string }];
+  for (const example of examples) {
+    const [, daemon = '', path = ''] = /run\/(pana-\w+)\/.* http:\/\/localhost(\/\S*)/.exec(example) ?? [];
+    const socket = sockets[daemon as keyof typeof sockets];
+    const command = example.replace(/\/var\/run\S*/, socket).replace('0a1b2c3d', session);
+    const { stdout } = await promisify(execFile)('sh', ['-c', command.replace('curl', 'curl -sS --fail-with-body')]);
+    const method = /-X POST|--json/.test(command) ? 'POST' : 'GET';
+    const { answer } = APIS[daemon]?.[`${method} ${path}`] ?? {};
+    if (answer === 'text/plain') expect(stdout).toBe('ok\n');
+    else expect((answer as z.ZodType).safeParse(JSON.parse(stdout)).error?.issues ?? [], example).toEqual([]);
+  }
+}
+
+it('Metrics of an AAA server are those that the code describes, and the examples of the control API work', async () => {
   const made = await Lab.make();
   lab = made;
   const { daemon: aaa, place } = await made.startAaa();
@@ -119,6 +152,7 @@ it('Metrics of an AAA server are well-formed, and those that the code describes'
   expectExported('pana-aaa', text);
   // No label contains text chosen by a node.
   expect(text).not.toContain('mn1');
+  await expectExamples(made);
 });
 
 it('Metrics of PAA and PaC are well-formed and described, and start at zero', async () => {

@@ -1,0 +1,25 @@
+import { z } from 'zod';
+import { COUNTERS } from '../runtime/service/common-api.js';
+import { ASKED, type ControlApi } from '../runtime/service/control-api.js';
+
+/** The control API of pana-pac. */
+export const PAC_API = {
+  'GET /status': {
+    summary: 'State of the node',
+    answer: z.looseObject({
+      state: z.string().describe('the state of the session, or waiting, or stopping'),
+      paa: z.string().optional(),
+      session: z.string().optional(),
+      careOfAddress: z.string().optional(),
+      remainingSeconds: z.number().optional().describe('until the session ends without another authentication'),
+      binding: z.looseObject({}).optional().describe('home agent and home address'),
+      counters: COUNTERS,
+    }),
+  },
+  'POST /reauth': { summary: 'Authenticate again now', answer: ASKED },
+  'POST /ping': { summary: 'Ping the PAA', answer: ASKED },
+  'POST /move': {
+    summary: 'Move the session to the current address and another port',
+    answer: z.looseObject({}),
+  },
+} as const satisfies ControlApi;
