@@ -93,7 +93,7 @@ const APIS: Readonly<Record<string, ControlApi>> = {
 /** Runs the examples of docs/control-api.md. Each answer is what the document of the API says. */
 async function expectExamples(made: Lab): Promise<void> {
   const page = await readFile('docs/control-api.md', 'utf8');
-  const examples = [...page.matchAll(/^ {4}curl .*(?:\\\n.*)*/gm)].map(([text]) => text.trim());
+  const examples = [...page.matchAll(/^ {4}curl (?:.*\\\n)*.*$/gm)].map(([text]) => text.trim());
   expect(examples).toHaveLength(7);
   const sockets = { 'pana-pac': made.socket('mn1'), 'pana-paa': made.socket('paa'), 'pana-aaa': made.socket('aaa') };
   const [{ session }] = (await callDaemon(sockets['pana-paa'], 'GET', '/sessions')) as [{ session: string }];
