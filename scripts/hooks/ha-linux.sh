@@ -40,9 +40,12 @@ down)
 probe)
 	# The daemons start with the first node.
 	if [ "$DRY_RUN" != yes ] && [ "$(count_nodes)" != 0 ]; then
-		ike_ha_check
+		ike_ha_begin
+		[ "$IKE" != racoon ] || ike_ha_check
 		mobility_ha_check
+		[ "$IKE" = racoon ] || ike_ha_check
 		watch_start
+		mobility_ha_verify
 	fi
 	;;
 *) die "event \"$EVENT\" is not for a home agent" ;;

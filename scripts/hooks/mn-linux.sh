@@ -25,6 +25,7 @@ up | refresh)
 	# charon runs IKE now, and racoon waits for mip6d.
 	mobility_mn_up
 	ike_mn_connect
+	mobility_mn_verify
 	watch_start
 	;;
 down)

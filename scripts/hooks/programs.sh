@@ -1,6 +1,15 @@
 # shellcheck shell=sh
 # Reads the scripts of the programs that hooks.conf names; read with "." after common.sh.
 
+# strongswan.sh and umip.sh replace these.
+ike_ha_begin() {
+	:
+}
+
+mobility_mn_verify() {
+	:
+}
+
 case $IKE in
 strongswan)
 	# shellcheck source=scripts/hooks/strongswan.sh

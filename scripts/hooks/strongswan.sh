@@ -76,21 +76,41 @@ remove_pid_file() {
 	esac
 }
 
+# charon_start: starts charon and does not wait for it.
+CHARON_STARTED=no
 charon_start() {
+	[ "$CHARON_STARTED" = no ] || return 0
 	command -v swanctl >/dev/null 2>&1 || die "swanctl is not installed"
 	charon=$(charon_command)
 	say "charon is not running: $charon"
 	remove_pid_file
+	# A charon that was killed has left its socket, by which charon_load sees when this one listens.
+	charon_socket=${VICI#unix://}
+	: "${charon_socket:=/run/charon.vici}"
+	[ ! -S "$charon_socket" ] || rm -f "$charon_socket"
 	# Its own process group keeps charon running if the hook is killed.
 	detach=
 	if command -v setsid >/dev/null 2>&1; then detach=setsid; fi
 	# shellcheck disable=SC2086 # a command and its arguments
 	$detach $charon </dev/null >/dev/null 2>&1 &
+	CHARON_STARTED=yes
+}
+
+# charon_load: loads the files into charon. Starts it if it does not run, and waits until it listens. Does not run swanctl
+# while there is no socket: it takes long on a small machine, and would slow the start down.
+charon_load() {
 	charon_tries=0
-	until charon_runs; do
+	while :; do
+		if [ "$CHARON_STARTED" = no ] || [ -S "$charon_socket" ] || [ $((charon_tries % 20)) = 19 ]; then
+			swan --load-all --noprompt || :
+			case $OUT in
+			*"connecting to '"*"' failed"*) charon_start ;;
+			*) return 0 ;;
+			esac
+		fi
 		charon_tries=$((charon_tries + 1))
-		[ "$charon_tries" -le 100 ] || die "charon does not answer"
-		nap 0.1
+		[ "$charon_tries" -le 200 ] || die "charon does not answer"
+		nap 0.05
 	done
 }
 
@@ -225,7 +245,11 @@ ha_conf() {
 	# The dead peer detection of a node keeps its IKE_SA alive. This one deletes an IKE_SA that the node gave up, for example
 	# because the response to IKE_AUTH came late; packets to the home address would be sent on its CHILD_SA.
 	printf '    dpd_delay = %ss\n' "$((5 * DPD_SECONDS))"
-	[ "$MOBILITY" != none ] || printf '    pools = %s\n' "$CONNECTION"
+	# A node that has moved keeps its SAs until new ones are up.
+	case $MOBILITY in
+	none) printf '    pools = %s\n' "$CONNECTION" ;;
+	umip) printf '    unique = replace\n' ;;
+	esac
 	section_auth local "$HOST"
 	section_auth remote "$ID"
 	case $MOBILITY in
@@ -254,13 +278,7 @@ load_must_say() {
 # strongswan_load [CONNECTION]: loads secrets, pools and connections, in this order: a connection without its secret refuses
 # the node. Starts charon if it does not run.
 strongswan_load() {
-	swan --load-all --noprompt || :
-	case $OUT in
-	*"connecting to '"*"' failed"*)
-		charon_start
-		swan --load-all --noprompt || :
-		;;
-	esac
+	charon_load
 	[ -n "${1:-}" ] || return 0
 	load_must_say "loaded ike secret 'ike-$1'"
 	load_must_say "loaded connection '$1'"
@@ -511,21 +529,46 @@ strongswan_end() {
 	swan --terminate --ike "$1" --timeout 2 || swan --terminate --ike "$1" --force || :
 }
 
+# esp_end HOA HA: deletes the node's SAs that a charon which was killed has left in the kernel.
+esp_end() {
+	[ "$MOBILITY" = umip ] || return 0
+	end_left=$(printf 'xfrm state list src %s dst %s proto esp\n' "$1" "$2" "$2" "$1" | ip -6 -force -batch - 2>/dev/null || :)
+	end_lines=
+	end_ends=
+	while [ -n "$end_left" ]; do
+		end_line=${end_left%%"$NL"*}
+		case $end_left in
+		*"$NL"*) end_left=${end_left#*"$NL"} ;;
+		*) end_left= ;;
+		esac
+		case $end_line in
+		src*) end_ends=${end_line%% } ;;
+		*'proto esp spi '*)
+			end_spi=${end_line#*'proto esp spi '}
+			end_lines="${end_lines}xfrm state delete $end_ends proto esp spi ${end_spi%% *}$NL"
+			;;
+		esac
+	done
+	[ -z "$end_lines" ] || printf '%s' "$end_lines" | ip -6 -force -batch - >/dev/null 2>&1 || :
+}
+
 ike_mn_down() {
 	down_has_charon=no
 	if [ "$DRY_RUN" != yes ] && charon_runs; then down_has_charon=yes; fi
 	node_conf "$MIP6_MN_ID"
 	rm -f "$CONF" "$FORMER_CONF"
 	node_remove
-	[ "$down_has_charon" = yes ] || return 0
-	# Unload the connections before their SAs are terminated, or they might be established again.
-	strongswan_load
-	connection_name "$MIP6_HOA"
-	CONNECTION=$CONNECTION-
-	look_at_sas
-	for down_name in $FORMERS; do
-		strongswan_end "$down_name"
-	done
+	if [ "$down_has_charon" = yes ]; then
+		# Unload the connections before their SAs are terminated, or they might be established again.
+		strongswan_load
+		connection_name "$MIP6_HOA"
+		CONNECTION=$CONNECTION-
+		look_at_sas
+		for down_name in $FORMERS; do
+			strongswan_end "$down_name"
+		done
+	fi
+	[ "$DRY_RUN" = yes ] || esp_end "$MIP6_HOA" "$MIP6_HA"
 }
 
 # sas_of CONNECTION: prints the names of its SAs in UP, each after a ",".
@@ -618,35 +661,50 @@ ike_ha_remove() {
 		# Also terminates half-open IKE_SAs.
 		swan --terminate --ike "$CONNECTION" --force || :
 	fi
+	[ "$DRY_RUN" = yes ] || esp_end "$MIP6_HOA" "$MIP6_HA"
 }
 
-# ike_ha_end_all: ends the SAs of all nodes, so that they make new ones and register again.
+# ike_ha_end_all: ends the SAs of all nodes, so that they make new ones and register again. A charon that this hook has
+# started has none.
 ike_ha_end_all() {
-	each_node ike_ha_end
+	[ "$CHARON_STARTED" = yes ] || each_node ike_ha_end
 }
 
 ike_ha_end() {
+	[ "$CHARON_STARTED" = no ] || return 0
 	connection_name "$HOA"
 	# The message has left when swanctl returns. Do not wait for nodes that do not answer.
 	swan --terminate --ike "$CONNECTION" --force || :
 }
 
+# ike_ha_begin: starts a charon that does not run. It gets ready while the hook starts other programs.
+CONNS=
+ike_ha_begin() {
+	lock
+	swan --list-conns --raw || :
+	CONNS="$OUT "
+	case $OUT in
+	*"connecting to '"*"' failed"*) charon_start ;;
+	esac
+}
+
 # A charon that something else has restarted has no connections loaded.
 ike_ha_check() {
-	lock
-	forget_old_keys
-	if [ "$FORGOTTEN" = no ] && swan --list-conns --raw; then
+	[ -n "$CONNS" ] || ike_ha_begin
+	if [ "$CHARON_STARTED" = no ]; then
+		forget_old_keys
 		check_listed=0
-		check_left=$OUT
+		check_left=$CONNS
 		while :; do
 			case $check_left in
 			*'{pana-'*) check_left=${check_left#*'{pana-'} check_listed=$((check_listed + 1)) ;;
 			*) break ;;
 			esac
 		done
-		[ "$check_listed" -lt "$(count_nodes)" ] || return 0
-		say "charon has $check_listed of $(count_nodes) connections: loading them"
+		if [ "$FORGOTTEN" = no ]; then
+			[ "$check_listed" -lt "$(count_nodes)" ] || return 0
+			say "charon has $check_listed of $(count_nodes) connections: loading them"
+		fi
 	fi
 	strongswan_load
-	charon_runs || die "charon is not running"
 }

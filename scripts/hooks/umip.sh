@@ -7,13 +7,20 @@
 #                          later sources of the same version do not. Default: detected from the program.
 #   MIP6D_CONSOLE=localhost/7777   where mip6d has its console, to which a home agent's hook gives the bindings of a mip6d that has ended
 #   RADVD=no               do not start radvd on the home link
+#   CARE_OF_DAD=no         a node uses a care-of address without Duplicate Address Detection, which takes a second at each move:
+#                          DupAddrDetectTransmits = 0 of RFC 4862, section 5.1
 
 MIP6D_CONF=$CONF_DIR/mip6d.conf
 RADVD_CONF=$CONF_DIR/radvd.conf
 RADVD_PID=$CONF_DIR/radvd.pid
 # Not empty while a mip6d runs that the hook started, or after it was killed.
 UMIP_MARK=$CONF_DIR/.mip6d
-: "${MIP6D_RELOAD:=}" "${RADVD:=yes}" "${MIP6D_CONSOLE:=localhost/7777}"
+# Routes and tunnels of a home agent, which umip_record wrote: bindings that survive a restart of the host.
+UMIP_SEEN=$CONF_DIR/.bindings
+: "${MIP6D_RELOAD:=}" "${RADVD:=yes}" "${MIP6D_CONSOLE:=localhost/7777}" "${CARE_OF_DAD:=yes}"
+# Settings of the kernel, and those of the node's interface before mip6d was started.
+: "${SYSCTL:=/proc/sys}"
+UMIP_LINK=$CONF_DIR/.link
 
 # racoon refuses the hint that HomeRegBinding makes.
 UMIP_POLICY='Mh UseESP 1 2'
@@ -25,9 +32,13 @@ umip_policy_set() {
 		"$1" "$2" "$3" "$UMIP_POLICY"
 }
 
+# OptimisticHandoff: without it, mip6d blocks all packets of the node, also at each refresh, until the home agent has answered.
+# Not RFC: RFC 6275, section 12, has 1 s for INITIAL_BINDACK_TIMEOUT. At a new link the first binding update is often lost, because
+# the enforcement point is not open yet. Updates after 0.2, 0.6 and 1.4 s keep to MAX_UPDATE_RATE, three in a second.
 umip_mn_conf() {
 	printf 'NodeConfig MN;\nDebugLevel 0;\nInterface "%s";\n' "$INTERFACE"
 	printf 'MnMaxHaBindingLife 60;\nInitialBindackTimeoutFirstReg 1.5;\nDoRouteOptimizationMN disabled;\n'
+	printf 'OptimisticHandoff enabled;\nInitialBindackTimeoutReReg 0.2;\n'
 	printf 'UseMnHaIPsec enabled;\nKeyMngMobCapability enabled;\n\nMnHomeLink "%s" {\n' "$INTERFACE"
 	printf '  HomeAgentAddress %s;\n  HomeAddress %s/%s;\n}\n' "$MIP6_HA" "$MIP6_HOA" "$MIP6_PREFIX_LEN"
 	umip_policy_set "$MIP6_HA" "$MIP6_HOA" "$MIP6_PREFIX_LEN"
@@ -46,9 +57,35 @@ umip_run() {
 	# A mip6d that was killed has left policies in the kernel, with which the next one refuses to start.
 	[ ! -s "$UMIP_MARK" ] || umip_clear
 	printf 'started\n' >"$UMIP_MARK"
+	[ "$MIP6_ROLE" = ha ] || umip_link
 	start mip6d umip_is_ready mip6d -c "$MIP6D_CONF"
 	[ -z "$BINDINGS" ] || umip_restore
 	[ "$MIP6_ROLE" = ha ] || ! has_started mip6d || umip_pass update ' priority 1'
+}
+
+# umip_link: mip6d adds link-local and care-of address anew at each move. The kernel would wait up to a second at random before each
+# Duplicate Address Detection: that is meant for the first message of an interface (RFC 4862, section 5.4.2), and here a router
+# solicitation was first. Keeps the former values for the end.
+umip_link() {
+	umip_link_set router_solicitation_delay 0
+	[ "$CARE_OF_DAD" != no ] || umip_link_set dad_transmits 0
+}
+
+# umip_link_set NAME VALUE
+umip_link_set() {
+	umip_was=
+	{ read -r umip_was <"$SYSCTL/net/ipv6/conf/$INTERFACE/$1"; } 2>/dev/null || return 0
+	[ "$umip_was" != "$2" ] || return 0
+	{ printf '%s\n' "$2" >"$SYSCTL/net/ipv6/conf/$INTERFACE/$1"; } 2>/dev/null || return 0
+	printf '%s %s\n' "$1" "$umip_was" >>"$UMIP_LINK"
+}
+
+umip_link_restore() {
+	[ -f "$UMIP_LINK" ] || return 0
+	while read -r umip_name umip_was; do
+		{ printf '%s\n' "$umip_was" >"$SYSCTL/net/ipv6/conf/$INTERFACE/$umip_name"; } 2>/dev/null || :
+	done <"$UMIP_LINK"
+	rm -f "$UMIP_LINK"
 }
 
 # umip_pass update|delete: mip6d blocks all packets of a node while it registers, also those of PANA, by which the node gets its
@@ -75,7 +112,7 @@ umip_clear() {
 		esac
 		umip_left=${umip_left#*"$NL"ip6tnl}
 		case ${umip_left%%"$NL"*} in
-		*" $MIP6_HA "*) LEFT="${LEFT}tunnel del ip6tnl${umip_left%%:*}$NL" ;;
+		*" ${MIP6_HA:-$HA} "*) LEFT="${LEFT}tunnel del ip6tnl${umip_left%%:*}$NL" ;;
 		esac
 	done
 	if [ "$MIP6_ROLE" = ha ]; then
@@ -85,6 +122,7 @@ umip_clear() {
 		[ "$EVENT" != down ] || LEFT="${LEFT}neigh del proxy $MIP6_HOA dev $INTERFACE$NL"
 		UMIP_ROUTES=$NL$(ip -6 route show 2>/dev/null || :)
 		each_node umip_binding
+		if [ -z "$BINDINGS" ]; then umip_recorded; fi
 	fi
 	UMIP_HAD=$BINDINGS
 	# "deleteall" ends the batch, and there is no other way to delete by protocol.
@@ -97,8 +135,26 @@ umip_clear() {
 	} | ip -6 -force -batch - >/dev/null 2>&1 || :
 }
 
+# umip_record: writes the routes and tunnels of a home agent.
+umip_record() {
+	printf 'route show\ntunnel show\n' | ip -6 -force -batch - >"$UMIP_SEEN.new" 2>/dev/null || :
+	mv -f "$UMIP_SEEN.new" "$UMIP_SEEN"
+}
+
+# umip_recorded: takes the bindings of a home agent that has lost its tunnels from the record of its last minute. After that they
+# have expired.
+umip_recorded() {
+	[ "$(find "$UMIP_SEEN" -mmin -1 2>/dev/null)" = "$UMIP_SEEN" ] || return 0
+	UMIP_ROUTES=$NL$(cat "$UMIP_SEEN")
+	umip_tunnels=$UMIP_ROUTES
+	each_node umip_binding
+}
+
 umip_binding() {
-	LEFT="${LEFT}neigh del proxy $HOA dev $INTERFACE$NL"
+	case $LEFT in
+	*" proxy $HOA dev "*) ;;
+	*) LEFT="${LEFT}neigh del proxy $HOA dev $INTERFACE$NL" ;;
+	esac
 	case $UMIP_ROUTES in
 	*"$NL$HOA dev ip6tnl"*) ;;
 	*) return 0 ;;
@@ -155,9 +211,14 @@ umip_is_bound() {
 	[ "$IKE" = strongswan ] && ping -6 -n -c 1 -w 1 -I "$HOA" "$HA" >/dev/null 2>&1
 }
 
-# If the home agent has also lost the binding, mip6d has to register: it does so at its start.
+# If the home agent has also lost the binding, mip6d has to register: it does so at its start. charon may have made new SAs
+# itself before this hook looked.
 mobility_mn_check() {
-	if [ "$WAS_LOST" = yes ] && is_running mip6d && ! umip_is_bound; then umip_stop; fi
+	case $WAS_LOST:$IKE in
+	yes:* | *:strongswan)
+		if is_running mip6d && ! umip_is_bound; then umip_stop; fi
+		;;
+	esac
 	is_running mip6d || say "mip6d is started again"
 	umip_run
 }
@@ -177,11 +238,26 @@ umip_is_ready() {
 
 mobility_mn_move() {
 	say "$EVENT: mip6d watches the addresses itself"
+	mobility_mn_verify
+}
+
+# mobility_mn_verify: after a move, the new SAs show that the home agent can be reached. If mip6d's binding updates were lost before,
+# it now waits up to 32 s until it sends the next one. A new mip6d sends one at once. It is killed, since at its regular end it
+# would delete the binding, and the home agent takes a second for a new one.
+mobility_mn_verify() {
+	[ "${HAS_MOVED:-no}:$DRY_RUN" = yes:no ] || return 0
+	if [ "$IKE" != strongswan ] || umip_is_bound; then return 0; fi
+	say "no answer to mip6d's binding updates: it is started again"
+	umip_stop -KILL
+	umip_run
 }
 
 mobility_mn_down() {
 	umip_stop
-	[ "$DRY_RUN" = yes ] || umip_pass delete
+	if [ "$DRY_RUN" != yes ]; then
+		umip_pass delete
+		umip_link_restore
+	fi
 	rm -f "$MIP6D_CONF" "$UMIP_MARK"
 }
 
@@ -290,7 +366,7 @@ mobility_ha_down() {
 	fi
 	umip_stop
 	[ ! -f "$RADVD_PID" ] || ours pkill -x -F "$RADVD_PID" radvd 2>/dev/null || :
-	rm -f "$MIP6D_CONF" "$UMIP_MARK" "$RADVD_PID" "$RADVD_CONF"
+	rm -f "$MIP6D_CONF" "$UMIP_MARK" "$RADVD_PID" "$RADVD_CONF" "$UMIP_SEEN"
 }
 
 mobility_ha_check() {
@@ -309,7 +385,7 @@ mobility_ha_check() {
 	[ "$RADVD" != yes ] || is_running radvd || umip_missing="$umip_missing radvd"
 	[ -n "$umip_missing" ] || return 0
 	say "not running: ${umip_missing# }"
-	umip_radvd settled
+	umip_radvd :
 	umip_run
 	case $umip_missing in
 	mip6d*) umip_end_lost ;;

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Started by ha-linux.sh and mn-linux.sh; ends when there is no node any more. Runs the hook again with "probe" as soon as one of its
-# programs has ended, and on a mobile node when its SAs are gone, for example because the home agent restarted. While that
-# fails it is repeated after 1, 2, 4 … 30 s. What the hook says goes to syslog, and to the output of the next hook.
+# programs has ended, and on a mobile node when its SAs are gone, for example because the home agent restarted, or when charon has
+# made others by itself, since the home agent may have lost the binding too. While that fails it is repeated after 1, 2, 4 … 30 s. What the hook says goes to syslog, and to the output of the next hook.
 #
 #   watch.sh probe HOOK
 #
@@ -65,8 +65,9 @@ has_address() {
 	return 1
 }
 
-# An SA with SPI 0 is one that IKE was asked for.
+# An SA with SPI 0 is one that IKE was asked for. Sets ESP_SEEN to the SPIs of the others.
 has_esp() {
+	ESP_SEEN=
 	esp_left=$(ip xfrm state list src "$HOA" dst "$HA" proto esp 2>/dev/null) || return 0
 	while :; do
 		case $esp_left in
@@ -74,12 +75,26 @@ has_esp() {
 			esp_left=${esp_left#*' spi 0x'}
 			case $esp_left in
 			00000000*) ;;
-			*) return 0 ;;
+			*) ESP_SEEN="$ESP_SEEN ${esp_left%%[!0-9a-f]*}" ;;
 			esac
 			;;
-		*) return 1 ;;
+		*) break ;;
 		esac
 	done
+	[ -n "$ESP_SEEN" ]
+}
+
+# esp_is_new: whether the SAs are others than when the hook last ran. One that is gone is none.
+ESP_SEEN='' ESP_KNOWN=''
+esp_is_new() {
+	[ "$IKE" = strongswan ] && [ -n "$ESP_KNOWN" ] || return 1
+	for esp_spi in $ESP_SEEN; do
+		case "$ESP_KNOWN " in
+		*" $esp_spi "*) ;;
+		*) return 0 ;;
+		esac
+	done
+	return 1
 }
 
 # racoon-dead.sh writes the file.
@@ -109,6 +124,7 @@ next=1
 # No probe before this time, and none for want of SAs before that one: racoon makes SAs when mip6d needs them.
 not_before=$UPTIME
 sas_due=$((UPTIME + 10))
+record_due=$UPTIME
 while :; do
 	sleep "$WATCH_SECONDS"
 	read -r token 2>/dev/null <"$WATCH_FILE" || exit 0
@@ -120,13 +136,17 @@ while :; do
 	[ "$MIP6_ROLE" = ha ] || [ "${MIP6_LIFETIME:-0}" = 0 ] || [ "$UPTIME" -lt "$END" ] || exit 0
 	[ "$UPTIME" -ge "$not_before" ] || continue
 	if programs_run; then
-		if "$SAS_ARE_UP"; then
-			next=1 sas_due=0
+		if [ "$MOBILITY:$MIP6_ROLE" = umip:ha ] && [ "$UPTIME" -ge "$record_due" ]; then
+			umip_record
+			record_due=$((UPTIME + 10))
+		fi
+		if "$SAS_ARE_UP" && ! esp_is_new; then
+			next=1 sas_due=0 ESP_KNOWN=$ESP_SEEN
 			continue
 		fi
 		[ "$UPTIME" -ge "$sas_due" ] || continue
 	fi
-	PIDS=
+	PIDS='' ESP_KNOWN=''
 	if said=$("$HOOK" probe 2>&1); then
 		uptime_seconds
 		sas_due=$((UPTIME + 10))

@@ -44,6 +44,8 @@ export async function runHook(state: string, { script, event, node, ike = 'ikev2
     PATH: pathWith(programs),
     HOME: '/',
     LANG: 'C',
+    // Not the kernel's settings of this machine.
+    SYSCTL: join(state, 'sysctl'),
     MIP6_EVENT: event,
     MIP6_ROLE: script.startsWith('mn') ? 'mn' : 'ha',
     MIP6_STATE_DIR: state,

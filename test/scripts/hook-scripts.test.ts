@@ -143,6 +143,8 @@ Interface "eth7";
 MnMaxHaBindingLife 60;
 InitialBindackTimeoutFirstReg 1.5;
 DoRouteOptimizationMN disabled;
+OptimisticHandoff enabled;
+InitialBindackTimeoutReReg 0.2;
 UseMnHaIPsec enabled;
 KeyMngMobCapability enabled;
 
