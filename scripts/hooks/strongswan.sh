@@ -515,7 +515,11 @@ ike_mn_check() {
 	connection_name "$HOA"
 	CONNECTION=$CONNECTION-$GENERATION
 	look_at_sas
-	[ "$WHAT" != all ] || return 0
+	if [ "$WHAT" = all ]; then
+		[ "${UNBOUND:-0}" -ge 2 ] || return 0
+		say "no binding with the present SAs: new ones"
+		swan --terminate --ike "$CONNECTION" --force || :
+	fi
 	# A restarted charon has no connections loaded.
 	care_of_address
 	mn_load

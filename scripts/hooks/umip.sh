@@ -135,10 +135,17 @@ umip_clear() {
 	} | ip -6 -force -batch - >/dev/null 2>&1 || :
 }
 
-# umip_record: writes the routes and tunnels of a home agent.
+# umip_record: writes the routes and tunnels of a home agent. Fails if somebody has deleted the states of mip6d.
 umip_record() {
-	printf 'route show\ntunnel show\n' | ip -6 -force -batch - >"$UMIP_SEEN.new" 2>/dev/null || :
+	printf 'route show\ntunnel show\nxfrm state list proto hao\n' | ip -6 -force -batch - >"$UMIP_SEEN.new" 2>/dev/null || :
+	umip_has_states=no
+	while read -r umip_line; do
+		case $umip_line in
+		'proto hao '*) umip_has_states=yes ;;
+		esac
+	done <"$UMIP_SEEN.new"
 	mv -f "$UMIP_SEEN.new" "$UMIP_SEEN"
+	[ "$umip_has_states" = yes ]
 }
 
 # umip_recorded: takes the bindings of a home agent that has lost its tunnels from the record of its last minute. After that they
@@ -211,14 +218,22 @@ umip_is_bound() {
 	[ "$IKE" = strongswan ] && ping -6 -n -c 1 -w 1 -I "$HOA" "$HA" >/dev/null 2>&1
 }
 
+# umip_is_lost: whether the home agent answers the care-of address, but not the home address: it does not have the binding.
+umip_is_lost() {
+	[ "$IKE" = strongswan ] && ! umip_is_bound && ping -6 -n -c 1 -w 1 -I "$INTERFACE" "$HA" >/dev/null 2>&1
+}
+
 # If the home agent has also lost the binding, mip6d has to register: it does so at its start. charon may have made new SAs
 # itself before this hook looked.
 mobility_mn_check() {
-	case $WAS_LOST:$IKE in
-	yes:* | *:strongswan)
-		if is_running mip6d && ! umip_is_bound; then umip_stop; fi
-		;;
-	esac
+	if is_running mip6d; then
+		if [ "$WAS_LOST" = yes ]; then
+			umip_is_bound || umip_stop
+		elif umip_is_lost; then
+			say "the home agent does not have the binding"
+			umip_stop
+		fi
+	fi
 	is_running mip6d || say "mip6d is started again"
 	umip_run
 }
@@ -246,7 +261,7 @@ mobility_mn_move() {
 # would delete the binding, and the home agent takes a second for a new one.
 mobility_mn_verify() {
 	[ "${HAS_MOVED:-no}:$DRY_RUN" = yes:no ] || return 0
-	if [ "$IKE" != strongswan ] || umip_is_bound; then return 0; fi
+	umip_is_lost || return 0
 	say "no answer to mip6d's binding updates: it is started again"
 	umip_stop -KILL
 	umip_run

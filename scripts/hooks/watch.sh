@@ -84,6 +84,23 @@ has_esp() {
 	[ -n "$ESP_SEEN" ]
 }
 
+# binding_is_well: every ten seconds, records the bindings of a home agent, or checks that of a node. UNBOUND counts failed checks:
+# at the second one, the hook makes a new IKE_SA, since the home agent may send on SAs that the node does not have.
+UNBOUND=0
+export UNBOUND
+binding_is_well() {
+	[ "$MOBILITY" = umip ] && [ "$UPTIME" -ge "$look_due" ] || return 0
+	look_due=$((UPTIME + 10))
+	if [ "$MIP6_ROLE" = ha ]; then
+		umip_record
+	elif umip_is_lost; then
+		UNBOUND=$((UNBOUND + 1))
+		return 1
+	else
+		UNBOUND=0
+	fi
+}
+
 # esp_is_new: whether the SAs are others than when the hook last ran. One that is gone is none.
 ESP_SEEN='' ESP_KNOWN=''
 esp_is_new() {
@@ -124,7 +141,9 @@ next=1
 # No probe before this time, and none for want of SAs before that one: racoon makes SAs when mip6d needs them.
 not_before=$UPTIME
 sas_due=$((UPTIME + 10))
-record_due=$UPTIME
+look_due=$UPTIME
+# A node's first binding update may not be answered yet.
+[ "$MIP6_ROLE" = ha ] || look_due=$((UPTIME + 10))
 while :; do
 	sleep "$WATCH_SECONDS"
 	read -r token 2>/dev/null <"$WATCH_FILE" || exit 0
@@ -136,11 +155,7 @@ while :; do
 	[ "$MIP6_ROLE" = ha ] || [ "${MIP6_LIFETIME:-0}" = 0 ] || [ "$UPTIME" -lt "$END" ] || exit 0
 	[ "$UPTIME" -ge "$not_before" ] || continue
 	if programs_run; then
-		if [ "$MOBILITY:$MIP6_ROLE" = umip:ha ] && [ "$UPTIME" -ge "$record_due" ]; then
-			umip_record
-			record_due=$((UPTIME + 10))
-		fi
-		if "$SAS_ARE_UP" && ! esp_is_new; then
+		if "$SAS_ARE_UP" && ! esp_is_new && binding_is_well; then
 			next=1 sas_due=0 ESP_KNOWN=$ESP_SEEN
 			continue
 		fi

@@ -1,0 +1,173 @@
+import { mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { mip6dConsole, runHook, testNode } from './hook-rig.js';
+
+/** The hooks with strongSwan and UMIP after something has failed: their programs were killed, the kernel lost its state, a node moved. */
+const NODE = testNode(1);
+const NAME = 'pana-2001-db8-1--1001';
+let state: string;
+let bin: string;
+
+beforeEach(async () => {
+  state = await mkdtemp(join(tmpdir(), 'pana-repair-'));
+  bin = join(state, 'bin');
+  await mkdir(bin);
+  await settle('');
+  await program('sleep', 'exit 0');
+  await program('pgrep', 'for name; do :; done; grep -qx "$name" "$bin/running"');
+  await program(
+    'pkill',
+    `for name; do :; done
+grep -qx "$name" "$bin/running" || exit 1
+echo "pkill $1" >>"$bin/calls"
+grep -vx "$name" "$bin/running" >"$bin/left"; cp "$bin/left" "$bin/running"`,
+  );
+  for (const name of ['charon', 'mip6d', 'radvd']) {
+    await program(name, `echo ${name} >>"$bin/calls"; echo ${name} >>"$bin/running"`);
+  }
+  await program(
+    'swanctl',
+    `echo "$1" >>"$bin/calls"
+grep -qx charon "$bin/running" || { echo "connecting to 'unix:///run/none' failed: No such file"; exit 1; }
+case $1 in
+--load-all) for n in '' -1 -2; do echo "loaded ike secret 'ike-${NAME}$n' loaded connection '${NAME}$n'"; done ;;
+--list-sas) for n in 1 2; do echo "list-sa event {${NAME}-$n {state=ESTABLISHED child-sas {mip6 {state=INSTALLED}}}}"; done ;;
+--list-conns) echo 'list-conn event {${NAME} {}}' ;;
+esac`,
+  );
+  await kernel('');
+  await program('ping', 'exit 0');
+  await running('charon', 'mip6d', 'radvd');
+});
+
+afterEach(() => rm(state, { recursive: true, force: true }));
+
+const program = (name: string, text: string) =>
+  writeFile(join(bin, name), `#!/bin/sh\nbin=${bin}\n${text}\n`, { mode: 0o755 });
+const settle = (more: string) =>
+  writeFile(
+    join(state, 'hooks.conf'),
+    `IKE=strongswan\nMOBILITY=umip\nWATCH=no\nINTERFACE=eth0\nSWANCTL_DIR=${state}/swanctl\nVICI=unix://${state}/none\nCHARON=charon\n${more}`,
+  );
+const running = (...names: readonly string[]) => writeFile(join(bin, 'running'), names.map((n) => `${n}\n`).join(''));
+
+/** `ip`, which lists these ESP SAs and records the batches that change something. */
+const kernel = (sas: string) =>
+  program(
+    'ip',
+    `case "$*" in
+*-batch*)
+  lines=$(cat)
+  case $lines in
+  'xfrm state list src'*) printf '%s' '${sas}' ;;
+  *delete*|*del*) echo "$lines" >>"$bin/batches" ;;
+  esac ;;
+*"address show"*) echo '2: eth0    inet6 2001:db8:a::11/64 scope global' ;;
+esac`,
+  );
+
+async function taken(name: string): Promise<string[]> {
+  const text = await readFile(join(bin, name), 'utf8').catch(() => '');
+  await rm(join(bin, name), { force: true });
+  return text.trim().split('\n');
+}
+
+async function hook(script: string, event: string, careOf?: string): Promise<string> {
+  const more = careOf === undefined ? {} : { careOf };
+  const { status, output } = await runHook(state, { script, event, node: NODE, programs: bin, ...more });
+  expect(status, output).toBe(0);
+  return output;
+}
+
+describe('A home agent that has lost everything', () => {
+  it('starts its programs while charon gets ready, and does not wait for one after the other', async () => {
+    await hook('ha-linux.sh', 'up');
+    await taken('calls');
+    await running();
+    await hook('ha-linux.sh', 'probe');
+    // swanctl finds no charon, and is not run again before charon could have become ready.
+    expect(await taken('calls')).toEqual(['--list-conns', 'charon', 'radvd', 'mip6d', '--load-all']);
+  });
+
+  const seen = '2001:db8:1::1001 dev ip6tnl1 proto dhcp metric 192\nip6tnl1: ipv6/ipv6 remote 2001:db8:a::11 local ::';
+
+  it.each([
+    { age: 30, asked: [`bc add hoa ${NODE.hoa} coa 2001:db8:a::11 local 2001:db8:1::1 flags AHK lifetime 60 dad never `] },
+    { age: 120, asked: [] },
+  ])('gives mip6d the bindings that its watch recorded $age s ago', async ({ age, asked }) => {
+    const console = await mip6dConsole();
+    try {
+      await settle(`MIP6D_CONSOLE=127.0.0.1/${console.port}\n`);
+      await hook('ha-linux.sh', 'up');
+      const file = join(state, '.bindings');
+      await writeFile(file, `${seen} encaplimit none\n`);
+      const then = Date.now() / 1000 - age;
+      await utimes(file, then, then);
+      await running('charon', 'radvd');
+      await hook('ha-linux.sh', 'probe');
+      expect(console.asked).toEqual(asked);
+    } finally {
+      console.close();
+    }
+  });
+});
+
+const LEFT = [
+  `src ${NODE.hoa} dst 2001:db8:1::1\n\tproto esp spi 0xc1d28f68 reqid 1 mode transport\n\treplay-window 32\n`,
+  `src 2001:db8:1::1 dst ${NODE.hoa}\n\tproto esp spi 0xcff29f6e reqid 1 mode transport\n`,
+].join('');
+
+it.each(['ha-linux.sh', 'mn-linux.sh'])('The end of a session deletes SAs of a killed charon: %s', async (script) => {
+  await hook(script, 'up');
+  await taken('batches');
+  await kernel(LEFT);
+  await hook(script, 'down');
+  expect((await taken('batches')).filter((line) => line.includes('proto esp'))).toEqual([
+    `xfrm state delete src ${NODE.hoa} dst 2001:db8:1::1 proto esp spi 0xc1d28f68`,
+    `xfrm state delete src 2001:db8:1::1 dst ${NODE.hoa} proto esp spi 0xcff29f6e`,
+  ]);
+});
+
+describe('A node', () => {
+  it.each([
+    { answers: 'the home address', ping: 'exit 0', calls: 0 },
+    { answers: 'no address, as without pings', ping: 'exit 1', calls: 0 },
+    { answers: 'the care-of address only', ping: 'case "$*" in *"-I eth0"*) ;; *) exit 1 ;; esac', calls: 2 },
+  ])('that has moved starts mip6d again if the home agent answers $answers', async ({ ping, calls }) => {
+    await hook('mn-linux.sh', 'up', '2001:db8:a::11');
+    await taken('calls');
+    await program('ping', ping);
+    await hook('mn-linux.sh', 'move', '2001:db8:d::11');
+    // Killed: at its regular end mip6d deletes the binding.
+    expect((await taken('calls')).filter((call) => !call.startsWith('--'))).toEqual(
+      ['pkill -KILL', 'mip6d'].slice(0, calls),
+    );
+  });
+
+  it('makes new SAs when the home agent twice did not have the binding', async () => {
+    await hook('mn-linux.sh', 'up', '2001:db8:a::11');
+    await taken('calls');
+    await settle('UNBOUND=2\n');
+    await hook('mn-linux.sh', 'probe');
+    expect((await taken('calls')).slice(0, 3)).toEqual(['--list-sas', '--terminate', '--load-all']);
+  });
+
+  it.each([
+    { dad: 'yes', transmits: '1\n' },
+    { dad: 'no', transmits: '0\n' },
+  ])('does not delay Duplicate Address Detection while mip6d runs, CARE_OF_DAD=$dad', async ({ dad, transmits }) => {
+    const link = join(state, 'sysctl/net/ipv6/conf/eth0');
+    await mkdir(link, { recursive: true });
+    const delay = join(link, 'router_solicitation_delay');
+    const transmit = join(link, 'dad_transmits');
+    for (const file of [delay, transmit]) await writeFile(file, '1\n');
+    await settle(`CARE_OF_DAD=${dad}\n`);
+    await running('charon');
+    await hook('mn-linux.sh', 'up');
+    expect([await readFile(delay, 'utf8'), await readFile(transmit, 'utf8')]).toEqual(['0\n', transmits]);
+    await hook('mn-linux.sh', 'down');
+    expect([await readFile(delay, 'utf8'), await readFile(transmit, 'utf8')]).toEqual(['1\n', '1\n']);
+  });
+});
