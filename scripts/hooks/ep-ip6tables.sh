@@ -14,7 +14,10 @@
 # At each event the rules are generated from the list of clients and replaced in one step for each address family. A client
 # that passes by its MAC address receives packets to the addresses that it has used in the last five minutes (xt_recent).
 
-HERE=$(dirname "$0")
+case $0 in
+*/*) HERE=${0%/*} ;;
+*) HERE=. ;;
+esac
 # shellcheck source=scripts/hooks/common.sh
 . "$HERE/common.sh"
 # shellcheck source=scripts/hooks/ep-events.sh
@@ -33,22 +36,22 @@ say_event() {
 # clients EVENTS: prints the new list. MAC addresses come from the neighbour table. Those that the table no longer has come from
 # the old list; at "start" that is the list of the previous run.
 clients() {
-	printf '%s\n' "$1" | awk -v access="$ACCESS_INTERFACE" -v begins="$EVENT" -v list="$CLIENTS" '
+	{
+		ip neigh show
+		printf 'events\n%s\n' "$1"
+	} | awk -v access="$ACCESS_INTERFACE" -v begins="$EVENT" -v list="$CLIENTS" '
 		function is_link_local(address) {
 			return address ~ /^fe[89ab]/
 		}
-		function read_neighbours(   command, line, words, n, i, device) {
-			command = "ip neigh show"
-			while ((command | getline line) > 0) {
-				n = split(line, words, " ")
+		function read_neighbours(   i, device) {
+			while ((getline) > 0 && $0 != "events") {
 				device = ""
-				for (i = 2; i < n; i++) {
-					if (words[i] == "dev") device = words[i + 1]
-					if (words[i] == "lladdr" && index(" " access " ", " " device " "))
-						mac_of[words[1]] = mac_of[words[1] "%" device] = words[i + 1]
+				for (i = 2; i < NF; i++) {
+					if ($i == "dev") device = $(i + 1)
+					if ($i == "lladdr" && index(" " access " ", " " device " "))
+						mac_of[$1] = mac_of[$1 "%" device] = $(i + 1)
 				}
 			}
-			close(command)
 		}
 		function read_list(   line, words) {
 			while ((getline line < list) > 0) {
@@ -86,8 +89,18 @@ clients() {
 			else complain($2, "no MAC address is known for it: its address alone counts")
 		}
 		END {
-			for (each in passes) print each, passes[each] | "sort"
-			close("sort")
+			for (each in passes) count++
+			# A short list is sorted without other processes.
+			if (count <= 100) {
+				for (each in passes) {
+					for (i = done++; i > 0 && sorted[i - 1] > each; i--) sorted[i] = sorted[i - 1]
+					sorted[i] = each
+				}
+				for (i = 0; i < done; i++) print sorted[i], passes[sorted[i]]
+			} else {
+				for (each in passes) print each, passes[each] | "sort"
+				close("sort")
+			}
 			exit failed
 		}
 	'

@@ -346,9 +346,10 @@ ike_mn_up() {
 }
 HAS_MOVED=no
 
-# mn_forget: forgets the node's last IKE_SA without a message: the home agent could not receive it from the former address.
+# mn_forget: forgets the node's last IKE_SA without a message: the home agent could not receive it from the former address. With
+# Mobile IPv6, the former SAs are those of the home address, and protect the binding update from the new link until others are up.
 mn_forget() {
-	[ "$DRY_RUN" != yes ] || return 0
+	if [ "$DRY_RUN" = yes ] || [ "$MOBILITY" != none ]; then return 0; fi
 	connection_name "$HOA"
 	swan --terminate --ike "$CONNECTION-$((GENERATION - 1))" --force || :
 }
@@ -359,8 +360,8 @@ mn_load() {
 	CONNECTION=$CONNECTION-$GENERATION
 	swanctl_conf
 	node_conf "$ID"
-	# A node that has moved has forgotten its former IKE_SA.
-	[ "$HAS_MOVED" = yes ] || keep_former
+	# With MOBILITY=none, a node that has moved has forgotten its former IKE_SA.
+	[ "$HAS_MOVED:$MOBILITY" = yes:none ] || keep_former
 	put "$CONF" 600 mn_conf
 	if [ "$DRY_RUN" = yes ]; then
 		say "dry run: swanctl loads $CONNECTION, and charon initiates it"
@@ -370,9 +371,9 @@ mn_load() {
 }
 
 # keep_former: charon ends the SAs of a connection that it unloads. Keeps the former one, without its secret, until the new one is
-# up.
+# up. If the present one never came up, the one before it is kept.
 keep_former() {
-	[ -f "$CONF" ] || return 0
+	if [ ! -f "$CONF" ] || [ -f "$FORMER_CONF" ]; then return 0; fi
 	while read -r former_name _; do
 		case $former_name in
 		"$CONNECTION") return 0 ;;
@@ -471,10 +472,14 @@ ike_mn_connect() {
 		AT=used
 		node_write
 	}
-	[ "$EVENT" != move ] || return 0
+	[ "$EVENT:$MOBILITY" != move:none ] || return 0
 	# The SAs of the previous key or address are no longer needed.
 	for connect_name in $FORMERS; do
-		strongswan_end "$connect_name"
+		if [ "$HAS_MOVED" = yes ]; then
+			swan --terminate --ike "$connect_name" --force || :
+		else
+			strongswan_end "$connect_name"
+		fi
 	done
 	[ ! -f "$FORMER_CONF" ] || rm -f "$FORMER_CONF"
 }

@@ -94,7 +94,10 @@ describe('A home agent that has lost everything', () => {
   const seen = '2001:db8:1::1001 dev ip6tnl1 proto dhcp metric 192\nip6tnl1: ipv6/ipv6 remote 2001:db8:a::11 local ::';
 
   it.each([
-    { age: 30, asked: [`bc add hoa ${NODE.hoa} coa 2001:db8:a::11 local 2001:db8:1::1 flags AHK lifetime 60 dad never `] },
+    {
+      age: 30,
+      asked: [`bc add hoa ${NODE.hoa} coa 2001:db8:a::11 local 2001:db8:1::1 flags AHK lifetime 60 dad never `],
+    },
     { age: 120, asked: [] },
   ])('gives mip6d the bindings that its watch recorded $age s ago', async ({ age, asked }) => {
     const console = await mip6dConsole();
