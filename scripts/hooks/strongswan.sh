@@ -461,6 +461,13 @@ ike_mn_connect() {
 			swan --initiate --child mip6 --ike "$CONNECTION" --timeout "$((2 + connect_patience / 1000))" || :
 			connect_why=$(said | grep -e 'received .* notify' | tail -n 1 || :)
 			: "${connect_why:=$(said | grep -v '^\[' | tail -n 1 || :)}"
+			case $EVENT:$connect_why in
+			move:*AUTHENTICATION_FAILED*)
+				# The session has got a key by the next PAA, and "refresh" waits for the end of this hook.
+				say "move: the home agent has a newer key, which follows"
+				return 0
+				;;
+			esac
 		fi
 	done
 	now_ms

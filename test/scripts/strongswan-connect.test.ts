@@ -92,6 +92,23 @@ esac`,
     ]);
   });
 
+  it('leaves it to refresh after a move if the home agent has the key of the next PAA already', async () => {
+    await charon('', '--list-sas', `list-sa event {${NAME}-1 ${UP}}`);
+    await runs('up');
+    await program(
+      'swanctl',
+      `echo "$*" >>"$bin/calls"
+case $1 in
+--load-all) for n in 1 2; do echo "loaded ike secret 'ike-${NAME}-$n' loaded connection '${NAME}-$n'"; done ;;
+--initiate) echo '[IKE] received AUTHENTICATION_FAILED notify error' ;;
+esac`,
+    );
+    await program('ip', "echo '2: eth0    inet6 2001:db8:d::11/64 scope global'");
+    const { calls, output } = await runs('move');
+    expect(calls.filter((call) => call.startsWith('--initiate'))).toHaveLength(1);
+    expect(output).toContain('the home agent has a newer key');
+  });
+
   it('keeps the former connection without its secret until the SAs with a new key are up, then ends its SAs', async () => {
     await charon('', '--list-sas', `list-sa event {${NAME}-1 ${UP}}`);
     await runs('up');
