@@ -320,16 +320,17 @@ ike_ha_put() {
 }
 
 # Must be called before the binding is removed, because the binding shows the care-of address: the ISAKMP SA is between that
-# address and the home agent.
+# address and the home agent. The key and the settings of the node go first: when its SAs end, mip6d on the node may ask for new
+# ones, to delete its binding.
 ike_ha_remove() {
 	SEEN=
 	[ "$DRY_RUN" = yes ] || racoon_look "$MIP6_HOA"
 	racoon_binding "$MIP6_HOA"
-	HOA=$MIP6_HOA HA=$MIP6_HA
-	racoon_end_sas racoon_sas
-	[ -z "$CARE_OF" ] || racoonctl delete-sa isakmp inet6 "$MIP6_HA" "$CARE_OF" >/dev/null 2>&1 || :
 	has_other_address || node_remove
 	racoon_ha_files
+	[ -z "$CARE_OF" ] || racoonctl delete-sa isakmp inet6 "$MIP6_HA" "$CARE_OF" >/dev/null 2>&1 || :
+	HOA=$MIP6_HOA HA=$MIP6_HA
+	racoon_end_sas racoon_sas
 }
 
 # racoon_binding HOA: sets CARE_OF to the care-of address of its binding on this home agent, which is the remote end of the
