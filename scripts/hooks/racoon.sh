@@ -68,6 +68,10 @@ racoon_mn_conf() {
 ike_mn_up() {
 	racoon_check
 	node_put
+	if [ "$EVENT:$MOBILITY:$DRY_RUN" = refresh:umip:no ]; then
+		racoon_hurry >/dev/null 2>&1 &
+		RACOON_HURRY=$!
+	fi
 	[ -L "$RACOON_DEAD" ] || ln -s "$HERE/racoon-dead.sh" "$RACOON_DEAD"
 	put "$PSK_TXT" 600 printf '%s %s\n' "$HOST" "$KEY"
 	put_compared "$RACOON_CONF" 600 racoon_mn_conf
@@ -96,15 +100,28 @@ ike_mn_connect() {
 	[ "$DRY_RUN" != yes ] || return 0
 	racoon_renewed=
 	if [ -s "$RENEWED" ]; then read -r racoon_renewed <"$RENEWED" || :; fi
-	[ "$racoon_renewed" != "$GENERATION" ] || return 0
-	has_started racoon || ! racoon_care_of || racoon_renew
-	printf '%s\n' "$GENERATION" >"$RENEWED"
-	# After a move, the first binding updates are lost until the enforcement point is open. The ISAKMP SA shows that it is.
-	if [ "$MOBILITY" = umip ] && ! has_started racoon && ! racoon_reaches "$HOA"; then racoon_nudge; fi
+	if [ "$racoon_renewed" != "$GENERATION" ]; then
+		has_started racoon || ! racoon_care_of || racoon_renew
+		printf '%s\n' "$GENERATION" >"$RENEWED"
+	fi
+	[ -z "$RACOON_HURRY" ] || wait "$RACOON_HURRY" || :
 }
 
-# racoon_nudge: makes mip6d register at once: it does so when its router is lost and advertises itself again. mip6d would repeat a
-# lost binding update after longer and longer times, and renew an answered one only after a minute.
+# racoon_hurry: after a move, the first binding updates are lost until the enforcement point is open, and mip6d repeats them after longer
+# and longer times. Makes it register as soon as the home agent can be reached.
+RACOON_HURRY=
+racoon_hurry() {
+	if racoon_answers || ! racoon_care_of; then return 0; fi
+	ping -6 -n -c 1 -i 0.2 -w "$START_SECONDS" -I "$CARE_OF" "$HA" || return 0
+	racoon_answers || racoon_nudge
+}
+
+# racoon_answers: whether the home agent answers the home address at once.
+racoon_answers() {
+	ping -6 -n -c 1 -W 0.3 -I "$HOA" "$HA"
+}
+
+# racoon_nudge: makes mip6d register at once: it does so when its router is lost and advertises itself again.
 racoon_nudge() {
 	racoon_left=$(ip -6 route show default dev "$INTERFACE" proto ra 2>/dev/null || :)
 	racoon_lines=

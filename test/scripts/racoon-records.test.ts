@@ -184,7 +184,11 @@ describe('With what the programs showed', () => {
     await lost((await CARE_OF()) ?? '');
     const refresh = { ...probe, event: 'refresh', key: OTHER_KEY, programs: bin };
     expect(await runHook(state, refresh)).toMatchObject({ status: 0 });
-    expect((await calls()).at(-1)).toBe(NUDGE);
+    expect(await calls()).toContain(NUDGE);
+    // Without a move it has a binding.
+    await lost(HOA);
+    expect(await runHook(state, { ...refresh, key: `0x${'33'.repeat(64)}` })).toMatchObject({ status: 0 });
+    expect(await calls()).not.toContain(NUDGE);
   });
 
   it('a node begins the ISAKMP SA of its first registration before mip6d needs it', async () => {
