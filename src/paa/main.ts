@@ -4,7 +4,7 @@ import { listenEarly } from '../runtime/system/early-signals.js';
 
 listenEarly(process.argv[2] === 'run');
 
-const [{ print, table }, { askDaemon, readable, runDaemonProgram, withControl }, { paaSchema }, { PANA_PORT }] =
+const [{ print, table }, { askDaemon, readable, runDaemonProgram, watch, withControl }, { paaSchema }, { PANA_PORT }] =
   await Promise.all([
     import('../runtime/cli/cli.js'),
     import('../runtime/cli/daemon-commands.js'),
@@ -13,6 +13,8 @@ const [{ print, table }, { askDaemon, readable, runDaemonProgram, withControl },
   ]);
 
 const flags = { prefix: 'PANA_PAA', schema: paaSchema };
+
+const COLUMNS = { names: ['client', 'this router', 'AAA server'], client: 0, own: 1, peers: 2 } as const;
 
 interface SessionRow {
   readonly session: string;
@@ -43,7 +45,7 @@ await runDaemonProgram({
     cli.command('session', 'Sessions of the running PAA', (session) =>
       sessionCommands(session)
         .example('pana-paa session list', '')
-        .demandCommand(1, 'Name a command: list, start, end, reauth, ping'),
+        .demandCommand(1, 'Name a command: list, watch, start, end, reauth, ping'),
     ),
 });
 
@@ -60,6 +62,28 @@ function sessionCommands(cli: Argv): Argv {
         const rows = (await askDaemon(argv, flags, 'GET', '/sessions')) as SessionRow[];
         if (argv['json'] === true) print(JSON.stringify(rows));
         else print(sessionTable(rows));
+      },
+    )
+    .command(
+      'watch [of]',
+      'Show the sessions and the messages of clients as they come',
+      (list) =>
+        withControl(list, flags)
+          .positional('of', {
+            type: 'string',
+            description: 'only messages of this address, session or Diameter session',
+          })
+          .example('pana-paa session watch', 'until Ctrl-C; plain lines if the output is no terminal')
+          .example('pana-paa session watch 2001:db8:a::11', 'one client'),
+      async (argv) => {
+        const { liveLadder } = await import('../runtime/cli/live-ladder.js');
+        const of = argv.of === undefined ? '' : `&of=${encodeURIComponent(argv.of)}`;
+        await watch(argv, flags, {
+          name: 'pana-paa sessions',
+          query: `level=trace${of}`,
+          read: async () => sessionTable((await askDaemon(argv, flags, 'GET', '/sessions')) as SessionRow[]),
+          lower: (events, width) => liveLadder(events, COLUMNS, width),
+        });
       },
     )
     .command(

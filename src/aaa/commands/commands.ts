@@ -30,7 +30,7 @@ export function operatorCommands(cli: Argv): Argv {
     .command('session', 'List, terminate and re-authenticate sessions', (session) =>
       sessionCommands(session)
         .example('pana-aaa session list', '')
-        .demandCommand(1, 'Name a command: list, show, disconnect, reauth'),
+        .demandCommand(1, 'Name a command: list, show, watch, disconnect, reauth'),
     )
     .command(
       'stats',

@@ -6,6 +6,11 @@ import { OperatorError } from '../../runtime/system/failure.js';
 import { details, json, list, show, text, time, withPaging } from './output.js';
 import { type Argument, administer, places, placesOf, withStore } from './store-access.js';
 
+/** Maximum number of sessions that `session watch` lists. */
+const WATCHED_SESSIONS = 100;
+
+const COLUMNS = { names: ['PAA', 'this server'], own: 1, peers: 0 } as const;
+
 /** `pana-aaa session`. */
 export function sessionCommands(cli: Argv): Argv {
   return cli
@@ -54,8 +59,43 @@ export function sessionCommands(cli: Argv): Argv {
         show(argv, { items, next: null }, () => items.map(describe).join('\n\n'));
       },
     )
+    .command(
+      'watch [of]',
+      'Show sessions and the messages of the PAAs as they come; needs the running server',
+      (cli) =>
+        withOptions(cli, places)
+          .positional('of', { type: 'string', description: 'only messages of this Diameter Session-Id or peer' })
+          .example('pana-aaa session watch', 'until Ctrl-C; plain lines if the output is no terminal'),
+      async (argv) => {
+        const [{ liveLadder }, { watchUntilSignal }, { control }] = await Promise.all([
+          import('../../runtime/cli/live-ladder.js'),
+          import('../../runtime/cli/watch.js'),
+          placesOf(argv),
+        ]);
+        const of = argv.of === undefined ? '' : `&of=${encodeURIComponent(argv.of)}`;
+        const request = { operation: 'listSessions', arguments: { limit: WATCHED_SESSIONS } };
+        await watchUntilSignal({
+          name: 'pana-aaa sessions',
+          socket: control.socket,
+          query: `level=trace${of}`,
+          read: async () => {
+            const { items } = (await callDaemon(control.socket, 'POST', '/store', request)) as { items: Session[] };
+            return watchedTable(items);
+          },
+          lower: (events, width) => liveLadder(events, COLUMNS, width),
+        });
+      },
+    )
     .command(...onSessions('disconnect', 'Terminate sessions: send ASR to the PAA, which sends PTR to the client'))
     .command(...onSessions('reauth', 'Re-authenticate clients: send RAR to the PAA'));
+}
+
+function watchedTable(sessions: readonly Session[]): string {
+  if (sessions.length === 0) return 'No sessions.';
+  return table(
+    ['SUBSCRIBER', 'PAA', 'HOME ADDRESS', 'SINCE'],
+    sessions.map(({ nai, origin, homeAddress, startedAt }) => [nai, origin, homeAddress ?? '-', time(startedAt)]),
+  );
 }
 
 function describe(session: Session): string {

@@ -12,6 +12,7 @@ import { endProcess } from '../system/process-end.js';
 import { visible } from '../system/terminal.js';
 import { type OptionFlags, optionsOf, type Program, plainFlags, print, runProgram, warn, withOptions } from './cli.js';
 import { DOCTOR_OPTIONS, type MakeChecks, runDoctor } from './doctor-command.js';
+import type { Watched } from './watch.js';
 
 /** The options that every daemon has. */
 interface CommonOptions {
@@ -90,8 +91,15 @@ export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>
             (run) =>
               withControl(run, daemon)
                 .option('json', { type: 'boolean', description: 'print JSON' })
-                .example(`${name} status`, 'use the default control socket'),
+                .option('watch', { alias: 'w', type: 'boolean', description: 'show state and events until Ctrl-C' })
+                .conflicts('json', 'watch')
+                .example(`${name} status`, 'use the default control socket')
+                .example(`${name} status --watch`, 'live; plain lines if the output is no terminal'),
             async (argv) => {
+              if (argv['watch'] === true) {
+                const read = async () => readable(await askDaemon(argv, daemon, 'GET', '/status'));
+                return watch(argv, daemon, { name, query: 'level=info', read });
+              }
               const value = await askDaemon(argv, daemon, 'GET', '/status');
               print(argv['json'] === true ? JSON.stringify(value) : readable(value));
             },
@@ -191,6 +199,24 @@ export async function askDaemon<S extends z.ZodObject>(
   route: string,
   body?: unknown,
 ): Promise<unknown> {
+  return callDaemon(await socketOf(argv, { prefix, schema }), method, route, body);
+}
+
+/** Shows the state and the events of the running daemon until a signal. */
+export async function watch<S extends z.ZodObject>(
+  argv: Readonly<Record<string, unknown>>,
+  flags: OptionFlags<S>,
+  watched: Omit<Watched, 'socket'>,
+): Promise<void> {
+  const { watchUntilSignal } = await import('./watch.js');
+  await watchUntilSignal({ ...watched, socket: await socketOf(argv, flags) });
+}
+
+/** The control socket that the command line or the configuration names. */
+export async function socketOf<S extends z.ZodObject>(
+  argv: Readonly<Record<string, unknown>>,
+  { prefix, schema }: OptionFlags<S>,
+): Promise<string> {
   // Only the socket is read: status must work even if the rest of the configuration is invalid.
   const control = schema.pick({ control: true } as never) as unknown as S;
   const given = argv['config'] ?? process.env[`${prefix}_CONFIG`];
@@ -198,7 +224,7 @@ export async function askDaemon<S extends z.ZodObject>(
     given === undefined
       ? await optionsOf(argv, { prefix, schema: control })
       : await optionsOf(argv, { prefix, schema });
-  return callDaemon(commonOf(options).control.socket, method, route, body);
+  return commonOf(options).control.socket;
 }
 
 function commonOf(options: unknown): CommonOptions {

@@ -50,9 +50,9 @@ function bothNames(line: LogLine): string {
   return rfc === paper ? rfc : `${rfc} / ${paper}`;
 }
 
-/** Formats the ladder; times are milliseconds since the first message. */
-export function drawLadder(all: readonly Rung[], columns: readonly string[] = COLUMNS): string {
-  const width = Math.max(WIDTH, ...columns.map((name) => name.length + 2));
+/** Formats the ladder; times are milliseconds since the first message. `least`: the least width of a column. */
+export function drawLadder(all: readonly Rung[], columns: readonly string[] = COLUMNS, least = WIDTH): string {
+  const width = Math.max(least, ...columns.map((name) => name.length + 2));
   const [begin = 0] = all.map(({ at }) => at);
   const head = `${'ms'.padStart(TIME_WIDTH)}  ${columns.map((name) => name.padEnd(width)).join('')}`;
   const lines = all.map(({ at, from, to, text }) => {
