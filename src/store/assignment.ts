@@ -6,6 +6,7 @@ import type { BootstrapRequest, BootstrapResult, Lease, NoMobility } from '../pr
 import { homeAddress, MAX_ATTEMPTS } from '../protocol/mip6/home-address.js';
 import { countLease, release, withDuty } from './duties.js';
 import { internal } from './operation.js';
+import { storedBootstrap } from './postgres-bootstrap.js';
 import {
   type Context,
   type Db,
@@ -34,6 +35,7 @@ export const assignmentOperations = {
   bootstrap: internal<HomeOperations['bootstrap']>({
     kind: 'write',
     measuredAs: 'bootstrap',
+    stored: storedBootstrap,
     async run(db, given, context) {
       // The time of the transaction and not of the request, because others may have written in between.
       const now = given.now ?? context.now();

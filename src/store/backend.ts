@@ -22,6 +22,11 @@ export interface Backend {
     first?: DatabaseJob,
     lengthy?: boolean,
   ): Promise<PromiseSettledResult<unknown>[]>;
+  /**
+   * Calls a function of the database in a transaction of its own, which is concurrent with others of its kind, and
+   * resolves when that is on disk. `request` is called when the call's turn has come, and must be idempotent.
+   */
+  call?(name: string, request: () => object): Promise<unknown>;
   /** Runs a read-only job. */
   read(job: DatabaseJob): Promise<unknown>;
   /** Runs a long job in a transaction that is concurrent with the others. */

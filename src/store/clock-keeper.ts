@@ -73,6 +73,11 @@ export class ClockKeeper {
     return keeper;
   }
 
+  /** The sum of all steps that this server knows, in milliseconds. */
+  get moved(): number {
+    return this.#moved;
+  }
+
   /** The context of an operation. `asked`: time of the request, by the monotonic clock. */
   context(asked: number, holder?: DutyHolder): Context {
     const { host, database } = this.#clocks;

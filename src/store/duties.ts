@@ -2,7 +2,7 @@ import { toHex } from '../protocol/bytes/octets.js';
 import { DUTY_TERM, subjectOfLease, subjectOfSession } from '../protocol/home/duties.js';
 import type { Lease, Session } from '../protocol/home/records.js';
 
-import { type Context, type Db, type LeaseRow, toLease } from './rows.js';
+import { type Context, type Db, type DutyHolder, type LeaseRow, toLease } from './rows.js';
 import type { Schema } from './schema.js';
 import { Statement } from './statement.js';
 
@@ -22,16 +22,26 @@ export async function writeDuty(db: Db, content: DutyContent, context: Context):
   const { holder } = context;
   if (!holder || (content.event !== 'disconnect' && !holder.hooks)) return undefined;
   const { server, run } = holder;
-  const mark = toHex(context.random(MARK));
+  const mark = newMark(context);
   await insertDuty.change(db, {
     subject: content.event === 'disconnect' ? subjectOfSession(content.session) : subjectOfLease(content.lease),
     mark,
     content: JSON.stringify(content),
     server,
     run,
-    held_until: context.now() + (server === '' ? 0 : DUTY_TERM),
+    held_until: context.now() + termOf(holder),
   });
   return mark;
+}
+
+/** A new mark of a duty. */
+export function newMark(context: Context): string {
+  return toHex(context.random(MARK));
+}
+
+/** How long its first holder keeps a duty, in milliseconds. */
+export function termOf({ server }: DutyHolder): number {
+  return server === '' ? 0 : DUTY_TERM;
 }
 
 /** Replaces an earlier duty of the same subject. */

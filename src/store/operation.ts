@@ -14,6 +14,18 @@ export type OperationKind = 'read' | 'write' | 'lengthy';
 export const STORE_CLASSES = ['authentication', 'bootstrap', 'session', 'upkeep', 'administration'] as const;
 export type StoreClass = (typeof STORE_CLASSES)[number];
 
+/**
+ * An operation as a function of the database, for one that servers far from their database run often: one round trip,
+ * and concurrent with itself. The function does the same as `run`.
+ */
+export interface Stored<G, R> {
+  /** The name of the function. It takes and returns one JSON value. */
+  readonly function: string;
+  readonly request: (given: G, context: Context) => object;
+  /** Undefined: the server has missed a step of the clock, and nothing was changed. */
+  readonly result: (answer: unknown, given: G) => R | undefined;
+}
+
 /** An operation of the store. Its key in `operations` is its name. */
 export interface Operation<G, R> {
   readonly kind: OperationKind;
@@ -27,6 +39,8 @@ export interface Operation<G, R> {
   readonly input: ((z: Zod) => z.ZodType<G>) | undefined;
   /** Runs in a transaction of the caller, on SQLite or PostgreSQL. */
   run(db: Db, given: G, context: Context): Promise<R>;
+  /** The same for databases with functions. */
+  readonly stored?: Stored<G, R>;
 }
 
 /** An operation that only the server itself runs. */
@@ -59,6 +73,7 @@ export function internal<Q extends Question>(record: {
   readonly kind: OperationKind;
   readonly measuredAs: StoreClass;
   readonly run: (db: Db, given: Q[0], context: Context) => Promise<Q[1]>;
+  readonly stored?: Stored<Q[0], Q[1]>;
 }): InternalOperation<Q[0], Q[1]> {
   return { ...record, administrative: false, audited: false, input: undefined };
 }

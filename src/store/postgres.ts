@@ -8,11 +8,13 @@ import { BOOKKEEPING, migrate, refuseUnknown } from './migrator.js';
 import { PasswordError, type PasswordPlace, passwordFromFile } from './password-file.js';
 import { PLACED_AGENTS, type PlacedAgent, type StoreState } from './placed-agents.js';
 import { asDatabaseError, Interrupted } from './postgres-errors.js';
+import { WRITER } from './postgres-functions.js';
 import { type Probed, probe, TRANSACTION } from './postgres-probe.js';
 import { forDriver, urlProblem } from './postgres-url.js';
 import type { Db } from './rows.js';
 import { KNOWN_MIGRATIONS, type Schema } from './schema.js';
 import { ensureSecret } from './secret.js';
+import { Turns } from './turns.js';
 
 /** Maximum number of connections; one of them writes. */
 const CONNECTIONS = 8;
@@ -24,6 +26,18 @@ const CONNECTIONS = 8;
 const CONNECT_TIMEOUT = 2_000;
 const TIMEOUT = 4_000;
 
+/** How long a transaction waits for a lock, in milliseconds: less than `TIMEOUT`, so that the database still answers. */
+const LOCK_TIMEOUT = 3_000;
+
+const IN_TIME = `SET LOCAL lock_timeout = ${LOCK_TIMEOUT}`;
+
+/** How long one transaction may hold the lock of writers, in milliseconds, and how many jobs it runs at most. */
+const LOCK_TERM = 250;
+const LARGEST_BATCH = 64;
+
+/** How long a call waits for its turn, in milliseconds. */
+const PATIENCE = 3_000;
+
 /** After a failure, calls fail at once for this time, in milliseconds. */
 const PAUSE = 500;
 
@@ -34,9 +48,6 @@ const IDLE_IN_TRANSACTION = 10_000;
  * Maximum number of tries of a transaction that conflicted with another one or lost its connection before the commit.
  */
 const TRIES = 3;
-
-/** Key of the advisory lock of the writing server: "PANA". */
-const WRITER = 0x50414e41;
 
 /** Key of the advisory lock for migrations. It is Kysely's, because earlier versions used Kysely's migrator. */
 const MIGRATOR = '3853314791062309107';
@@ -83,15 +94,17 @@ interface Session {
 
 /**
  * A PostgreSQL database, which several servers may share. A writing transaction holds an advisory lock, so only one
- * writes at a time, as with SQLite, and the same operations are correct on both.
+ * writes at a time, as with SQLite, and the same operations are correct on both. Calls of functions run at the same time
+ * as each other, but not as a writing transaction.
  */
 export class PostgresBackend implements Backend {
   readonly concurrent = true;
-  readonly batch = 64;
   readonly #name: string;
   readonly #host: Host;
   readonly #pool: pg.Pool;
   readonly #sessions = new WeakMap<pg.PoolClient, Session>();
+  /** Moving average of the time of a job in a writing transaction, in milliseconds. */
+  #jobTime = LOCK_TERM / LARGEST_BATCH;
   #downUntil = Number.NEGATIVE_INFINITY;
   /** When a transaction last succeeded. */
   #worked = Number.NEGATIVE_INFINITY;
@@ -101,11 +114,14 @@ export class PostgresBackend implements Backend {
    * with others.
    */
   #begin = `${TRANSACTION}; SET LOCAL idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION}`;
+  /** All calls except the writing transaction: their connections are not waited for in the pool. */
+  readonly #turns: Turns;
   warnings: readonly string[] = [];
 
   private constructor(url: string, host: Host) {
     this.#host = host;
     this.#name = storeName(url);
+    this.#turns = new Turns(CONNECTIONS - 2, PATIENCE, host);
     this.#pool = new pg.Pool({
       connectionString: forDriver(url),
       Client,
@@ -117,6 +133,11 @@ export class PostgresBackend implements Backend {
     });
     // An idle connection was lost. The pool replaces it.
     this.#pool.on('error', () => undefined);
+  }
+
+  /** As many jobs as hold the lock of writers for a quarter of a second. Each may be a dozen round trips. */
+  get batch(): number {
+    return Math.max(1, Math.min(LARGEST_BATCH, Math.floor(LOCK_TERM / this.#jobTime)));
   }
 
   /** Opens a database and migrates its schema. Rejects with DatabaseError. */
@@ -206,7 +227,8 @@ export class PostgresBackend implements Backend {
       let ends = false;
       try {
         return await this.#with(lengthy ? undefined : TIMEOUT, async ({ db, run }) => {
-          await run(`${this.#begin}; SELECT pg_advisory_xact_lock(${WRITER})`);
+          await run(`${this.#begin}; ${lengthy ? '' : `${IN_TIME};`} SELECT pg_advisory_xact_lock(${WRITER})`);
+          const began = this.#host.monotonic();
           await first?.(db);
           const outcomes: PromiseSettledResult<unknown>[] = [];
           for (const job of jobs) {
@@ -220,6 +242,7 @@ export class PostgresBackend implements Backend {
           }
           ends = true;
           await run('COMMIT');
+          if (!lengthy && jobs.length > 0) this.#measured((this.#host.monotonic() - began) / jobs.length);
           return outcomes;
         });
       } catch (error) {
@@ -229,7 +252,29 @@ export class PostgresBackend implements Backend {
     }
   }
 
-  async read(job: DatabaseJob): Promise<unknown> {
+  /** One round trip: the transaction is sent as one query. */
+  call(name: string, request: () => object): Promise<unknown> {
+    return this.#turns.run(async () => {
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          return await this.#with(TIMEOUT, async ({ run }) => {
+            const given = pg.escapeLiteral(JSON.stringify(request()));
+            const answers = await run(`${this.#begin}; ${IN_TIME}; SELECT ${name}(${given}) AS answer; COMMIT`);
+            return answerOf(answers);
+          });
+        } catch (error) {
+          // If the connection was lost, it is unknown whether the transaction was committed.
+          if (attempt === TRIES || !(error instanceof Interrupted && error.conflict)) throw error;
+        }
+      }
+    });
+  }
+
+  read(job: DatabaseJob): Promise<unknown> {
+    return this.#turns.run(() => this.#read(job));
+  }
+
+  async #read(job: DatabaseJob): Promise<unknown> {
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await this.#with(TIMEOUT, ({ db }) => job(db));
@@ -262,6 +307,10 @@ export class PostgresBackend implements Backend {
     const end = this.#pool.end();
     const ended = end.catch(() => undefined);
     await Promise.race([end, within(ended, CONNECT_TIMEOUT, this.#host)]);
+  }
+
+  #measured(jobTime: number): void {
+    this.#jobTime += (jobTime - this.#jobTime) / 4;
   }
 
   /** Runs work on its own connection. If the work fails or times out, the connection is closed. */
@@ -325,6 +374,14 @@ export class PostgresBackend implements Backend {
     if (this.#worked < started) this.#downUntil = this.#host.monotonic() + PAUSE;
     return this.#down();
   }
+}
+
+/** The one row of the results of a query with several statements. */
+function answerOf(results: unknown): unknown {
+  const answers = (results as readonly pg.QueryResult<{ answer: unknown }>[]).flatMap(({ rows }) => rows);
+  const [row] = answers;
+  if (!row) throw new TypeError('a function of the database without an answer');
+  return row.answer;
 }
 
 /** Whether a retry cannot help: no password, an invalid URL, or a certificate file that cannot be read. */

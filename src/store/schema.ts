@@ -1,4 +1,5 @@
-import { type ColumnDefinitionBuilder, type Generated, type Kysely, PostgresAdapter, sql } from 'kysely';
+import { type ColumnDefinitionBuilder, CompiledQuery, type Generated, type Kysely, PostgresAdapter, sql } from 'kysely';
+import { BOOTSTRAP_FUNCTIONS } from './postgres-functions.js';
 
 /**
  * Flags are 0 and 1, times are milliseconds since 1970 UTC, addresses are canonical text. SQLite and PostgreSQL both
@@ -321,6 +322,12 @@ const duties: Migrate = async (db) => {
   await db.schema.createIndex('duties_by_time').on('duties').column('held_until').execute();
 };
 
+/** PostgreSQL runs a bootstrap as a function. */
+const bootstrapFunction: Migrate = async (db) => {
+  if (!isPostgres(db)) return;
+  for (const text of BOOTSTRAP_FUNCTIONS) await db.executeQuery(CompiledQuery.raw(text));
+};
+
 /** The migrations in order. A released migration is never changed. Each runs in one transaction. */
 export const MIGRATIONS: Readonly<Record<string, Migrate>> = {
   '0001-first': first,
@@ -330,6 +337,7 @@ export const MIGRATIONS: Readonly<Record<string, Migrate>> = {
   '0005-pins': pins,
   '0006-wide': wide,
   '0007-duties': duties,
+  '0008-bootstrap': bootstrapFunction,
 };
 
 /** Names of the migrations that this version contains. */

@@ -22,8 +22,7 @@ vi.mock('pg', async (original) => {
   class Client extends Emitter {
     async query(text: string): Promise<unknown> {
       database.queries.push(text);
-      await database.answer(text);
-      return { rows: [] };
+      return (await database.answer(text)) || { rows: [] };
     }
     release(closes: boolean): void {
       database.released.push(closes);
@@ -38,7 +37,8 @@ vi.mock('pg', async (original) => {
     }
     end = () => Promise.resolve();
   }
-  return { default: { Client: real.Client, DatabaseError: real.DatabaseError, types: real.types, Pool } };
+  const { Client: Real, DatabaseError, escapeLiteral, types } = real;
+  return { default: { Client: Real, DatabaseError, escapeLiteral, types, Pool } };
 });
 vi.mock('../../src/store/postgres-probe.js', () => ({
   TRANSACTION: 'BEGIN',
@@ -80,7 +80,7 @@ function interrupted(times: number) {
   let runs = 0;
   const job = async () => {
     runs += 1;
-    if (runs <= times) throw new Interrupted('ERR_STORE_DOWN', `conflict ${runs}`);
+    if (runs <= times) throw new Interrupted(`conflict ${runs}`, {}, true);
     return `run ${runs}`;
   };
   return { job, runs: () => runs };
@@ -99,7 +99,7 @@ describe('PostgresBackend.commit', () => {
     ]);
     const [begin, ...rest] = database.queries;
     expect(begin).toMatch(
-      /^BEGIN; SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL synchronous_commit = on; SELECT pg_advisory_xact_lock\(\d+\)$/,
+      /^BEGIN; SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = 3000; SELECT pg_advisory_xact_lock\(\d+\)$/,
     );
     expect(rest).toEqual([
       'SAVEPOINT job',
@@ -145,6 +145,83 @@ describe('PostgresBackend.commit', () => {
     const { job, runs } = interrupted(0);
     await expect(backend.commit([job], () => Promise.reject(new Error('not first')))).rejects.toThrow('not first');
     expect([runs(), count('COMMIT')]).toEqual([0, 0]);
+  });
+});
+
+describe('PostgresBackend.call', () => {
+  const answered = [{ rows: [] }, { rows: [{ answer: { result: 'none' } }] }, { rows: [] }];
+
+  it('sends the transaction as one query', async () => {
+    database.answer = () => answered;
+    expect(await backend.call('pana_bootstrap', () => ({ nai: "o'neil\\@x" }))).toEqual({ result: 'none' });
+    expect(database.queries).toEqual([
+      'BEGIN; SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL synchronous_commit = on; ' +
+        `SET LOCAL lock_timeout = 3000; SELECT pana_bootstrap( E'{"nai":"o''neil\\\\\\\\@x"}') AS answer; COMMIT`,
+    ]);
+    expect(database.released).toEqual([false]);
+  });
+
+  it('is repeated up to twice if it conflicted with another one, with a new request', async () => {
+    let failures = 2;
+    database.answer = () => {
+      failures -= 1;
+      return failures < 0 ? answered : Promise.reject(sqlError('40P01'));
+    };
+    let requests = 0;
+    const request = () => {
+      requests += 1;
+      return {};
+    };
+    expect(await backend.call('pana_bootstrap', request)).toEqual({ result: 'none' });
+    expect(requests).toBe(3);
+    database.answer = () => Promise.reject(sqlError('40P01'));
+    await expect(backend.call('pana_bootstrap', request)).rejects.toMatchObject({ code: 'ERR_STORE_DOWN' });
+    expect(requests).toBe(6);
+  });
+
+  it('is not repeated if it may have been committed', async () => {
+    database.answer = () => Promise.reject(new Error('read ECONNRESET'));
+    await expect(backend.call('pana_bootstrap', () => ({}))).rejects.toMatchObject({ code: 'ERR_STORE_DOWN' });
+    expect(database.queries).toHaveLength(1);
+  });
+
+  it('that waited too long for a lock reports overload', async () => {
+    database.answer = () => Promise.reject(sqlError('55P03'));
+    await expect(backend.call('pana_bootstrap', () => ({}))).rejects.toMatchObject({ code: 'ERR_STORE_BUSY' });
+    expect(database.queries).toHaveLength(1);
+  });
+
+  it('waits for its turn, and reports overload if that comes too late', async () => {
+    const finish: (() => void)[] = [];
+    database.answer = () => new Promise((resolve) => finish.push(() => resolve(answered)));
+    const calls = Array.from({ length: 8 }, () => backend.call('pana_bootstrap', () => ({})).catch((error) => error));
+    await pass(0);
+    expect(database.queries).toHaveLength(6);
+    finish[0]?.();
+    await pass(0);
+    expect(database.queries).toHaveLength(7);
+    await pass(3_001);
+    finish[1]?.();
+    await pass(0);
+    expect(database.queries).toHaveLength(7);
+    expect(await calls[7]).toMatchObject({ code: 'ERR_STORE_BUSY' });
+    for (const end of finish) end();
+    expect(await Promise.all(calls.slice(0, 7))).toEqual(Array(7).fill({ result: 'none' }));
+    expect(database.released.every((closed) => !closed)).toBe(true);
+  });
+});
+
+describe('PostgresBackend.batch', () => {
+  it('is as large as fits into a quarter of a second', async () => {
+    expect(backend.batch).toBe(64);
+    const slow = async () => void host.advance(50);
+    for (let i = 0; i < 20; i += 1) await backend.commit([slow, slow]);
+    expect(backend.batch).toBe(5);
+    const slower = async () => void host.advance(900);
+    for (let i = 0; i < 20; i += 1) await backend.commit([slower]);
+    expect(backend.batch).toBe(1);
+    for (let i = 0; i < 40; i += 1) await backend.commit([async () => 1]);
+    expect(backend.batch).toBe(64);
   });
 });
 
