@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { fromHex, toHex } from '../../src/protocol/bytes/octets.js';
 
 /** The number of mutated messages for each hostile end, from HOSTILE_MESSAGES. */
-export const MESSAGES = Number(process.env['HOSTILE_MESSAGES'] ?? 50_000);
+export const MESSAGES = Number(process.env['HOSTILE_MESSAGES'] ?? 25_000);
 
 /** Time limit of one hostile end, in milliseconds. */
 export const PATIENCE = 400_000 + MESSAGES * 10;

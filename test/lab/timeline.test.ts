@@ -25,10 +25,24 @@ describe('The picture of a start', () => {
       expect(picture.split(`<title>${phase}</title>`)).toHaveLength(4);
     }
     // The paper's phases, and those of this start.
-    for (const words of ['PANA → IKE 3.8 s', 'IKE 2.2 s', '>190 ms<', '>1.1 s<', '>at 60 ms<']) {
+    for (const words of [
+      'PANA → IKE 3.8 s',
+      'IKE 2.2 s',
+      '>190 ms (paper: 1.3 s)<',
+      '>1.1 s (paper: 800 ms)<',
+      '>at 60 ms<',
+    ]) {
       expect(picture).toContain(words);
     }
     expect(picture).not.toContain('No Mobile IPv6');
+  });
+
+  it('leaves out a label that would overlap another', () => {
+    const slow = { ...WHOLE, ikeUp: 10_000, update: 15_000, acknowledged: 26_000 };
+    const picture = timelineOf(slow);
+    expect(picture).toContain('IKE → BU 1.3 s');
+    expect(picture).not.toContain('BU/BA 800 ms');
+    expect(picture).toContain('>11 s (paper: 800 ms)<');
   });
 
   it('ends with the last phase that took place', () => {

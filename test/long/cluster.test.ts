@@ -7,7 +7,7 @@ import { Postgres, withoutPostgres } from '../postgres.js';
 import { generator } from '../protocol/pana/session/simulation.js';
 
 /** Bootstraps for each cluster size, from `PANA_BOOTSTRAPS`. */
-const BOOTSTRAPS = Number(process.env['PANA_BOOTSTRAPS'] ?? 1_200);
+const BOOTSTRAPS = Number(process.env['PANA_BOOTSTRAPS'] ?? 600);
 const NODES = 200;
 const AT_ONCE = 8;
 /** The longest time between two restarts, in milliseconds. */
@@ -107,7 +107,8 @@ it.skipIf(withoutPostgres !== undefined).each([2, 3])(
     }
     await load;
     expect(nodes.flatMap(({ failures }) => failures)).toEqual([]);
-    expect(kills).toBeGreaterThan(count);
+    process.stderr.write(`*** ${count} servers: ${kills} restarts during ${BOOTSTRAPS} bootstraps ***\n`);
+    expect(kills).toBeGreaterThan(2 * count);
     expect(nodes.reduce((sum, { done }) => sum + done, 0)).toBeGreaterThanOrEqual(BOOTSTRAPS);
 
     // All nodes have a session, and all servers report the same numbers.

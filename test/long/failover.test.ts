@@ -5,8 +5,8 @@ import { leaseViolations, makeLoad } from '../daemons/load.js';
 import { Postgres, withoutPostgres } from '../postgres.js';
 import { generator } from '../protocol/pana/session/simulation.js';
 
-/** Half of `PANA_KILLS`. */
-const KILLS = Math.ceil(Number(process.env['PANA_KILLS'] ?? 100) / 2);
+/** A third of `PANA_KILLS`. */
+const KILLS = Math.ceil(Number(process.env['PANA_KILLS'] ?? 100) / 3);
 const NODES = 4;
 /** A server is killed at most this many milliseconds after it is ready. */
 const WITHIN = 150;

@@ -15,7 +15,7 @@ import { HostileServer } from '../hostile/hostile-server.js';
 import { Chance, MESSAGES, PATIENCE } from '../hostile/seed.js';
 
 /**
- * Four hostile ends, each against a daemon in its own process. Each sends HOSTILE_MESSAGES messages (50,000 by default)
+ * Four hostile ends, each against a daemon in its own process. Each sends HOSTILE_MESSAGES messages (25,000 by default)
  * at every point of whole conversations; most have a single fault. Afterwards the daemon must run, have logged no
  * fault, have released its memory, and authorize a correct node.
  */
@@ -25,7 +25,7 @@ const MEMORY = 'process_resident_memory_bytes';
 const COLLECTED = 240_000;
 
 /** Fraction of the messages after which memory is first measured. */
-const WARM = 0.3;
+const WARM = 0.5;
 
 let lab: Lab | undefined;
 const closing: (() => void | Promise<void>)[] = [];

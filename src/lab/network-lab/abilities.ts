@@ -42,12 +42,25 @@ export function describeAbilities({ charon, esp, enforcement, radvd, noMobility 
     charon: 'charon in user space (kernel-libipsec), because this kernel has none',
     none: 'none: this kernel has none, and neither /dev/net/tun with the plugin kernel-libipsec (libcharon-extra-plugins)',
   }[esp ?? 'none'];
+  const tunnel = charon !== undefined && esp !== undefined ? ': the IKE tunnel carries the home address' : '';
+  const packages = missingPackages({ charon, esp, enforcement, radvd });
   return [
     `  IKE                ${ike}`,
     `  ESP                ${espText}`,
-    `  Mobile IPv6        ${noMobility === undefined ? 'UMIP (mip6d)' : `none (${noMobility}): the IKE tunnel carries the home address`}`,
+    `  Mobile IPv6        ${noMobility === undefined ? 'UMIP (mip6d)' : `none (${noMobility})${tunnel}`}`,
     `  enforcement point  ${enforcement.why === undefined ? enforcement.hook : `none: ${enforcement.why}`}`,
     `  access link        ${radvd ? 'router advertisements by radvd' : 'radvd is not installed: the lab configures address and route'}`,
+    ...(packages.length > 0 ? [`\nTo show more, on Debian: apt install ${packages.join(' ')}`] : []),
+  ];
+}
+
+/** Debian's packages with which the lab could show more. */
+function missingPackages({ charon, esp, enforcement, radvd }: Omit<Abilities, 'noMobility'>): string[] {
+  return [
+    ...(charon === undefined ? ['charon-systemd', 'strongswan-swanctl'] : []),
+    ...(esp === undefined ? ['libcharon-extra-plugins'] : []),
+    ...(enforcement.why === undefined ? [] : [hasProgram('nft') ? 'iptables' : 'nftables']),
+    ...(radvd ? [] : ['radvd']),
   ];
 }
 

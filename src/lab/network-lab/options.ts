@@ -23,7 +23,12 @@ export interface LabChoices {
 /** The flags of `pana-mip6 lab`. */
 export function labOptions(cli: Argv) {
   return cli
-    .option('nodes', { type: 'number', default: 1, description: 'mobile nodes on one home agent, one after another' })
+    .option('nodes', {
+      type: 'number',
+      default: 1,
+
+      description: 'mobile nodes on one home agent, one after another',
+    })
     .option('handover', {
       type: 'boolean',
       default: false,
@@ -35,7 +40,11 @@ export function labOptions(cli: Argv) {
       default: false,
       description: 'kill the home agent’s programs, and measure the time until traffic is back',
     })
-    .option('timeline', { type: 'string', description: 'write a picture (SVG) of the first start to this file' })
+    .option('timeline', {
+      type: 'string',
+
+      description: 'write a picture (SVG) of the first start to this file',
+    })
     .option('wait', {
       type: 'boolean',
       default: false,
@@ -49,6 +58,7 @@ export function labOptions(cli: Argv) {
     })
     .option('memory', {
       type: 'string',
+
       default: '1G',
       description: 'memory of user-mode Linux, such as 1500M or 2G',
     })

@@ -74,7 +74,7 @@ export function timelineOf(times: StartTimes): string {
     text(20, 78, 'The paper', 'font-weight="bold"'),
     text(20, 78 + 18, seconds(endOf(paper)), 'fill="#555"'),
     ...paper.map((bar) => box(bar, 66, longest)),
-    ...paper.map((bar) => inside(bar, 66, longest)),
+    ...labels(paper, 66, longest),
     text(20, 138, 'This lab', 'font-weight="bold"'),
     text(20, 138 + 18, duration(endOf(ours)), 'fill="#555"'),
     ...ours.map((bar) => box(bar, 126, longest)),
@@ -117,20 +117,37 @@ function box({ phase, begin, end }: Bar, y: number, longest: number): string {
   return `<rect x="${round(from)}" y="${y}" ${size} fill="${COLOURS[phase]}"><title>${phase}</title></rect>`;
 }
 
-/** The name and time of a phase, in its bar or, if that is too narrow, above it. */
-function inside({ phase, begin, end }: Bar, y: number, longest: number): string {
-  const label = `${phase} ${duration(end - begin)}`;
-  const [from, to] = [place(begin, longest), place(end, longest)];
-  if (to - from < 7 * label.length) return text(from, y - 7, label, 'font-size="12"');
-  const fill = DARK.includes(phase) ? ' fill="#fff"' : '';
-  return text((from + to) / 2, y + 18, label, `font-size="12" text-anchor="middle"${fill}`);
+/**
+ * The names and times of phases, each in its bar or, if that is too narrow, above it. One that would overlap the label before
+ * is left out: the rows below say it too.
+ */
+function labels(bars: readonly Bar[], y: number, longest: number): string[] {
+  let free = LEFT;
+  return bars.flatMap(({ phase, begin, end }) => {
+    const label = `${phase} ${duration(end - begin)}`;
+    const [from, to] = [place(begin, longest), place(end, longest)];
+    const width = 6.5 * label.length;
+    if (to - from >= width) {
+      const fill = DARK.includes(phase) ? ' fill="#fff"' : '';
+      return text((from + to) / 2, y + 18, label, `font-size="12" text-anchor="middle"${fill}`);
+    }
+    if (from < free) return [];
+    free = from + width + 6;
+    return text(from, y - 7, label, 'font-size="12"');
+  });
 }
 
 function row(bar: Bar, y: number, longest: number): string[] {
   return [
     text(20, y + 18, bar.phase),
     box(bar, y, longest),
-    beside(bar.end, y, longest, duration(bar.end - bar.begin)),
+    beside(
+      bar.begin,
+      bar.end,
+      y,
+      longest,
+      `${duration(bar.end - bar.begin)} (paper: ${duration(PHASES[bar.phase].paper)})`,
+    ),
   ];
 }
 
@@ -140,16 +157,17 @@ function markRow({ label, at }: Mark, y: number, longest: number): string[] {
   return [
     text(20, y + 18, label),
     `<path d="${diamond}" fill="#222"/>`,
-    beside(at, y, longest, `at ${duration(at)}`, 8),
+    beside(at, at, y, longest, `at ${duration(at)}`, 14),
   ];
 }
 
-/** A text to the right of a place, or to the left if it would not fit there. */
-function beside(at: number, y: number, longest: number, words: string, gap = 0): string {
-  const x = place(at, longest);
-  // Over the bars, which end there.
-  if (x + 8 * words.length < WIDTH - 10) return text(x + 6 + gap, y + 18, words, 'font-size="13"');
-  return text(x - 6 - gap, y + 18, words, 'font-size="13" text-anchor="end"');
+/** A text to the right of a bar or mark, or to the left if it would not fit there, or else in the bar. */
+function beside(begin: number, end: number, y: number, longest: number, words: string, gap = 6): string {
+  const [from, to] = [place(begin, longest), place(end, longest)];
+  const width = 7.5 * words.length;
+  if (to + gap + width < WIDTH - 10) return text(to + gap, y + 18, words, 'font-size="13"');
+  const x = from - gap - width > LEFT ? from - gap : to - gap;
+  return text(x, y + 18, words, 'font-size="13" text-anchor="end"');
 }
 
 /** A scale with about six ticks. */
@@ -161,9 +179,13 @@ function axis(top: number, bottom: number, longest: number): string[] {
   for (let at = 0; at <= longest; at += step) {
     const x = round(place(at, longest));
     lines.push(`<path d="M${x},${top} V${bottom + 4}" stroke="#ddd"/>`);
-    lines.push(text(x, bottom + 20, `${Math.round(at)} ms`, 'font-size="12" fill="#555" text-anchor="middle"'));
+    lines.push(text(x, bottom + 20, tick(at, step), 'font-size="12" fill="#555" text-anchor="middle"'));
   }
   return lines;
+}
+
+function tick(at: number, step: number): string {
+  return step < 1000 ? `${Math.round(at)} ms` : `${Math.round(at / 1000)} s`;
 }
 
 function text(x: number, y: number, words: string, more = ''): string {

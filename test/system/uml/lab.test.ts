@@ -74,9 +74,9 @@ const NOTHING = { processes: [], folders: [] };
 
 describe.runIf(possible)('pana-mip6 lab --kernel uml', () => {
   it(
-    'shows a start with ESP of the kernel and ep-ip6tables.sh, with traffic, and leaves nothing behind',
+    'shows the whole chain with ESP of the kernel and ep-ip6tables.sh, with traffic, and leaves nothing behind',
     async () => {
-      const lab = start();
+      const lab = start('--reauth', '--handover', '--restart-ha');
       expect(await lab.ended, `${lab.said.join('\n')}\n${lab.output()}`).toBe(0);
       const { items } = JSON.parse(lab.output()) as { readonly items: readonly Finding[] };
       const results = items.filter(({ result }) => result !== 'skipped').map(({ what, result }) => [what, result]);
@@ -95,6 +95,10 @@ describe.runIf(possible)('pana-mip6 lab --kernel uml', () => {
         'CHILD_SA: ESP between the node and the home agent': 'yes',
         ...mobility,
         'traffic between home address and CN, both directions': 'yes',
+        're-authentication: another key, another IKE_SA': 'yes',
+        'handover of MN1 to AR2, its PAA at a global address': 'yes',
+        'handover of MN1 to AR1, its PAA at a global address': 'yes',
+        'home agent restarts: traffic comes back': 'yes',
         'after: the home address is free again': 'yes',
         'after: no packet of the node passes': 'yes',
         'after: no SA, address, file or watch is left on node and home agent': 'yes',
