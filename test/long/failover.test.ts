@@ -82,6 +82,8 @@ it.skipIf(withoutPostgres !== undefined)(
       await server.daemon.exited;
       server.daemon = made.start(`${server.name} ${kill}`, 'aaa', made.path(`${server.name}.yaml`));
       await paa.line('peer connected', () => connections() > before);
+      // Its control socket may open later.
+      await server.daemon.line('ready');
       expect(
         clients.flatMap(({ failures }) => failures),
         log.slice(-60).join('\n'),
