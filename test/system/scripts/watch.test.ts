@@ -184,4 +184,25 @@ esac`,
     expect(said).toContain('watch: error: no IKE_SA with ha.home.example after 1 tries: received NO_PROPOSAL_CHOSEN');
     expect(said).toMatch(/watch: IKE_SA up \d+ ms/);
   });
+
+  it('registers again when charon has made other SAs by itself and the home agent has lost the binding', async () => {
+    await settle(`IKE=strongswan\nMOBILITY=umip\nSWANCTL_DIR=${state}/swanctl\n`);
+    await daemon('mip6d');
+    await writeFile(join(bin, 'charon|charon-systemd.pid'), `${process.pid}`);
+    await program(
+      'swanctl',
+      `case $1 in
+--load-all) echo "loaded ike secret 'ike-${CONNECTION}-1' loaded connection '${CONNECTION}-1'" ;;
+--list-sas) echo "list-sa event {${CONNECTION}-1 {state=ESTABLISHED child-sas {mip6 {state=INSTALLED}}}}" ;;
+esac`,
+    );
+    await writeFile(join(bin, 'esp'), 'src 2001:db8:1::1001 proto esp spi 0x0badcafe');
+    await hook('mn-linux.sh', 'up', 'ikev2');
+    await eventually(() => readFile(join(bin, 'seen')));
+    await program('ping', 'case "$*" in *"-I 2001:db8:1:"*) exit 1 ;; esac');
+    await writeFile(join(bin, 'esp'), 'src 2001:db8:1::1001 proto esp spi 0x0c0ffee0');
+    await eventually(async () => expect(await startsOf('mip6d')).toBe(2));
+    await eventually(async () => expect(await readFile(join(state, '.watch.log'), 'utf8')).toContain('started again'));
+    expect(await hook('mn-linux.sh', 'down', 'ikev2')).toContain('watch: the home agent does not have the binding');
+  });
 });
