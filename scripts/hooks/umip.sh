@@ -74,8 +74,11 @@ umip_link() {
 # umip_link_set NAME VALUE
 umip_link_set() {
 	umip_was=
-	{ read -r umip_was <"$SYSCTL/net/ipv6/conf/$INTERFACE/$1"; } 2>/dev/null || return 0
-	[ "$umip_was" != "$2" ] || return 0
+	# dash reads single octets, and the kernel gives these files only once: it finds no end of the line.
+	{ read -r umip_was <"$SYSCTL/net/ipv6/conf/$INTERFACE/$1"; } 2>/dev/null || :
+	case $umip_was in
+	'' | "$2") return 0 ;;
+	esac
 	{ printf '%s\n' "$2" >"$SYSCTL/net/ipv6/conf/$INTERFACE/$1"; } 2>/dev/null || return 0
 	printf '%s %s\n' "$1" "$umip_was" >>"$UMIP_LINK"
 }

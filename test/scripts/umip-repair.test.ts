@@ -158,19 +158,22 @@ describe('A node', () => {
   });
 
   it.each([
-    { dad: 'yes', transmits: '1\n' },
-    { dad: 'no', transmits: '0\n' },
+    { dad: 'yes', transmits: '1' },
+    { dad: 'no', transmits: '0' },
   ])('does not delay Duplicate Address Detection while mip6d runs, CARE_OF_DAD=$dad', async ({ dad, transmits }) => {
     const link = join(state, 'sysctl/net/ipv6/conf/eth0');
     await mkdir(link, { recursive: true });
     const delay = join(link, 'router_solicitation_delay');
     const transmit = join(link, 'dad_transmits');
-    for (const file of [delay, transmit]) await writeFile(file, '1\n');
+    // Without the end of the line, as dash sees the kernel's files.
+    for (const file of [delay, transmit]) await writeFile(file, '1');
     await settle(`CARE_OF_DAD=${dad}\n`);
     await running('charon');
     await hook('mn-linux.sh', 'up');
-    expect([await readFile(delay, 'utf8'), await readFile(transmit, 'utf8')]).toEqual(['0\n', transmits]);
+    const values = async () =>
+      [await readFile(delay, 'utf8'), await readFile(transmit, 'utf8')].map((text) => text.trim());
+    expect(await values()).toEqual(['0', transmits]);
     await hook('mn-linux.sh', 'down');
-    expect([await readFile(delay, 'utf8'), await readFile(transmit, 'utf8')]).toEqual(['1\n', '1\n']);
+    expect(await values()).toEqual(['1', '1']);
   });
 });
