@@ -38,7 +38,7 @@ export interface Watched {
   readonly query: string;
   /** Reads the state, as lines that may have been chosen by strangers. */
   readonly read: () => Promise<string>;
-  /** The lower part of the screen. `width`: columns. Default: a line for each event. */
+  /** The lower part of the screen, whose first line is a heading. `width`: columns. Default: a line for each event. */
   readonly lower?: (events: readonly FeedEvent[], width: number) => string[];
 }
 
@@ -205,7 +205,9 @@ class FrameView implements View {
     const hidden = this.#state.length - state.length;
     const more = hidden > 0 ? [`… ${hidden} more lines`] : [];
     const left = room - state.length - more.length;
-    const shown = left > 0 ? below.slice(-left) : [];
+    const head = this.#watched.lower ? below.slice(0, 1) : [];
+    const newest = left > head.length ? below.slice(head.length).slice(head.length - left) : [];
+    const shown = newest.length > 0 ? [...head, ...newest] : [];
     this.#screen.draw([`${name}  ${health}`, '', ...state, ...more, '', ...shown]);
   }
 

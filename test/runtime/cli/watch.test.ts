@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { liveLadder } from '../../../src/runtime/cli/live-ladder.js';
 import { Screen } from '../../../src/runtime/cli/screen.js';
-import { eventLine, KEPT, watchDaemon } from '../../../src/runtime/cli/watch.js';
+import { eventLine, KEPT, type Watched, watchDaemon } from '../../../src/runtime/cli/watch.js';
 import type { FeedEvent } from '../../../src/runtime/log/feed.js';
 import { ControlServer, callDaemon, Streaming } from '../../../src/runtime/service/control.js';
 import { systemHost } from '../../../src/runtime/system/host.js';
@@ -64,11 +64,14 @@ afterEach(async () => {
 });
 
 /** Watches the daemon; `text` is all that was written. */
-function watching(terminal: { readonly isTTY?: boolean; readonly rows?: number; readonly columns?: number } = {}) {
+function watching(
+  terminal: { readonly isTTY?: boolean; readonly rows?: number; readonly columns?: number } = {},
+  lower?: Watched['lower'],
+) {
   let text = '';
   const out = { ...terminal, write: (more: string) => (text += more) };
   const read = async () => JSON.stringify(await callDaemon(daemon.socket, 'GET', '/status'), undefined, 1);
-  const watched = { name: 'pana-paa', socket: daemon.socket, query: 'level=info', read };
+  const watched = { name: 'pana-paa', socket: daemon.socket, query: 'level=info', read, ...(lower ? { lower } : {}) };
   const done = watchDaemon(watched, { out, host: systemHost, signal: ending.signal });
   return {
     done,
@@ -140,6 +143,18 @@ describe('watchDaemon on a terminal', () => {
     expect([...sequences].sort()).toEqual(
       ['?1049h', '?1049l', '?25h', '?25l', '?7h', '?7l', 'H', 'J', 'K'].map((end) => `\x1b[${end}`),
     );
+  });
+
+  it('keeps the heading of a lower part that is too long', async () => {
+    const lower = (events: readonly FeedEvent[]) => ['HEADING', ...events.map(({ line }) => `rung ${line}`)];
+    const seen = watching({ isTTY: true, rows: 8, columns: 60 }, lower);
+    await eventually(() => expect(daemon.listeners).toBe(1));
+    for (let i = 0; i < 20; i += 1) daemon.say({ msg: 'hook output', line: `${i}` });
+    await seen.shows('rung 19');
+    const frame = seen.frame();
+    expect(frame.indexOf('HEADING')).toBeGreaterThan(0);
+    expect(frame).toHaveLength(8);
+    expect(frame.at(-1)).toBe('rung 19');
   });
 
   it('keeps the last state while the daemon is gone, and says since when', async () => {
