@@ -107,7 +107,8 @@ function commandsOf(program: Program, cli: Argv): Argv {
       completion
         .positional('shell', { choices: SHELLS, demandOption: true, description: 'which shell' })
         .example(`source <(${program.name} completion bash)`, 'in ~/.bashrc')
-        .example(`source <(${program.name} completion zsh)`, 'in ~/.zshrc, after compinit'),
+        .example(`source <(${program.name} completion zsh)`, 'in ~/.zshrc, after compinit')
+        .example(`${program.name} completion fish | source`, 'in ~/.config/fish/config.fish'),
     (argv) => print(completionScript(program.name, argv.shell)),
   );
 }

@@ -4,12 +4,12 @@ import { type Outline, outlineOf } from './outline.js';
 /** The argument with which a completion script calls its program; the words of the command line follow. */
 export const COMPLETE = '--complete';
 
-export const SHELLS = ['bash', 'zsh'] as const;
+export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 
 /** The completion script of a shell. It calls the program, which prints one candidate per line. */
 export function completionScript(program: string, shell: (typeof SHELLS)[number]): string {
   const name = `_${program.replaceAll('-', '_')}`;
-  return shell === 'bash' ? bash(program, name) : zsh(program, name);
+  return { bash, zsh, fish }[shell](program, name);
 }
 
 /**
@@ -36,6 +36,19 @@ ${name}() {
   if [[ -n $found[1] ]]; then compadd -a found; else _files; fi
 }
 if [[ $zsh_eval_context[-1] == loadautofunc ]]; then ${name} "$@"; else compdef ${name} ${program}; fi`;
+}
+
+function fish(program: string, name: string): string {
+  return `function _${name}
+  set -l words (commandline --cut-at-cursor --tokenize --current-process)
+  set -l found ($words[1] ${COMPLETE} $words[2..-1] (commandline --cut-at-cursor --current-token) 2>/dev/null)
+  if set -q found[1]
+    printf '%s\\n' $found
+  else
+    __fish_complete_path (commandline --cut-at-cursor --current-token)
+  end
+end
+complete --command ${program} --no-files --arguments '(_${name})'`;
 }
 
 /** The position at the end of a command line. */
