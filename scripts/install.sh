@@ -94,6 +94,11 @@ run() {
 	fi
 }
 
+# Reports progress; a dry run prints the commands instead.
+say() {
+	if [ "$dry" = no ]; then echo "install.sh: $*"; fi
+}
+
 # Whether the target is the running system, and has this program.
 here() {
 	[ -z "$root" ] && command -v "$1" >/dev/null 2>&1
@@ -204,10 +209,12 @@ install_all() {
 			if [ -d "$root$path" ]; then record folder "$path"; fi
 		done
 	fi
+	say "using Node.js $(node --version) of $(command -v node), which the services need, too"
 	[ -z "$root" ] || run mkdir -p "$root"
 	for above in "$share" "$prefix/lib/node_modules" "$prefix/bin"; do folder "$above"; done
 	record file "$manifest"
 	settings=$(global_config)
+	say "installing $(basename "$tarball") and its modules into $root$package with npm, which may take a minute"
 	# shellcheck disable=SC2046 # one word or none
 	run npm install --global --prefix "$root$prefix" ${settings:+--globalconfig "$settings"} \
 		--omit=dev --no-audit --no-fund $(approval) "$tarball"
@@ -220,12 +227,14 @@ install_all() {
 	else
 		from=$root$package/scripts
 	fi
-	for hook in "$from"/hooks/*; do
-		place "$hook" "$share/hooks/${hook##*/}" "$(mode_of "$hook")"
+	say "installing hooks, schemas, dashboards and examples into $root$share"
+	for folder in hooks schema grafana examples; do
+		for file in "$from/$folder"/*; do
+			if [ -f "$file" ]; then place "$file" "$share/$folder/${file##*/}" "$(mode_of "$file")"; fi
+		done
 	done
-	for schema in "$from"/schema/*.json; do place "$schema" "$share/schema/${schema##*/}" 644; done
-	for dashboard in "$from"/grafana/*.json; do place "$dashboard" "$share/grafana/${dashboard##*/}" 644; done
 	for rules in "$from"/prometheus/*.yml; do render "$rules" "$share/prometheus/${rules##*/}" 644; done
+	say "installing example configurations into $root$etc, and the files for the service manager"
 	for config in "$from"/config/*.yaml; do render "$config" "$etc/${config##*/}" 644; done
 	if [ "$system" = Linux ]; then
 		for unit in "$from"/systemd/*.service; do render "$unit" "/etc/systemd/system/${unit##*/}" 644; done
@@ -235,7 +244,9 @@ install_all() {
 	else
 		for script in "$from"/rc.d/*; do render "$script" "$prefix/etc/rc.d/${script##*/}" 755; done
 	fi
+	say "installing the manual, and completion for bash, zsh and fish, into $root$prefix/share"
 	install_manual
+	install_completion
 	remove_former
 	activate
 	[ "$dry" = yes ] || try_store
@@ -250,6 +261,21 @@ install_manual() {
 			"$root$prefix/bin/${program%.yaml}" --manual "${page##*.}" >"$work/$page"
 		fi
 		render "$work/$page" "$prefix/share/man/man${page##*.}/$page" 644
+	done
+}
+
+# Installs the scripts that complete command lines, which the programs print.
+install_completion() {
+	for program in $programs; do
+		for shell in bash zsh fish; do
+			case $shell in
+			bash) path=bash-completion/completions/$program ;;
+			zsh) path=zsh/site-functions/_$program ;;
+			fish) path=fish/vendor_completions.d/$program.fish ;;
+			esac
+			if [ "$dry" = no ]; then "$root$prefix/bin/$program" completion "$shell" >"$work/completion"; fi
+			render "$work/completion" "$prefix/share/$path" 644
+		done
 	done
 }
 
@@ -283,11 +309,27 @@ say_next() {
 		fi
 		return
 	fi
+	enable='systemctl enable --now pana-aaa'
+	page=deploy-linux.md
+	dropins_hint="Hooks that change the packet filter or IPsec need a drop-in of $share/systemd."
+	if [ "$system" = FreeBSD ]; then
+		enable='sysrc pana_aaa_enable=YES && service pana_aaa start'
+		page=deploy-freebsd.md
+		dropins_hint=
+	fi
 	cat <<-END
-		pana-mip6 is installed. Next, for each daemon of this host:
+
+		pana-mip6 is installed; nothing is enabled or started. Next, in the home network (here pana-aaa):
+		  pana-mip6 pki init --dir $etc/pki                                    # once: a CA
+		  pana-mip6 pki issue aaa --server aaa.home.example --dir $etc/pki
+		  cd $etc/pki && chgrp pana . aaa-key.pem && chmod 750 . && chmod 640 aaa-key.pem
 		  cp $etc/pana-aaa.example.yaml $etc/pana-aaa.yaml     # and edit it
 		  pana-aaa check-config -c $etc/pana-aaa.yaml
+		  $enable
+		The access router needs pana-paa.yaml, and a mobile node pana-pac.yaml and a certificate of the CA (pki issue --client).
 	END
+	if [ -n "$dropins_hint" ]; then echo "$dropins_hint"; fi
+	echo "Manual: man pana-aaa, man pana-aaa.yaml, $package/docs/$page"
 }
 
 # Installs a file unchanged; $3: its mode.

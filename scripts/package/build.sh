@@ -198,6 +198,8 @@ program pana-mip6 bin tool/main.js 1
 for daemon in aaa paa pac; do program "pana-$daemon" sbin "$daemon/main.js" '8 5'; done
 
 for page in docs/*; do render "$page" "$doc/$page"; done
+# It compares both sets of paths.
+cp docs/packages.md "$doc/docs/"
 for page in README.md SECURITY.md "$here/pana-mip6/README.Debian"; do render "$page" "$doc/${page##*/}"; done
 gzip -9nc CHANGELOG.md >"$doc/changelog.gz"
 cat "$here/pana-mip6/copyright" LICENSE "$work/licences" >"$doc/copyright"

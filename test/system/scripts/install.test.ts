@@ -161,6 +161,11 @@ describe('install.sh', () => {
       ]) {
         expect((await stat(join(root, 'usr/local/share/pana-mip6', file))).mode & 0o777).toBe(0o644);
       }
+      const completion = await readFile(join(root, 'usr/local/share/fish/vendor_completions.d/pana-aaa.fish'), 'utf8');
+      expect(completion).toContain('complete --command pana-aaa');
+      for (const place of ['bash-completion/completions/pana-aaa', 'zsh/site-functions/_pana-aaa']) {
+        expect(await exists(join(root, 'usr/local/share', place)), place).toBe(true);
+      }
       const pages = (await everything(join(root, 'usr/local/share/man'))).filter((path) => path.includes('/'));
       expect(pages.map((path) => path.replace(/.*\//, ''))).toEqual([
         'pana-mip6.1',
