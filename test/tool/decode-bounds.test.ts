@@ -5,6 +5,7 @@ import { encodeDiameter, encodeGroup } from '../../src/protocol/diameter/wire/co
 import { Decoder } from '../../src/tool/decode/decoder.js';
 import { DiameterStream } from '../../src/tool/decode/diameter-stream.js';
 import { Flows } from '../../src/tool/decode/flows.js';
+import { RecentMap } from '../../src/tool/decode/heard.js';
 import { TcpStream } from '../../src/tool/decode/tcp-stream.js';
 import { run } from '../daemons/program.js';
 import { vector } from '../protocol/diameter/wire/vectors.js';
@@ -35,6 +36,14 @@ describe('The state of a decoder', () => {
     expect(use('b', 20 * 2 ** 20)).toEqual([]);
     expect(use('c', 10 * 2 ** 20)).toEqual(['a', 'b', 'c']);
     expect(use('d', 34 * 2 ** 20)).toEqual([]);
+  });
+
+  it('forgets what was not used for long', () => {
+    const map = new RecentMap<number>(4);
+    for (const [i, key] of ['a', 'b', 'c', 'a', 'd', 'e', 'f'].entries()) map.set(key, i);
+    expect(['a', 'b', 'c', 'd', 'e', 'f'].map((key) => map.get(key))).toEqual([3, undefined, undefined, 4, 5, 6]);
+    map.delete('d');
+    expect(map.get('d')).toBeUndefined();
   });
 
   it('gives up what a segment waits for when too much waits, or for too long', () => {

@@ -56,6 +56,8 @@ export class CaptureLadder {
   readonly #numbers = new Map<SessionIndex, number>();
   /** The PAA of each session. */
   readonly #paas = new Map<SessionIndex, EndpointIndex>();
+  /** The lines of the legend of a ladder that grows. */
+  readonly #said = new Set<string>();
   #left = 0;
   #begin: number | undefined;
   #drawn: { readonly version: number; readonly layout: Layout } | undefined;
@@ -116,7 +118,16 @@ export class CaptureLadder {
     const { layout, isNew } = this.#layout();
     const lines = this.#rungs.map((rung) => this.#line(rung, layout, true));
     this.#rungs.length = 0;
-    return isNew && lines.length > 0 ? [...this.#head(layout), ...lines] : lines;
+    return isNew && lines.length > 0 ? [...this.#newHead(layout), ...lines] : lines;
+  }
+
+  /** The names of the columns, and what the legend did not say before. */
+  #newHead(layout: Layout): string[] {
+    const isFirst = this.#said.size === 0;
+    const legend = layout.legend.filter((line) => !this.#said.has(line));
+    for (const line of legend) this.#said.add(line);
+    if (isFirst) return this.#head(layout);
+    return ['', ...legend, ...(legend.length > 0 ? [''] : []), ...this.#head(layout).slice(-1)];
   }
 
   #layout(): { readonly layout: Layout; readonly isNew: boolean } {
