@@ -38,7 +38,8 @@ afterEach(async () => {
   // The watch ends when the record of its last node is gone.
   await rm(join(state, 'nodes'), { recursive: true, force: true });
   for (const name of ['racoon', 'mip6d', 'radvd']) await end(name);
-  await rm(state, { recursive: true, force: true });
+  // The watch may still write its record of bindings.
+  await rm(state, { recursive: true, force: true, maxRetries: 10 });
 });
 
 async function program(name: string, text: string): Promise<void> {
@@ -153,8 +154,12 @@ describe('The watch of mn-linux.sh', () => {
     await eventually(async () => expect(await readdir(state)).not.toContain('.sas-lost'));
     expect(await startsOf('mip6d')).toBe(before);
     await program('ping', 'case "$*" in *"-I 2001:db8:1:"*) exit 1 ;; esac');
-    await promisify(execFile)(join(state, 'racoon-dead'));
-    await eventually(async () => expect(await startsOf('mip6d')).toBe(before + 1));
+    // The first time mip6d is made to register, the next time it is started again.
+    for (const starts of [before, before + 1]) {
+      await promisify(execFile)(join(state, 'racoon-dead'));
+      await eventually(async () => expect(await readdir(state)).not.toContain('.sas-lost'));
+      await eventually(async () => expect(await startsOf('mip6d')).toBe(starts));
+    }
     await hook('mn-linux.sh', 'down');
   });
 
