@@ -82,8 +82,6 @@ it.skipIf(withoutPostgres !== undefined)(
       await server.daemon.exited;
       server.daemon = made.start(`${server.name} ${kill}`, 'aaa', made.path(`${server.name}.yaml`));
       await paa.line('peer connected', () => connections() > before);
-      // Its control socket may open later.
-      await server.daemon.line('ready');
       expect(
         clients.flatMap(({ failures }) => failures),
         log.slice(-60).join('\n'),
@@ -91,6 +89,8 @@ it.skipIf(withoutPostgres !== undefined)(
     }
     for (const client of clients) client.stop();
     await Promise.all(running);
+    // A restarted server opens its control socket last.
+    for (const { daemon } of servers) await daemon.line('ready');
     expect(clients.flatMap(({ failures }) => failures)).toEqual([]);
 
     // The PAA logged every loss of a server and resent requests.
