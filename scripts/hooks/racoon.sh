@@ -10,8 +10,6 @@ PSK_TXT=$CONF_DIR/psk.txt
 RACOON_DEAD=$CONF_DIR/racoon-dead
 # racoon-dead.sh writes this file, and watch.sh runs the probe.
 SAS_LOST=$CONF_DIR/.sas-lost
-# Exists while mip6d has been made to register, and the home agent has not answered the home address yet.
-NUDGED=$CONF_DIR/.nudged
 # The generation of the key that IKE has used.
 RENEWED=$CONF_DIR/.racoon-key
 # How long a probe waits for the home agent before it registers again. Seconds.
@@ -67,8 +65,11 @@ racoon_mn_conf() {
 
 ike_mn_up() {
 	racoon_check
+	SESSION=
+	own_node || :
+	racoon_session=$SESSION
 	node_put
-	if [ "$EVENT:$MOBILITY:$DRY_RUN" = refresh:umip:no ]; then
+	if [ "$EVENT:$MOBILITY:$DRY_RUN" = refresh:umip:no ] && [ "${racoon_session:-$SESSION}" != "$SESSION" ]; then
 		racoon_hurry >/dev/null 2>&1 &
 		RACOON_HURRY=$!
 	fi
@@ -108,17 +109,11 @@ ike_mn_connect() {
 }
 
 # racoon_hurry: after a move, the first binding updates are lost until the enforcement point is open, and mip6d repeats them after longer
-# and longer times. Makes it register as soon as the home agent can be reached.
+# and longer times. Makes it register as soon as the home agent can be reached. Does not ping from the home address: before mip6d has
+# registered, the home agent answers that with a Binding Error, after which mip6d sends no binding update any more.
 RACOON_HURRY=
 racoon_hurry() {
-	if racoon_answers || ! racoon_care_of; then return 0; fi
-	ping -6 -n -c 1 -i 0.2 -w "$START_SECONDS" -I "$CARE_OF" "$HA" || return 0
-	racoon_answers || racoon_nudge
-}
-
-# racoon_answers: whether the home agent answers the home address at once.
-racoon_answers() {
-	ping -6 -n -c 1 -W 0.3 -I "$HOA" "$HA"
+	if racoon_care_of && ping -6 -n -c 1 -i 0.2 -w "$START_SECONDS" -I "$CARE_OF" "$HA"; then racoon_nudge; fi
 }
 
 # racoon_nudge: makes mip6d register at once: it does so when its router is lost and advertises itself again.
@@ -247,7 +242,6 @@ ike_mn_check() {
 		if racoon_care_of; then racoon_establish; fi
 		WAS_LOST=yes
 	elif racoon_reaches "$HOA"; then
-		rm -f "$NUDGED"
 		racoon_phase1 || ! racoon_care_of || racoon_establish
 		# The home agent may have lost the ESP SAs too. mip6d asks for new ones at its next binding update.
 		if [ -e "$SAS_LOST" ]; then
@@ -270,14 +264,7 @@ ike_mn_check() {
 		racoon_end_sas racoon_sas
 		racoonctl flush-sa isakmp || :
 		[ -z "$CARE_OF" ] || racoon_establish
-		# racoon still knows the care-of address. If that did not help, another mip6d may.
-		if [ "$MOBILITY" = umip ] && [ ! -e "$NUDGED" ]; then
-			: >"$NUDGED"
-			racoon_nudge
-		else
-			rm -f "$NUDGED"
-			WAS_LOST=yes
-		fi
+		WAS_LOST=yes
 	fi
 	rm -f "$SAS_LOST"
 	# A new mip6d registers at once. The old one is killed: at its regular end it would delete a binding that works, or ask for SAs
@@ -296,7 +283,7 @@ ike_mn_down() {
 	racoon_end_sas racoon_sas
 	act racoonctl flush-sa isakmp || :
 	end racoon
-	rm -f "$PSK_TXT" "$RACOON_CONF" "$RACOON_DEAD" "$SAS_LOST" "$NUDGED" "$RENEWED"
+	rm -f "$PSK_TXT" "$RACOON_CONF" "$RACOON_DEAD" "$SAS_LOST" "$RENEWED"
 	node_remove
 }
 

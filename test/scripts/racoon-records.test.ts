@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -164,31 +164,34 @@ describe('With what the programs showed', () => {
     expect(others.sort()).toEqual(await deletions('mn'));
   });
 
-  it('a node whose home agent has lost everything makes new SAs and registers; if that fails, by another mip6d', async () => {
+  it('a node whose home agent has lost everything makes new SAs, while a killed mip6d is started again', async () => {
     await lost((await CARE_OF()) ?? '');
-    const made = async () => {
-      await rm(join(bin, 'calls'), { force: true });
-      expect(await runHook(state, { ...probe, event: 'probe', programs: bin })).toMatchObject({ status: 0 });
-      const all = (await calls()).filter((call) => !call.startsWith('xfrm policy'));
-      expect(all.filter((call) => call.startsWith('xfrm state')).sort()).toEqual(await deletions('mn'));
-      return all.filter((call) => !call.startsWith('xfrm'));
-    };
-    const again = ['racoonctl flush-sa isakmp', `racoonctl establish-sa isakmp inet6 ${await CARE_OF()} ${HA}`];
-    expect(await made()).toEqual([...again, NUDGE]);
+    expect(await runHook(state, { ...probe, event: 'probe', programs: bin })).toMatchObject({ status: 0 });
+    const made = (await calls()).filter((call) => !call.startsWith('xfrm policy'));
+    expect(made.filter((call) => call.startsWith('xfrm state')).sort()).toEqual(await deletions('mn'));
     // Ended regularly, mip6d would ask for SAs to delete its binding.
-    expect(await made()).toEqual([...again, 'pkill -KILL -x mip6d', 'mip6d']);
-    expect(await made()).toEqual([...again, NUDGE]);
+    expect(made.filter((call) => !call.startsWith('xfrm'))).toEqual([
+      'racoonctl flush-sa isakmp',
+      `racoonctl establish-sa isakmp inet6 ${await CARE_OF()} ${HA}`,
+      'pkill -KILL -x mip6d',
+      'mip6d',
+    ]);
   });
 
-  it('a node that has moved registers as soon as the home agent can be reached', async () => {
-    await lost((await CARE_OF()) ?? '');
-    const refresh = { ...probe, event: 'refresh', key: OTHER_KEY, programs: bin };
-    expect(await runHook(state, refresh)).toMatchObject({ status: 0 });
-    expect(await calls()).toContain(NUDGE);
-    // Without a move it has a binding.
-    await lost(HOA);
-    expect(await runHook(state, { ...refresh, key: `0x${'33'.repeat(64)}` })).toMatchObject({ status: 0 });
+  it('a node with a new session registers as soon as the home agent can be reached, and pings from its care-of address', async () => {
+    const careOf = (await CARE_OF()) ?? '';
+    await lost(careOf);
+    await program('ping', `case " $* " in *" -I ${careOf} "*) ;; *) echo "ping $*" >>"${bin}/calls" ;; esac`);
+    const refresh = { ...probe, event: 'refresh', programs: bin };
+    expect(await runHook(state, { ...refresh, key: OTHER_KEY })).toMatchObject({ status: 0 });
     expect(await calls()).not.toContain(NUDGE);
+    const [record = ''] = await readdir(join(state, 'nodes'));
+    const file = join(state, 'nodes', record);
+    await writeFile(file, (await readFile(file, 'utf8')).replace('paa.access.example;1;1', 'paa.access.example;1;0'));
+    expect(await runHook(state, { ...refresh, key: `0x${'33'.repeat(64)}` })).toMatchObject({ status: 0 });
+    expect(await calls()).toContain(NUDGE);
+    // The home agent would answer with a Binding Error.
+    expect((await calls()).filter((call) => call.startsWith('ping'))).toEqual([]);
   });
 
   it('a node begins the ISAKMP SA of its first registration before mip6d needs it', async () => {
