@@ -38,6 +38,7 @@ const ROOMS = [
   'runtime/surroundings',
   'runtime/config',
   'runtime/doctor',
+  'runtime/web',
   'runtime/cli',
   'store',
   'pki',

@@ -100,13 +100,22 @@ export class Administrator {
     return new ControlError(`${operation}: internal error of the server; see its log`, FAULT);
   }
 
-  /** Sends an ASR or RAR for a session, or for all sessions of a subscriber (`{of}`). Returns the result of each. */
-  async onSessions({ of }: SessionsRequest, what: 'disconnect' | 'reauthenticate'): Promise<object[]> {
+  /**
+   * Sends an ASR or RAR for a session, or for all sessions of a subscriber (`{of, who}`), and records that in the audit
+   * trail. Returns the result of each.
+   */
+  async onSessions({ of, who }: SessionsRequest, what: 'disconnect' | 'reauthenticate'): Promise<object[]> {
     const found = this.#parts.store.run('listSessions', { of, limit: MAX_SESSIONS }).catch((error: unknown) => {
       throw this.#toControlError(error, 'listSessions');
     });
     const { items: sessions } = await found;
     if (sessions.length === 0) throw new ControlError(`no session ${of}: "session list" lists the sessions`);
+    const operation = `${what}Sessions` as const;
+    const operator = this.#named(who);
+    await this.#parts.store.run(operation, { of }, operator).catch((error: unknown) => {
+      throw this.#toControlError(error, operation);
+    });
+    this.#parts.log.info({ operation, operator }, 'operator command');
     return Promise.all(
       sessions.map(async (session) => {
         const { sessionId, origin } = session;

@@ -21,6 +21,7 @@ import type { Host } from '../runtime/system/host.js';
 import { Inbox } from '../runtime/system/inbox.js';
 import { within } from '../runtime/system/within.js';
 import { CredentialWatch, credentialFiles, type UsedCredentials } from '../runtime/tls/credential-watch.js';
+import { openWeb } from '../runtime/web/open-web.js';
 import { isPostgresUrl, storeName } from '../store/backend.js';
 import type { StorePort } from '../store/port.js';
 import { Administrator } from './administrator.js';
@@ -35,6 +36,7 @@ import { RevokedSessions } from './revoked-sessions.js';
 import { StoreReporter } from './store-reporter.js';
 import { type AaaSurroundings, systemAaaSurroundings } from './surroundings.js';
 import { UpkeepRunner } from './upkeep-runner.js';
+import { aaaWebPage } from './web.js';
 
 /** Time limit of hooks when the daemon stops, in milliseconds. */
 const HOOKS_AT_END = 5_000;
@@ -71,6 +73,7 @@ export class AaaDaemon implements Service<AaaOptions> {
   readonly #files: FileWatch;
   readonly #credentials: CredentialWatch;
   #closeControl: () => Promise<void> = () => Promise.resolve();
+  #closeWeb: () => Promise<void> = () => Promise.resolve();
   readonly #surroundings: AaaSurroundings;
   readonly #host: Host;
   readonly #revoked = new RevokedSessions();
@@ -306,6 +309,18 @@ export class AaaDaemon implements Service<AaaOptions> {
       this.barrier,
       this.#host,
     );
+    const { node } = this.#server.diameter;
+    const page = aaaWebPage({
+      administrator: this.#administrator,
+      store: this.#store,
+      metrics: this.#metrics,
+      peers: () => node.status(),
+      hooks: () => this.#hooks.status(),
+      conversations: () => this.#server.home.conversations,
+      listening: () => node.addresses.map(({ address, port }) => `${address} port ${port}`),
+    });
+    const tools = { feed: this.#feed, log: this.#log, guard: this.barrier, host: this.#host };
+    this.#closeWeb = await openWeb(control, page, tools);
     if (this.#probes) this.#probes.start();
     else this.#administrator.inBackground(withdrawProbes(this.#store, this.#options.diameter.host));
     // Subscribers and certificates may have been disabled or revoked while no server ran.
@@ -318,6 +333,7 @@ export class AaaDaemon implements Service<AaaOptions> {
   async #close(): Promise<void> {
     this.#upkeep.close();
     this.#credentials.stop();
+    await this.#closeWeb();
     await this.#closeControl();
     await this.#store.close();
   }

@@ -1,12 +1,14 @@
-import { readdir } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { readdir, readFile } from 'node:fs/promises';
 import { relative } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { CodedError } from '../errors/coded-error.js';
 import { print, table } from '../runtime/cli/cli.js';
 import type { LogLine } from '../runtime/cli/ladder.js';
 import { drawLadder, rungs } from '../runtime/cli/ladder.js';
 import { OperatorError } from '../runtime/system/failure.js';
 import type { DaemonProcess } from './daemon-process.js';
-import { hasIpv6, Lab, REALM } from './lab.js';
+import { hasIpv6, Lab, REALM, type Tree } from './lab.js';
 import { quantile } from './statistics.js';
 
 export interface DemoOptions {
@@ -14,10 +16,17 @@ export interface DemoOptions {
   readonly tls: '1.2' | '1.3';
   readonly localHomeAgent: boolean;
   readonly nodes: number;
+  /** Open the daemons' web pages, and keep everything running until SIGINT. */
+  readonly web: boolean;
+  /** Open the pages in this host's browser. */
+  readonly browser: boolean;
 }
 
 /** Limit of the number of nodes. More processes would measure the machine's memory. */
 const MAX_NODES = 200;
+
+/** How long the guest of a demo with pages stays, and is away, in milliseconds. */
+const GUEST_STAYS = 7_500;
 
 /** Files in a hook's folder that the hook did not write: its settings, and the key file while it runs. */
 const NOT_SHOWN = ['/hooks.conf', '/local-leases.json', '/keys'];
@@ -70,10 +79,11 @@ export async function runDemo(options: DemoOptions): Promise<void> {
 }
 
 async function bootstrap(lab: Lab, options: DemoOptions): Promise<void> {
-  const { daemon: aaa, place: aaaPlace } = await lab.startAaa();
+  const { daemon: aaa, place: aaaPlace } = await lab.startAaa('aaa', webOf(lab, options));
   print(`pana-aaa  pid ${aaa.pid}  Diameter EAP on ${at(aaaPlace)} (TCP)`);
-  const { daemon: paa, place: paaPlace } = await lab.startPaa(aaaPlace);
+  const { daemon: paa, place: paaPlace } = await lab.startPaa(aaaPlace, 'paa', webOf(lab, options));
   print(`pana-paa  pid ${paa.pid}  PANA on ${at(paaPlace)} (UDP)`);
+  if (options.web) await showPages(lab, [aaa, paa], options);
   const nodes: Node[] = [];
   for (let i = 1; i <= options.nodes; i += 1) {
     const node = await startNode(lab, `mn${i}`, options);
@@ -86,7 +96,52 @@ async function bootstrap(lab: Lab, options: DemoOptions): Promise<void> {
   for (const node of nodes) await checkKeys(node, granted, options);
   await showFiles(lab, nodes, granted);
   if (nodes.length > 1) showTimes(nodes);
+  if (options.web) await keepRunning(lab, options);
   await terminate(lab, nodes, { aaa, paa }, options);
+}
+
+/** Configures the web page of a daemon, on any free port. The daemons of the demo have one token. */
+function webOf(lab: Lab, { web }: DemoOptions): Tree {
+  return web ? { control: { web: '127.0.0.1:0', 'web-token': lab.path('web-token') } } : {};
+}
+
+/** Prints where the pages of daemons are, and opens them if wanted. */
+async function showPages(lab: Lab, daemons: readonly DaemonProcess[], { browser }: DemoOptions): Promise<void> {
+  for (const daemon of daemons) {
+    const [place] = (await daemon.line('web page ready'))['listening'] ?? [];
+    const url = `http://127.0.0.1:${place?.port}/`;
+    print(`          its page: ${url}`);
+    if (browser) openInBrowser(url);
+  }
+  const [first] = daemons;
+  if (first?.name === 'aaa')
+    print(`          token for all pages: ${(await readFile(lab.path('web-token'), 'utf8')).trim()}`);
+}
+
+function openInBrowser(url: string): void {
+  const program = spawn(process.platform === 'darwin' ? 'open' : 'xdg-open', [url], {
+    stdio: 'ignore',
+    detached: true,
+  });
+  program.on('error', ({ message }) => print(`The browser was not opened: ${message}`));
+  program.unref();
+}
+
+/** Keeps everything running until SIGINT or SIGTERM. A guest comes and goes meanwhile, so that there is something to see. */
+async function keepRunning(lab: Lab, options: DemoOptions): Promise<void> {
+  print('\nEverything keeps running. A guest comes and goes every 15 seconds. Ctrl-C ends the demo.');
+  const ended = new Promise<'ended'>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve('ended'));
+  });
+  await lab.addSubscriber(`guest@${REALM}`, 'guest');
+  for (;;) {
+    const guest = await lab.startPac('guest', {
+      tls: { 'min-version': options.tls, 'max-version': options.tls },
+    });
+    if ((await Promise.race([ended, pause(GUEST_STAYS)])) === 'ended') return;
+    await guest.stop();
+    if ((await Promise.race([ended, pause(GUEST_STAYS)])) === 'ended') return;
+  }
 }
 
 function at({ address, port }: { readonly address: string; readonly port: number }): string {
@@ -99,7 +154,9 @@ async function startNode(lab: Lab, name: string, options: DemoOptions): Promise<
   const daemon = await lab.startPac(name, {
     tls: { 'min-version': options.tls, 'max-version': options.tls },
     mobility: { 'home-agent': options.localHomeAgent ? 'local' : 'home' },
+    ...(name === 'mn1' ? webOf(lab, options) : {}),
   });
+  if (name === 'mn1' && options.web) await showPages(lab, [daemon], options);
   if (name === 'mn1') print(`pana-pac  pid ${daemon.pid}  ${nai}\n`);
   const bootstrapped = await daemon.line('bootstrap completed');
   return { name, nai, daemon, bootstrapped, authorized: await daemon.line('session authorized') };

@@ -21,7 +21,8 @@ const HOME_PREFIX = '2001:db8:1::/64';
 const LOCAL_HOME_AGENT = '2001:db8:a::1';
 const LOCAL_PREFIX = '2001:db8:a::/64';
 
-type Tree = { [key: string]: unknown };
+/** A configuration, or a part of one. */
+export type Tree = { [key: string]: unknown };
 
 export interface LabOptions {
   /** The folder to use. Undefined: a new temporary folder. */

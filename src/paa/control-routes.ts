@@ -23,18 +23,19 @@ export function paaRoutes(actions: OperatorActions): ControlRoutes {
     'GET /status': () => actions.status(),
     'GET /sessions': () => sessionsOf(actions.nas, actions.now()),
     'POST /session/start': ({ body }) => invite(actions, body),
-    'POST /session/end': ({ body }) => command(actions, body, 'terminate'),
-    'POST /session/reauth': ({ body }) => command(actions, body, 'reauthenticate'),
-    'POST /session/ping': ({ body }) => command(actions, body, 'ping'),
+    'POST /session/end': ({ body }) => commandSession(actions, body, 'terminate'),
+    'POST /session/reauth': ({ body }) => commandSession(actions, body, 'reauthenticate'),
+    'POST /session/ping': ({ body }) => commandSession(actions, body, 'ping'),
   });
 }
 
 /** All sessions, for status output. */
 export function sessionsOf(nas: Nas, now: number): object[] {
-  return [...nas.list(now)].map(describe);
+  return [...nas.list(now)].map(describeSession);
 }
 
-function describe(view: NasSessionView): object {
+/** A session, for display. */
+export function describeSession(view: NasSessionView) {
   const { sessionId, peer, state, remaining, nai, assignment, diameterSession } = view;
   return {
     session: sessionText(sessionId),
@@ -58,7 +59,12 @@ function invite({ feed, socketOf }: OperatorActions, { address, port }: StartReq
   return { invited: `${address} port ${port}` };
 }
 
-function command({ nas, feed }: OperatorActions, { session }: SessionRequest, what: NasCommand): object {
+/** Carries out an operator's command on a session. */
+export function commandSession(
+  { nas, feed }: Pick<OperatorActions, 'nas' | 'feed'>,
+  { session }: SessionRequest,
+  what: NasCommand,
+): object {
   const sessionId = Number.parseInt(session, 16);
   if (!nas.has(sessionId)) throw new ControlError(`no session ${session}: "session list" lists the sessions`);
   feed({ type: 'command', sessionId, command: what });

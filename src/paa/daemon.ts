@@ -20,6 +20,7 @@ import { Driver } from '../runtime/system/driver.js';
 import { OperatorError, StartError } from '../runtime/system/failure.js';
 import { Inbox } from '../runtime/system/inbox.js';
 import type { KeySink } from '../runtime/tls/key-log.js';
+import { openWeb, type WebPage } from '../runtime/web/open-web.js';
 import { paaRoutes, sessionsOf } from './control-routes.js';
 import { DiameterCredentials } from './diameter-credentials.js';
 import { makeNode } from './diameter-node.js';
@@ -30,6 +31,7 @@ import { PAA_METRICS, registerGauges } from './metrics.js';
 import { nasConfig, nasOrigin } from './nas-config.js';
 import type { PaaOptions } from './options.js';
 import { nasReporter, placeOfInput } from './reporter.js';
+import { paaWebPage } from './web.js';
 
 /** Time limit of hooks when the daemon stops, in milliseconds. */
 const HOOKS_AT_END = 5_000;
@@ -56,6 +58,7 @@ export class PaaDaemon implements Service<PaaOptions> {
   readonly #credentials: DiameterCredentials;
   readonly #sockets = new Map<string, DatagramSocket>();
   #closeControl: () => Promise<void> = () => Promise.resolve();
+  #closeWeb: () => Promise<void> = () => Promise.resolve();
   #keyLog: KeySink | undefined;
   /** Called when the NAS has stopped. */
   #stopped: (() => void) | undefined;
@@ -224,13 +227,35 @@ export class PaaDaemon implements Service<PaaOptions> {
     });
     const all = { ...eventRoutes(this.#feed, host), ...routes };
     this.#closeControl = await openControl(control, all, this.#metrics, this.barrier, host);
+    const tools = { feed: this.#feed, log: this.#log, guard: this.barrier, host };
+    this.#closeWeb = await openWeb(control, this.#webPage(), tools);
     const listening = [...this.#sockets.values()].map((socket) => socket.address);
     this.#credentials.start();
     this.#log.info({ listening }, 'ready');
   }
 
+  #webPage(): WebPage {
+    return paaWebPage({
+      nas: this.#nas,
+      feed: (input) => this.#driver.feed(input),
+      log: this.#log,
+      host: this.#surroundings.host,
+      metrics: this.#metrics,
+      peers: () => this.#node.status(),
+      hooks: () => this.#hooks.status(),
+      ep: this.#ep,
+      program: this.#options.hooks.ep,
+      listening: () => this.#listening(),
+    });
+  }
+
+  #listening(): string[] {
+    return [...this.#sockets.values()].map(({ address }) => `${address.address} port ${address.port}`);
+  }
+
   async #close(): Promise<void> {
     this.#credentials.stop();
+    await this.#closeWeb();
     await this.#closeControl();
     await this.#keyLog?.close();
     await Promise.all([...this.#sockets.values()].map((socket) => socket.close()));
@@ -239,7 +264,7 @@ export class PaaDaemon implements Service<PaaOptions> {
 
   async status(): Promise<object> {
     return {
-      listening: [...this.#sockets.values()].map(({ address }) => `${address.address} port ${address.port}`),
+      listening: this.#listening(),
       sessions: this.#nas.size,
       halfOpen: this.#nas.halfOpen,
       localHomeAddresses: this.#nas.localHomeAgent?.used,

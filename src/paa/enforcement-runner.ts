@@ -40,6 +40,11 @@ export class EnforcementRunner {
     this.#lane = options.batch ? { name: 'ep', variables: { interface: options.interface } } : undefined;
   }
 
+  /** The state of the enforcement point, for display. */
+  get state(): EnforcementPoint['state'] {
+    return this.#machine.state;
+  }
+
   /**
    * Resets the enforcement point, and passes the permitted clients on the hook's standard input. No other event is
    * passed until this has succeeded. Resolves after the first try, with true if it succeeded.

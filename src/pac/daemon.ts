@@ -14,6 +14,7 @@ import { FileWatch } from '../runtime/system/file-watch.js';
 import type { Host } from '../runtime/system/host.js';
 import { CredentialWatch, credentialFiles } from '../runtime/tls/credential-watch.js';
 import type { KeySink } from '../runtime/tls/key-log.js';
+import { openWeb } from '../runtime/web/open-web.js';
 import { Attachments } from './attachments.js';
 import type { Attempt } from './attempt.js';
 import { PAC_API } from './control-api.js';
@@ -22,6 +23,7 @@ import { PAC_METRICS, registerGauges } from './metrics.js';
 import { MobileNode } from './mobile-node.js';
 import type { PacOptions } from './options.js';
 import { type PacSurroundings, systemPacSurroundings } from './surroundings.js';
+import { pacWebPage } from './web.js';
 
 /**
  * Time for the end of the session (PTR) and then the hooks when the daemon stops, in milliseconds: less than the 9 s
@@ -47,6 +49,7 @@ export class PacDaemon implements Service<PacOptions> {
   readonly #watchCredentials: CredentialWatch;
   readonly #keyLog: KeySink | undefined;
   #closeControl: () => Promise<void> = () => Promise.resolve();
+  #closeWeb: () => Promise<void> = () => Promise.resolve();
   readonly #attachments: Attachments;
   #stopping = false;
   #unwatch: () => void = () => undefined;
@@ -144,6 +147,14 @@ export class PacDaemon implements Service<PacOptions> {
       this.barrier,
       this.#host,
     );
+    const page = pacWebPage({
+      metrics: this.#metrics,
+      log,
+      node: this.#node,
+      session: () => this.#sessionStatus(),
+      trigger: (type) => this.#trigger({ type }),
+    });
+    this.#closeWeb = await openWeb(control, page, { feed: this.#feed, log, guard: this.barrier, host: this.#host });
     if (pana['local-address'] === undefined) {
       this.#unwatch = this.#surroundings.watchNetwork(pana.interface, this.#networkListener(log), this.#host);
     }
@@ -161,6 +172,7 @@ export class PacDaemon implements Service<PacOptions> {
 
   async #close(): Promise<void> {
     await this.#keyLog?.close();
+    await this.#closeWeb();
     await this.#closeControl();
   }
 
@@ -217,6 +229,10 @@ export class PacDaemon implements Service<PacOptions> {
   }
 
   async status(): Promise<object> {
+    return { ...this.#sessionStatus(), ...this.#node.status(), counters: await this.#metrics.counters() };
+  }
+
+  #sessionStatus(): object {
     const { current, standby } = this.#attachments;
     const authorized = current?.authorized;
     const lifetime = authorized?.event.lifetime;
@@ -229,8 +245,6 @@ export class PacDaemon implements Service<PacOptions> {
       ...this.#describe(current),
       remainingSeconds: remaining,
       ...(standby ? { beside: this.#describe(standby) } : {}),
-      ...this.#node.status(),
-      counters: await this.#metrics.counters(),
     };
   }
 

@@ -9,7 +9,7 @@ import {
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
 import type { HookVariables } from '../protocol/hooks/contract.js';
 import { CAPABILITY, capabilityNames, type MobilityAssignment } from '../protocol/mip6/assignment.js';
-import type { HookRunner } from '../runtime/hooks/runner.js';
+import type { HookRunner, HookView } from '../runtime/hooks/runner.js';
 import type { LogFields, Logger } from '../runtime/log/events.js';
 import { sessionText } from '../runtime/log/pana-fields.js';
 import type { Guard } from '../runtime/service/barrier.js';
@@ -55,7 +55,7 @@ export class MobileNode {
     return this.#homeAddresses;
   }
 
-  status(): { readonly binding: object | undefined; readonly hooks: object } {
+  status(): { readonly binding: object | undefined; readonly hooks: readonly HookView[] } {
     const { binding: current } = this.#machine;
     const { ikeIdentity: identity, ...binding } = current ? fieldsOf(current) : {};
     return { binding: current && { ...binding, identity }, hooks: this.#hooks.status() };

@@ -77,3 +77,9 @@ export function internal<Q extends Question>(record: {
 }): InternalOperation<Q[0], Q[1]> {
   return { ...record, administrative: false, audited: false, input: undefined };
 }
+
+/** An act of an operator that changes no row: running it with the operator's name records it in the audit trail. */
+export function recorded<G extends object>(): InternalOperation<G, void> {
+  const run = () => Promise.resolve();
+  return { kind: 'write', administrative: false, audited: true, measuredAs: 'administration', input: undefined, run };
+}

@@ -3,13 +3,17 @@ import type { HomeOperations } from '../protocol/home/alphabet.js';
 import type { Session } from '../protocol/home/records.js';
 import { release, writeDuty } from './duties.js';
 import { MAX_LIST, page, text } from './inputs.js';
-import { administrative, type Dated, internal } from './operation.js';
+import { administrative, type Dated, internal, recorded } from './operation.js';
 import { MAX_PAGE, type Page } from './records.js';
 import { type Db, leases, pageOf } from './rows.js';
 import type { Schema } from './schema.js';
 import { Statement } from './statement.js';
 
 export const sessionOperations = {
+  /** The requests of an operator to terminate or re-authenticate sessions. `of`: a Session-Id or a subscriber. */
+  disconnectSessions: recorded<{ readonly of: string }>(),
+  reauthenticateSessions: recorded<{ readonly of: string }>(),
+
   /** The PAA of a session, by its Origin-Host; undefined if there is no such session. */
   originOfSession: internal<HomeOperations['originOfSession']>({
     kind: 'read',

@@ -38,6 +38,17 @@ await runProgram({
               description: 'request a home agent in the access network',
             })
             .option('nodes', { type: 'number', default: 1, description: 'mobile nodes, one after another' })
+            .option('web', {
+              type: 'boolean',
+              default: false,
+              description: 'serve the web pages of the daemons, and keep running until Ctrl-C',
+            })
+            .option('browser', {
+              type: 'boolean',
+              default: false,
+              description: 'with --web: open the pages in the browser (xdg-open)',
+            })
+            .example('pana-mip6 demo --web', 'watch the daemons in a browser')
             .example('pana-mip6 demo', 'one node, TLS 1.3, home agent in the home network')
             .example('pana-mip6 demo --nodes 20', 'also print median and 95th percentile'),
         async (argv) => {
@@ -47,6 +58,8 @@ await runProgram({
             tls: argv.tls === '1.2' ? '1.2' : '1.3',
             localHomeAgent: argv['local-ha'],
             nodes: argv.nodes,
+            web: argv.web,
+            browser: argv.browser,
           });
         },
       )

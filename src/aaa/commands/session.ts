@@ -4,7 +4,7 @@ import { table, withOptions } from '../../runtime/cli/cli.js';
 import { callDaemon } from '../../runtime/service/control.js';
 import { OperatorError } from '../../runtime/system/failure.js';
 import { details, json, list, show, text, time, withPaging } from './output.js';
-import { type Argument, administer, places, placesOf, withStore } from './store-access.js';
+import { type Argument, administer, operatorName, places, placesOf, withStore } from './store-access.js';
 
 /** Maximum number of sessions that `session watch` lists. */
 const WATCHED_SESSIONS = 100;
@@ -134,7 +134,7 @@ function onSessions(name: string, description: string) {
       ofSessions(cli).example(`pana-aaa session ${name} mn1@home.example`, 'all sessions of this subscriber'),
     async (argv: Argument) => {
       const { control } = await placesOf(argv);
-      const body = { of: String(argv['of']) };
+      const body = { of: String(argv['of']), who: operatorName() };
       const outcomes = (await callDaemon(control.socket, 'POST', `/session/${name}`, body)) as Outcome[];
       show(argv, { items: outcomes, next: null }, () =>
         table(

@@ -129,7 +129,7 @@ export function placesOf(argv: Argument): Promise<Places> {
 }
 
 /** Name of the calling user for the audit trail; under sudo, the user who called sudo. */
-function operatorName(): string {
+export function operatorName(): string {
   const behind = process.env['SUDO_USER'];
   const { username } = userInfo();
   return behind === undefined ? username : `${behind} as ${username}`;

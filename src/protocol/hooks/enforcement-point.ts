@@ -52,6 +52,11 @@ export class EnforcementPoint {
     return this.#ready && !this.#stopped ? this.#checkAt : undefined;
   }
 
+  /** Whether `start` has succeeded, the number of clients that may pass, and of reports that the hook has not had. */
+  get state(): { readonly ready: boolean; readonly clients: number; readonly pending: number } {
+    return { ready: this.#ready, clients: this.#held.size, pending: this.#jobs.size };
+  }
+
   handle(input: EnforcementInput, now: number): EnforcementOutput[] {
     this.#outputs = [];
     switch (input.type) {

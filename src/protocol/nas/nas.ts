@@ -92,6 +92,11 @@ export class Nas {
     return this.#clients.ofPana(sessionId) !== undefined;
   }
 
+  /** The PANA session of a Diameter Session-Id; undefined: there is none. */
+  sessionOf(diameterSession: string): number | undefined {
+    return this.#clients.ofDiameter(diameterSession)?.panaSession;
+  }
+
   /** The sessions, for display. */
   *list(now: number): Generator<NasSessionView> {
     for (const view of this.#paa.list(now)) {

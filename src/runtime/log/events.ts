@@ -196,6 +196,11 @@ export type LogEvent =
   | 'duty resumed'
   /** The clock was set, and the times in the store were shifted with it. */
   | 'clock stepped'
+  // Operators.
+  | 'web page ready'
+  | 'operator logged in'
+  | 'login refused'
+  | 'operator command'
   // Hooks and probes.
   /** A line that a hook wrote. */
   | 'hook output'

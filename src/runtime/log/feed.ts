@@ -24,14 +24,20 @@ const NONE = Number.POSITIVE_INFINITY;
 /** The wall clock was set if it differs by more than this many milliseconds from what the monotonic clock tells. */
 const STEP = 20;
 
+/**
+ * Events below `info` that listeners get within a second. Strangers cause such events, and preparing one costs more than
+ * the message that it is about.
+ */
+const MAX_DETAILS = 2_000;
+
 interface Listener {
   readonly least: number;
   readonly take: (event: FeedEvent) => void;
 }
 
 /**
- * Passes a daemon's events to listeners within the process, beside the log: also events of levels that are not logged.
- * Without a listener, an event costs one comparison more than without the feed.
+ * Passes a daemon's events to listeners within the process, beside the log: also events of levels that are not logged, of
+ * these at most MAX_DETAILS a second. Without a listener, an event costs one comparison more than without the feed.
  */
 export class EventFeed {
   readonly name: string;
@@ -42,6 +48,9 @@ export class EventFeed {
   #least = NONE;
   /** The wall clock minus the monotonic one, which has fractions of milliseconds. */
   #offset = 0;
+  /** The current second, and the events below `info` in it. */
+  #second = 0;
+  #details = 0;
 
   /** `log`: where events are logged. */
   constructor(name: string, log: Logger, host: Host) {
@@ -79,7 +88,8 @@ export class EventFeed {
       (...given: [LogEvent] | [LogFields, LogEvent]): void => {
         if (given.length === 1) log[level](given[0]);
         else log[level](given[0], given[1]);
-        if (LEVELS[level] < this.#least) return;
+        if (!this.#takes(LEVELS[level])) return;
+        if (LEVELS[level] < LEVELS.info) this.#details += 1;
         if (given.length === 1) this.#pass(LEVELS[level], {}, given[0]);
         else this.#pass(LEVELS[level], given[0], given[1]);
       };
@@ -90,7 +100,7 @@ export class EventFeed {
       set level(level) {
         log.level = level;
       },
-      isLevelEnabled: (level) => (LEVELS[level as Level] ?? 0) >= this.#least || log.isLevelEnabled(level),
+      isLevelEnabled: (level) => log.isLevelEnabled(level) || this.#takes(LEVELS[level as Level] ?? 0),
       trace: call('trace'),
       debug: call('debug'),
       info: call('info'),
@@ -98,6 +108,17 @@ export class EventFeed {
       error: call('error'),
       fatal: call('fatal'),
     };
+  }
+
+  #takes(level: number): boolean {
+    if (level < this.#least) return false;
+    if (level >= LEVELS.info) return true;
+    const second = Math.floor(this.#host.monotonic() / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#details = 0;
+    }
+    return this.#details < MAX_DETAILS;
   }
 
   #pass(level: number, fields: LogFields, msg: LogEvent): void {

@@ -53,6 +53,20 @@ describe('EventFeed', () => {
     expect(times).toEqual([Date.UTC(2030, 0, 1), Date.UTC(2030, 0, 1) - 3_600_000]);
   });
 
+  it('passes only so many details a second', () => {
+    const host = new VirtualHost();
+    const feed = new EventFeed('pana-paa', recordingLog().log, host);
+    let heard = 0;
+    feed.listen('trace', () => (heard += 1));
+    for (let i = 0; i < 5_000; i += 1) feed.log.trace({ sequence: i }, 'message received');
+    expect([heard, feed.log.isLevelEnabled('trace'), feed.log.isLevelEnabled('info')]).toEqual([2_000, false, true]);
+    feed.log.info('ready');
+    host.advance(1_000);
+    expect(feed.log.isLevelEnabled('trace')).toBe(true);
+    feed.log.trace({ sequence: 1 }, 'message received');
+    expect(heard).toBe(2_002);
+  });
+
   it('cuts what a stranger made long', () => {
     const feed = new EventFeed('pana-aaa', recordingLog().log, new VirtualHost());
     const heard: FeedEvent[] = [];

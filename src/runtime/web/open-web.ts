@@ -1,0 +1,159 @@
+import { readFile } from 'node:fs/promises';
+import { placeOf } from '../config/sections.js';
+import type { Logger } from '../log/events.js';
+import type { EventFeed } from '../log/feed.js';
+import type { Guard } from '../service/barrier.js';
+import { OperatorError } from '../system/failure.js';
+import type { CancelTimer, Host } from '../system/host.js';
+import { readAssets } from './assets.js';
+import type { Daemon } from './ladders.js';
+import { Live } from './live.js';
+import { Picture, type Row } from './picture.js';
+import { readToken } from './token-file.js';
+import { type WebActions, WebServer } from './web-server.js';
+
+/** How often a table is read while a page is open, in milliseconds, and at most which part of the time that takes. */
+const READ_INTERVAL = 1_000;
+const READ_SHARE = 0.02;
+
+/** The keys of the section `control` that concern the web page. */
+export interface WebSection {
+  readonly web?: string | undefined;
+  readonly 'web-token': string;
+  readonly 'web-hosts': readonly string[];
+  readonly 'web-certificate'?: string | undefined;
+  readonly 'web-key'?: string | undefined;
+}
+
+export type Rows = Iterable<readonly [key: string, row: Row]>;
+
+/** What the page of a daemon shows and does. */
+export interface WebPage extends WebActions {
+  readonly daemon: Daemon;
+  /** Tables of the daemon's state by name. They are read again and again while a page is open. */
+  readonly tables: Readonly<Record<string, () => Rows | Promise<Rows>>>;
+  /** The PANA session of a Diameter session, in the PAA. */
+  readonly panaSession?: (diameterSession: string) => string | undefined;
+}
+
+export interface WebTools {
+  readonly feed: EventFeed;
+  readonly log: Logger;
+  readonly guard: Guard;
+  readonly host: Host;
+}
+
+/**
+ * Opens the web page of a daemon if it is configured. Resolves with a function that closes it. Rejects with OperatorError,
+ * or with the system's error.
+ */
+export async function openWeb(section: WebSection, page: WebPage, tools: WebTools): Promise<() => Promise<void>> {
+  const place = section.web === undefined ? undefined : placeOf(section.web);
+  if (!place) return () => Promise.resolve();
+  const { feed, log, guard, host } = tools;
+  const [token, assets, tls] = await Promise.all([
+    readToken(section['web-token'], (octets) => host.random(octets)),
+    readAssets(),
+    readTls(section),
+  ]);
+  const picture = new Picture(page.daemon, page.panaSession);
+  const reader = new TableReader(picture, page.tables, guard, host);
+  const live = new Live(
+    picture,
+    host,
+    () => reader.start(),
+    () => reader.stop(),
+  );
+  const server = await WebServer.open(
+    { daemon: page.daemon, ...place, names: section['web-hosts'], token, tls },
+    {
+      assets,
+      live,
+      guard,
+      clock: host,
+      lists: page.lists,
+      actions: page.actions,
+      onLogin: ({ outcome, operator, address }) => {
+        if (outcome === 'accepted') log.info({ operator, address }, 'operator logged in');
+        // Anybody who reaches the port can fail: beyond the limit, not for the log.
+        else log[outcome === 'wrong' ? 'warn' : 'debug']({ operator, address, reason: outcome }, 'login refused');
+      },
+    },
+  );
+  const stopListening = feed.listen('trace', (event) => {
+    guard.run('control', () => picture.handle(event));
+  });
+  log.info({ listening: [{ address: place.host, port: server.port }], file: section['web-token'] }, 'web page ready');
+  return async () => {
+    stopListening();
+    reader.stop();
+    await server.close();
+  };
+}
+
+async function readTls(section: WebSection): Promise<{ cert: string; key: string } | undefined> {
+  const { 'web-certificate': certificate, 'web-key': key } = section;
+  if (certificate === undefined || key === undefined) return undefined;
+  const read = (name: string, path: string) =>
+    readFile(path, 'utf8').catch(({ code }: NodeJS.ErrnoException) => {
+      throw new OperatorError(`control.${name}: cannot read ${path}: ${code}`);
+    });
+  return { cert: await read('web-certificate', certificate), key: await read('web-key', key) };
+}
+
+/** Reads tables into a picture while a page is open: each less often the longer reading it takes. */
+class TableReader {
+  readonly #picture: Picture;
+  readonly #tables: WebPage['tables'];
+  readonly #guard: Guard;
+  readonly #host: Host;
+  readonly #problems = new Map<string, string>();
+  readonly #timers = new Map<string, CancelTimer>();
+  #running = 0;
+
+  constructor(picture: Picture, tables: WebPage['tables'], guard: Guard, host: Host) {
+    this.#picture = picture;
+    this.#tables = tables;
+    this.#guard = guard;
+    this.#host = host;
+  }
+
+  start(): void {
+    this.stop();
+    for (const name of Object.keys(this.#tables)) void this.#read(name, this.#running);
+  }
+
+  stop(): void {
+    this.#running += 1;
+    for (const cancel of this.#timers.values()) cancel();
+    this.#timers.clear();
+  }
+
+  async #read(name: string, running: number): Promise<void> {
+    const started = this.#host.monotonic();
+    await this.#guard.settle('control', this.#refresh(name));
+    if (running !== this.#running) return;
+    const took = this.#host.monotonic() - started;
+    const wait = Math.max(READ_INTERVAL, took / READ_SHARE);
+    this.#timers.set(
+      name,
+      this.#host.after(wait, () => void this.#read(name, running), false),
+    );
+  }
+
+  async #refresh(name: string): Promise<void> {
+    const read = this.#tables[name];
+    if (!read) return;
+    try {
+      this.#picture.replace(name, await read());
+      this.#problems.delete(name);
+    } catch (error) {
+      // Such as a store that is unavailable. The page shows the last state, and this.
+      this.#problems.set(name, (error as Error).message);
+    }
+    this.#picture.replace(
+      'problems',
+      [...this.#problems].map(([table, reason]) => [table, { table, reason }] as const),
+    );
+  }
+}
