@@ -201,8 +201,14 @@ export const control = (name: string) =>
         .default([])
         .describe('host names of the web page, beside its address; other names are refused')
         .meta({ examples: [['paa.access.example']] }),
-      'web-certificate': fileName().optional().describe('PEM file of the certificate of the web page'),
-      'web-key': fileName().optional().describe('PEM file of its key'),
+      'web-certificate': fileName()
+        .optional()
+        .describe('PEM file of the certificate of the web page')
+        .meta({ examples: ['/etc/pana-mip6/web.pem'] }),
+      'web-key': fileName()
+        .optional()
+        .describe('PEM file of its key')
+        .meta({ examples: ['/etc/pana-mip6/web-key.pem'] }),
     })
     .superRefine(webRules)
     .prefault({} as never);

@@ -197,9 +197,13 @@ export type LogEvent =
   /** The clock was set, and the times in the store were shifted with it. */
   | 'clock stepped'
   // Operators.
+  /** The web page can be opened; `file` has the token. */
   | 'web page ready'
+  /** An operator logged in at the web page. */
   | 'operator logged in'
+  /** A wrong token was given at the web page, or too many from one address. */
   | 'login refused'
+  /** An operator asked to disconnect, re-authenticate or ping a session. */
   | 'operator command'
   // Hooks and probes.
   /** A line that a hook wrote. */
