@@ -221,9 +221,17 @@ umip_is_bound() {
 	[ "$IKE" = strongswan ] && ping -6 -n -c 1 -w 1 -I "$HOA" "$HA" >/dev/null 2>&1
 }
 
-# umip_is_lost: whether the home agent answers the care-of address, but not the home address: it does not have the binding.
+# umip_is_lost: whether the home agent answers the care-of address, but not the home address: it does not have the binding. It
+# answers a packet from the home address with a Binding Error then, after which mip6d sends no binding update any more: start
+# mip6d again. The care-of address is asked first and by its name, since the kernel would choose the home address.
 umip_is_lost() {
-	[ "$IKE" = strongswan ] && ! umip_is_bound && ping -6 -n -c 1 -w 1 -I "$INTERFACE" "$HA" >/dev/null 2>&1
+	[ "$IKE" = strongswan ] || return 1
+	umip_care_of=$(
+		[ "$EVENT" = move ] || [ "$EVENT" = refresh ] || unset MIP6_COA
+		care_of_address
+		say "$CARE_OF"
+	)
+	[ -n "$umip_care_of" ] && ping -6 -n -c 1 -w 1 -I "$umip_care_of" "$HA" >/dev/null 2>&1 && ! umip_is_bound
 }
 
 # If the home agent has also lost the binding, mip6d has to register: it does so at its start. charon may have made new SAs
