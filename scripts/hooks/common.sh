@@ -76,6 +76,11 @@ check_interface() {
 	esac
 }
 
+# need PROGRAM PACKAGE: for the event test, which changes nothing.
+need() {
+	command -v "$1" >/dev/null 2>&1 || die "$1 is not installed: apt install $2"
+}
+
 # Checks the values of a mobile node and its home agent.
 check_binding() {
 	check_name MIP6_MN_ID "${MIP6_MN_ID:-}"

@@ -6,6 +6,7 @@
 #   batch   such events on standard input, in order: "permit MIP6_SESSION=… MIP6_COA=…"
 #   check   whether the enforcement point still has what "start" set up; if this fails, the PAA runs "start" again
 #   stop    the PAA ends; every client was revoked
+#   test    for "pana-paa doctor": whether start would work; nothing is changed
 #   close   for the operator, before the PAA has started: no client passes, whatever AT_STOP says
 #
 # each_event FUNCTION calls FUNCTION for each permit, move and revoke with $event $session $coa $old $lifetime $user,
@@ -31,7 +32,7 @@ each_event() {
 			"$1"
 		done
 		;;
-	check | stop | close) ;;
+	check | stop | close | test) ;;
 	*)
 		event=$EVENT session=${MIP6_SESSION:-} coa=${MIP6_COA:-} old=${MIP6_COA_OLD:-}
 		lifetime=${MIP6_LIFETIME:-} user=${MIP6_MN_ID:-}

@@ -2,7 +2,7 @@
 # shellcheck disable=SC2317 # functions that are arguments
 # Enforcement point on Linux without nf_tables: ip6tables and iptables forward packets from and to the access link only for
 # authorized clients. They do not filter packets for the router itself (neighbour discovery, DAD, DHCP, PANA).
-# Events: start, permit, move, revoke, batch, check, stop, close. Works with hooks.ep-batch: true.
+# Events: start, permit, move, revoke, batch, check, stop, close, test. Works with hooks.ep-batch: true.
 #
 # Settings, in hooks.conf: those of ep-nft.sh (ACCESS_INTERFACE, ADDRESSES, AT_STOP, PAA, SOLICIT), and
 #   IP6TABLES=ip6tables   the program, such as ip6tables-legacy. Not set: ip6tables, or ip6tables-legacy if the kernel lacks
@@ -219,8 +219,16 @@ fi
 IP6TABLES=${IP6TABLES:-$(variant ip6tables)}
 IPTABLES=${IPTABLES:-$(variant iptables)}
 
+# may_list FAMILY PROGRAM: for the event test.
+may_list() {
+	need "$2" iptables
+	"$2" -w 10 -n -L FORWARD >/dev/null ||
+		die "$2 may not use the packet filter: under systemd, the service needs packet-filter.conf or packet-filter-legacy.conf"
+}
+
 status=0
 case $EVENT in
+test) each_family may_list ;;
 check)
 	check_set_up
 	each_family check_rules

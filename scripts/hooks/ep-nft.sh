@@ -1,7 +1,7 @@
 #!/bin/sh
 # Enforcement point on Linux: nftables forwards packets from and to the access link only for authorized clients. It does not
 # filter packets for the router itself (neighbour discovery, DAD, DHCP, PANA).
-# Events: start, permit, move, revoke, batch, check, stop, close. Works with hooks.ep-batch: true.
+# Events: start, permit, move, revoke, batch, check, stop, close, test. Works with hooks.ep-batch: true.
 #
 # Settings, in hooks.conf:
 #   ACCESS_INTERFACE="br0 eth1.7"   where clients are (default: pana.interface of the PAA)
@@ -287,6 +287,14 @@ check_table() {
 }
 
 case $EVENT in
+test)
+	need nft nftables
+	say "$(no_table; table)" | nft -c -f - ||
+		die "nft may not change the packet filter: under systemd, the service needs the drop-in packet-filter.conf"
+	for interface in $ACCESS_INTERFACE; do
+		ip link show dev "$interface" >/dev/null 2>&1 || say "warning: interface $interface does not exist (yet)"
+	done
+	;;
 start)
 	events=$(each_event say_event)
 	for interface in $ACCESS_INTERFACE; do

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Home agent on Linux for many nodes. hooks.conf (common.sh) selects IKE: strongSwan or racoon; and Mobile IPv6: UMIP or
 # none.
-# Events: up, refresh, down, probe. A probe also restarts programs that have ended; watch.sh runs one at once.
+# Events: up, refresh, down, probe, test. A probe also restarts programs that have ended; watch.sh runs one at once.
 
 case $0 in
 */*) HERE=${0%/*} ;;
@@ -47,6 +47,10 @@ probe)
 		watch_start
 		mobility_ha_verify
 	fi
+	;;
+test)
+	test_programs
+	exit 0
 	;;
 *) die "event \"$EVENT\" is not for a home agent" ;;
 esac

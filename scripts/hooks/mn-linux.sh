@@ -1,6 +1,6 @@
 #!/bin/sh
 # Mobile node on Linux. hooks.conf (common.sh) selects IKE: strongSwan or racoon; and Mobile IPv6: UMIP or none.
-# Events: up, refresh, move, down, reconfigure. watch.sh runs it with probe, which starts programs and SAs again that have ended.
+# Events: up, refresh, move, down, reconfigure, test. watch.sh runs it with probe, which starts programs and SAs again that have ended.
 
 case $0 in
 */*) HERE=${0%/*} ;;
@@ -55,6 +55,10 @@ probe)
 	;;
 reconfigure)
 	say "$EVENT: nothing to do, the daemons watch the addresses themselves"
+	;;
+test)
+	test_programs
+	exit 0
 	;;
 *) die "event \"$EVENT\" is not for a mobile node" ;;
 esac

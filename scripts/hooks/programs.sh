@@ -38,6 +38,20 @@ none)
 *) die "MOBILITY=$MOBILITY in hooks.conf is not umip, shisa or none" ;;
 esac
 
+# test_programs: the event test: whether the programs are there that hooks.conf names.
+test_programs() {
+	case $IKE in
+	strongswan) need swanctl strongswan-swanctl ;;
+	racoon) need racoon racoon ;;
+	esac
+	case $MOBILITY in
+	umip) command -v mip6d >/dev/null 2>&1 || die "mip6d is not installed (UMIP), or set MOBILITY=none in hooks.conf" ;;
+	shisa) need shisad shisa ;;
+	none) [ ! -d /proc ] || need ip iproute2 ;;
+	esac
+	[ -d "$MIP6_STATE_DIR" ] || say "warning: $MIP6_STATE_DIR does not exist yet"
+}
+
 # watch.sh runs a hook again with "probe" when one of its programs ends, and on a mobile node also when its SAs are gone.
 : "${WATCH:=yes}"
 WATCH_FILE=$MIP6_STATE_DIR/.watch

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { COUNTERS } from '../runtime/service/common-api.js';
+import { STATUS } from '../runtime/service/common-api.js';
 import type { ControlApi } from '../runtime/service/control-api.js';
 import { operations } from '../store/operations.js';
 
@@ -50,7 +50,12 @@ const OUTCOMES = z.array(
 export const AAA_API = {
   'GET /status': {
     summary: 'State of the server',
-    answer: z.looseObject({ listening: z.array(z.string()), conversations: z.number(), counters: COUNTERS }),
+    answer: z.looseObject({
+      listening: z.array(z.string()),
+      store: z.string().describe('its place, and whether it is available'),
+      conversations: z.number(),
+      ...STATUS,
+    }),
   },
   'POST /store': {
     summary: 'Run an operation on the store: subscribers, home agents, leases, sessions, audit trail',

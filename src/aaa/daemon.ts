@@ -15,6 +15,7 @@ import { controlRoutes } from '../runtime/service/control-api.js';
 import { eventRoutes } from '../runtime/service/event-stream.js';
 import { Metrics } from '../runtime/service/metrics.js';
 import type { Service } from '../runtime/service/service.js';
+import { counted } from '../runtime/system/counted.js';
 import { FileWatch } from '../runtime/system/file-watch.js';
 import { makeFolder } from '../runtime/system/folder.js';
 import type { Host } from '../runtime/system/host.js';
@@ -132,7 +133,7 @@ export class AaaDaemon implements Service<AaaOptions> {
       guard: barrier,
       homeAgents: this.#homeAgents,
       tls,
-      report: diameterReporter(log, metrics, 'trace', 'session', host),
+      report: diameterReporter(log, metrics, 'session', host),
     });
     this.#administrator = new Administrator({
       log,
@@ -271,7 +272,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     const peers = this.#server.diameter.node.status();
     const up = peers.filter(({ state }) => state.endsWith('Open')).length;
     const store = this.#storeReporter.works ? '' : '; the store is unavailable';
-    return `${this.#server.home.conversations} conversations, ${up} of ${peers.length} peers up${store}`;
+    return `${counted(this.#server.home.conversations, 'conversation')}, ${up} of ${counted(peers.length, 'peer')} up${store}`;
   }
 
   /** Whether the store's thread answers. A database that is down is not a reason for a restart. */
@@ -342,13 +343,15 @@ export class AaaDaemon implements Service<AaaOptions> {
     const { node } = this.#server.diameter;
     return {
       listening: node.addresses.map(({ address, port }) => `${address} port ${port}`),
+      store: `${storeName(this.#options.store)} ${this.#storeReporter.works ? 'available' : 'unavailable'}`,
+      certificates: this.#credentials.days(),
       conversations: this.#server.home.conversations,
       // An unavailable store must not hide the rest of the status.
       homeAgents: await this.#store.run('listHomeAgents', {}).then(
         (agents) =>
           agents.map(
             ({ name, state, failedBy, leases, capacity }) =>
-              `${name} ${state}${failedBy === undefined ? '' : ' (does not answer)'}, ${leases} of ${capacity} leases`,
+              `${name} ${state}${failedBy === undefined ? '' : ' (does not answer)'}, ${leases} of ${counted(capacity, 'lease')}`,
           ),
         (error: Error) => `unknown: ${error.message}`,
       ),

@@ -1,8 +1,9 @@
 import type { ApplicationOutput } from '../protocol/diameter/node/application.js';
 import type { DiameterMessage } from '../protocol/diameter/wire/codec.js';
-import { APPLICATION } from '../protocol/diameter/wire/commands.js';
+import { APPLICATION, commandOf } from '../protocol/diameter/wire/commands.js';
 import { Dictionary } from '../protocol/diameter/wire/dictionary.js';
 import { Grammarian, isViolation, type Violation } from '../protocol/diameter/wire/grammar.js';
+import { resultName } from '../protocol/diameter/wire/result-codes.js';
 import type { Demand, DemandOutcome, HomeAnswer, Token } from '../protocol/home/alphabet.js';
 import { DiameterAccess } from '../protocol/home/diameter/access.js';
 import type { Session } from '../protocol/home/records.js';
@@ -122,7 +123,10 @@ export class DiameterServer implements NasPort {
   }
 
   #refuse(request: DiameterMessage, violation: Violation): DiameterMessage {
-    this.#parts.metrics.count('refused_requests', { code: String(violation.resultCode) });
+    const { resultCode, text: reason } = violation;
+    this.#parts.metrics.count('refused_requests', { code: resultName(resultCode) });
+    const message = commandOf(request.commandCode, true)?.name ?? `command ${request.commandCode}`;
+    this.#parts.log.debug({ message, resultCode: resultName(resultCode), reason }, 'request rejected');
     return this.#access.refuse(request, violation);
   }
 

@@ -1,5 +1,4 @@
 import type { NodePeerStatus } from '../protocol/diameter/node/alphabet.js';
-import { RESULT } from '../protocol/diameter/wire/result-codes.js';
 import type { HomeAgent } from '../protocol/home/records.js';
 import { DIAMETER_COUNTERS, peerGauge } from '../runtime/diameter/reporter.js';
 import type { ServerJudge } from '../runtime/eap/engine.js';
@@ -65,10 +64,6 @@ export const AAA_METRICS: MetricDescriptions = {
     },
     clock_steps: { help: 'Steps of the wall clock after which this server shifted the times in the store' },
     reloads: { help: 'Reloads of certificates, keys and CRLs' },
-    refused_requests: {
-      help: 'Diameter requests that were answered with an error, by Result-Code',
-      series: [{ code: String(RESULT.TOO_BUSY) }],
-    },
     ...DIAMETER_COUNTERS,
     ...FAULT_COUNTERS,
   },

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { PANA_PORT } from '../protocol/pana/wire/ports.js';
-import { COUNTERS } from '../runtime/service/common-api.js';
+import { STATUS } from '../runtime/service/common-api.js';
 import { ASKED, type ControlApi } from '../runtime/service/control-api.js';
 
 const notAddress = ({ input }: { readonly input?: unknown }) => `${String(input)} is not an IP address`;
@@ -38,7 +38,8 @@ export const PAA_API = {
       listening: z.array(z.string()),
       sessions: z.number(),
       halfOpen: z.number(),
-      counters: COUNTERS,
+      enforcementPoint: z.enum(['set up', 'not set up', 'being set up', 'none']),
+      ...STATUS,
     }),
   },
   'GET /sessions': {

@@ -16,6 +16,7 @@ import { eventRoutes } from '../runtime/service/event-stream.js';
 import { Metrics } from '../runtime/service/metrics.js';
 import type { Service } from '../runtime/service/service.js';
 import { type Surroundings, systemSurroundings } from '../runtime/surroundings/surroundings.js';
+import { counted } from '../runtime/system/counted.js';
 import { Driver } from '../runtime/system/driver.js';
 import { OperatorError, StartError } from '../runtime/system/failure.js';
 import { Inbox } from '../runtime/system/inbox.js';
@@ -171,7 +172,8 @@ export class PaaDaemon implements Service<PaaOptions> {
   summary(): string {
     const peers = this.#node.status();
     const up = peers.filter(({ state }) => state.endsWith('Open')).length;
-    return `${this.#nas.size} sessions, ${up} of ${peers.length} peers up`;
+    const closed = this.#ep?.condition === 'not set up' ? '; the enforcement point is not set up' : '';
+    return `${counted(this.#nas.size, 'session')}, ${up} of ${counted(peers.length, 'peer')} up${closed}`;
   }
 
   async stop(): Promise<void> {
@@ -202,7 +204,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     for (const address of pana.listen) {
       const socket = await udp.open({ address, port: pana.port }, (octets, from) => {
         this.#metrics.count('datagrams', IN);
-        if (isSetUp && this.#log.isLevelEnabled('trace')) this.#trace('message received', octets, from);
+        if (isSetUp && this.#log.isLevelEnabled('debug')) this.#trace('message received', octets, from);
         if (isSetUp) this.barrier.run('datagram', () => this.#driver.feed({ type: 'datagram', octets, from }));
       });
       this.#sockets.set(socket.label, socket);
@@ -210,8 +212,9 @@ export class PaaDaemon implements Service<PaaOptions> {
     await this.#homeAgent.takeDownLeftovers(this.#options['local-home-agent'], this.#leases);
     // Clear stale permits before accepting traffic. Without an enforcement point, every node might pass.
     if ((await this.#ep?.start()) === false) {
+      const isShut = await this.#ep?.shut();
       throw new StartError(
-        `the enforcement point was not set up: ${hooks.ep} start failed, see its output in the log; the PAA does not serve`,
+        `the enforcement point was not set up: ${hooks.ep} start failed, see its output in the log; the PAA does not serve, and the link is ${isShut ? 'closed' : 'not closed by this hook'}. "pana-paa doctor" says more; with nft or ip6tables the service needs the drop-in packet-filter.conf`,
       );
     }
     isSetUp = true;
@@ -265,6 +268,8 @@ export class PaaDaemon implements Service<PaaOptions> {
   async status(): Promise<object> {
     return {
       listening: this.#listening(),
+      certificates: this.#credentials.days(),
+      enforcementPoint: this.#ep?.condition ?? 'none',
       sessions: this.#nas.size,
       halfOpen: this.#nas.halfOpen,
       localHomeAddresses: this.#nas.localHomeAgent?.used,
@@ -284,7 +289,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     switch (output.type) {
       case 'send':
         this.#metrics.count('datagrams', OUT);
-        if (this.#log.isLevelEnabled('trace')) this.#trace('message sent', output.octets, output.to);
+        if (this.#log.isLevelEnabled('debug')) this.#trace('message sent', output.octets, output.to);
         this.#sockets.get(output.to.local)?.send(output.octets, output.to);
         break;
       case 'ask': {
@@ -327,7 +332,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     octets: Uint8Array,
     { address, port }: { readonly address: string; readonly port: number },
   ): void {
-    this.#log.trace({ ...panaFields(octets), address, port, octets: octets.length }, message);
+    this.#log.debug({ ...panaFields(octets), address, port, octets: octets.length }, message);
   }
 
   #admit({ token, sessionId, userName, address, lifetime }: Extract<NasOutput, { type: 'admit' }>): void {

@@ -60,6 +60,11 @@ export class DiameterCredentials {
     return new DiameterCredentials(options, log, metrics, host, files, transport);
   }
 
+  /** Until when the credentials are valid, by configuration key. */
+  days(): Readonly<Record<string, string>> {
+    return this.#watch.days();
+  }
+
   /** The TLS transport. Undefined: TLS is not configured. */
   get transport(): TlsTransport | undefined {
     return this.#transport;

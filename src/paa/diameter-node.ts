@@ -24,7 +24,7 @@ export function makeNode(
   { host, transport }: Pick<Surroundings, 'host' | 'transport'>,
   feed: (input: NasInput) => void,
 ): DiameterNode {
-  const report = diameterReporter(log, metrics, 'debug', 'diameterSession', host);
+  const report = diameterReporter(log, metrics, 'diameterSession', host);
   const grammarian = new Grammarian(new Dictionary(pana['vendor-id']));
   return new DiameterNode({
     origin: { host: diameter.host, realm: diameter.realm },

@@ -13,6 +13,9 @@ export interface EnforcementOptions {
   readonly checkInterval: number;
 }
 
+/** What became of the last `start`. */
+export type Condition = 'set up' | 'not set up' | 'being set up';
+
 /** Events that are never part of a batch. */
 const SINGLE: readonly HookEvent[] = ['start', 'check', 'stop'];
 
@@ -31,6 +34,7 @@ export class EnforcementRunner {
   readonly #waiting = new Map<number, (ok: boolean) => void>();
   #lastToken = 0;
   #cancelTimer: CancelTimer = () => undefined;
+  #condition: Condition = 'being set up';
 
   constructor(options: EnforcementOptions, runner: HookRunner, host: Host) {
     this.#options = options;
@@ -56,6 +60,30 @@ export class EnforcementRunner {
   /** Runs the hook `stop` after the pending jobs. Resolves after its first try, with true if it succeeded. */
   stop(): Promise<boolean> {
     return new Promise((resolve) => this.#ask((token) => ({ type: 'stop', token }), resolve));
+  }
+
+  /** Whether the last `start` has succeeded, for `status`. */
+  get condition(): Condition {
+    return this.#condition;
+  }
+
+  /** Lets no client pass after a failed `start`, if the hook can. Resolves after one try. */
+  shut(): Promise<boolean> {
+    const { program, interface: access } = this.#options;
+    return new Promise((resolve) => {
+      this.#runner.queue(
+        {
+          program,
+          role: 'ep',
+          event: 'close',
+          subject: 'ep-close',
+          variables: () => ({ variables: { interface: access } }),
+          after: [],
+          lane: undefined,
+        },
+        { firstResult: ({ ok }) => resolve(ok), done: ({ ok }) => resolve(ok) },
+      );
+    });
   }
 
   /** Ends the checks, of a daemon that could not start. */
@@ -118,14 +146,23 @@ export class EnforcementRunner {
         lane: SINGLE.includes(event) ? undefined : this.#lane,
       },
       {
-        firstResult: ({ ok }) => this.#step({ type: 'firstResult', job, ok }),
+        firstResult: ({ ok }) => {
+          this.#noteState(event, ok);
+          this.#step({ type: 'firstResult', job, ok });
+        },
         done: ({ ok }) => {
+          this.#noteState(event, ok);
           this.#jobs.delete(job);
           this.#step({ type: 'done', job, ok });
         },
       },
     );
     this.#jobs.set(job, token);
+  }
+
+  #noteState(event: HookEvent, ok: boolean): void {
+    if (event === 'start') this.#condition = ok ? 'set up' : 'not set up';
+    else if (event === 'check' && !ok) this.#condition = 'not set up';
   }
 
   #dataFor(job: number): HookData | undefined {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { COUNTERS } from '../runtime/service/common-api.js';
+import { STATUS } from '../runtime/service/common-api.js';
 import { ASKED, type ControlApi } from '../runtime/service/control-api.js';
 
 /** The control API of pana-pac. */
@@ -13,7 +13,7 @@ export const PAC_API = {
       careOfAddress: z.string().optional(),
       remainingSeconds: z.number().optional().describe('until the session ends without another authentication'),
       binding: z.looseObject({}).optional().describe('home agent and home address'),
-      counters: COUNTERS,
+      ...STATUS,
     }),
   },
   'POST /reauth': { summary: 'Authenticate again now', answer: ASKED },

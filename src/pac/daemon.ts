@@ -229,7 +229,8 @@ export class PacDaemon implements Service<PacOptions> {
   }
 
   async status(): Promise<object> {
-    return { ...this.#sessionStatus(), ...this.#node.status(), counters: await this.#metrics.counters() };
+    const certificates = this.#watchCredentials.days();
+    return { ...this.#sessionStatus(), certificates, ...this.#node.status(), counters: await this.#metrics.counters() };
   }
 
   #sessionStatus(): object {

@@ -5,6 +5,7 @@ import { checkName } from '../protocol/mip6/names.js';
 import { release } from './duties.js';
 import { ike, text } from './inputs.js';
 import { administrative, internal } from './operation.js';
+import { placeProblem } from './placed-agents.js';
 import { StoreError } from './records.js';
 import { leases, parsePrefix, requireHomeAgent, toHomeAgent } from './rows.js';
 
@@ -38,6 +39,10 @@ export const homeAgentOperations = {
       const prefix = parsePrefix(agent.prefix);
       if (!prefix)
         throw new StoreError('ERR_STORE_VALUE', `${agent.prefix} is not a /64 prefix, such as 2001:db8:1::/64`);
+      const misplaced = placeProblem(agent);
+      if (misplaced !== undefined) {
+        throw new StoreError('ERR_STORE_VALUE', `${misplaced}: a home agent is on its home link (RFC 6275 4.1)`);
+      }
       checkCapacity(agent.capacity);
       checkWeight(agent.weight);
       const inserted = await db

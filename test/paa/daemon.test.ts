@@ -77,10 +77,15 @@ it('PaaDaemon does not serve if hook start fails: it rejects, and leaves no time
   const surroundings = { ...systemSurroundings, ...DEAF, ...counted, host, hookProcesses, udp };
   const starting = PaaDaemon.start(options, log, surroundings);
   await eventually(() => hookProcesses.only.end('exit status 1'));
+  await eventually(() => {
+    const shut = hookProcesses.running.find(({ call }) => call.event === 'close');
+    if (!shut) throw new Error('close was not run');
+    shut.end();
+  });
   await expect(starting).rejects.toThrow('the enforcement point was not set up: /ep start failed');
   expect([host.timers, sockets, counted.open]).toEqual([0, 0, 0]);
   host.advance(120_000);
-  expect(hookProcesses.calls.map(({ event }) => event)).toEqual(['start']);
+  expect(hookProcesses.calls.map(({ event }) => event)).toEqual(['start', 'close']);
 });
 
 it('PaaDaemon runs no hook and leaves nothing behind if another program has its port', async () => {

@@ -96,7 +96,7 @@ export class EapPeerMethod {
   }
 
   #failure(): PeerOutput[] {
-    const { reason, detail } = this.#tls.failure ?? { reason: 'refused' as const, detail: 'EAP-Failure' };
+    const { reason, detail } = this.#tls.failure ?? { reason: 'refused' as const, detail: refusalIn(this.#tls) };
     return [...(this.#tls.keyed ? [{ type: 'forget' as const }] : []), { type: 'failed', reason, detail }];
   }
 
@@ -170,4 +170,15 @@ export class EapPeerMethod {
 
 function discarded(reason: string): PeerOutput[] {
   return [{ type: 'discarded', reason }];
+}
+
+/**
+ * What a refusal without an alert may mean. A server that has no TLS version in common with ClientHello can end the
+ * conversation without a word of TLS.
+ */
+function refusalIn({ begun, heard }: TlsPeer): string {
+  if (!begun) return 'EAP-Failure';
+  return heard
+    ? 'EAP-Failure without a TLS alert'
+    : 'EAP-Failure in answer to ClientHello; is there a common TLS version?';
 }

@@ -72,6 +72,7 @@ type State =
 export class TlsPeer {
   #state: State = { name: 'IDLE' };
   #token = 0;
+  #heard = false;
 
   /** Whether an answer of the engine is pending. */
   get busy(): boolean {
@@ -81,6 +82,11 @@ export class TlsPeer {
 
   get begun(): boolean {
     return this.#state.name !== 'IDLE';
+  }
+
+  /** Whether the server has sent TLS. */
+  get heard(): boolean {
+    return this.#heard;
   }
 
   get keyed(): boolean {
@@ -99,6 +105,7 @@ export class TlsPeer {
     // The server has committed to success and the handshake was freed, so later flights are only acknowledged.
     if (state.name === 'KEYED') return [{ type: 'send', flight: NOTHING }];
     if (state.name !== 'IDLE' && state.name !== 'SERVER') return [];
+    this.#heard ||= flight.length > 0;
     this.#state = { name: 'ENGINE' };
     return [{ type: 'handshake', token: this.#ask(), flight }];
   }

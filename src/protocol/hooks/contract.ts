@@ -5,11 +5,14 @@ import { checkName } from '../mip6/names.js';
 
 /** The node that the hook configures: mobile node, home agent, or enforcement point. */
 export type HookRole = 'mn' | 'ha' | 'ep';
-/** The event; the only argument of a hook. `test`: whether it could work, without any effect; only `doctor` asks. */
+/**
+ * The event; the only argument of a hook. `close`: let no client pass, after a failed `start`.
+ * `test`: whether it could work, without any effect; only `doctor` asks.
+ */
 export type HookEvent =
   | ('up' | 'refresh' | 'move' | 'down' | 'reconfigure' | 'probe')
   | ('start' | 'permit' | 'revoke' | 'batch' | 'check' | 'stop')
-  | 'test';
+  | ('close' | 'test');
 
 /** Variables for a hook. Times in seconds, addresses as text; undefined: the variable is not set. */
 export interface HookVariables {

@@ -6,8 +6,8 @@ import type { Logger } from '../log/events.js';
 import type { LogOptions } from '../log/log.js';
 import { callDaemon } from '../service/control.js';
 import type { ControlApi } from '../service/control-api.js';
-import { runService, type Service, Signals, startService } from '../service/service.js';
-import { asStartError, OperatorError } from '../system/failure.js';
+import { notifyFailure, runService, type Service, Signals, startService } from '../service/service.js';
+import { asStartError, explainFailure, OperatorError } from '../system/failure.js';
 import { endProcess } from '../system/process-end.js';
 import { visible } from '../system/terminal.js';
 import { type OptionFlags, optionsOf, type Program, plainFlags, print, runProgram, warn, withOptions } from './cli.js';
@@ -157,8 +157,11 @@ async function runDaemon<S extends z.ZodObject>(
   const signals = new Signals(log);
   const ending = new AbortController();
   void signals.end.then(() => ending.abort());
-  const start = daemon.start(options, log, ending.signal).catch((error: unknown) => {
-    throw asStartError(error);
+  const start = daemon.start(options, log, ending.signal).catch(async (error: unknown) => {
+    const failure = asStartError(error);
+    // "systemctl status" shows it, also between two attempts.
+    await notifyFailure(explainFailure(failure) ?? 'internal error', log);
+    throw failure;
   });
   const service = await startService(start, log, signals);
   if (!service) return endProcess(0);

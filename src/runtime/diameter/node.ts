@@ -295,5 +295,5 @@ function endsOf({ localAddress, remoteAddress, identities }: TransportConnection
 
 function codeOf(error: unknown): string {
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
-  return 'no answer';
+  return error instanceof Error && error.message !== '' ? error.message : 'no answer';
 }

@@ -8,7 +8,7 @@ import type { UsedCredentials } from '../tls/credential-watch.js';
 import { readTlsFiles, type TlsFiles } from '../tls/files.js';
 import { engineSettings, type TlsSettings } from '../tls/settings.js';
 import type { DiameterListenOptions, DiameterPeerOptions } from './node.js';
-import { TlsTransport } from './tls.js';
+import { type OnTlsRefused, TlsTransport } from './tls.js';
 
 /** The section `diameter.tls` of a configuration. */
 export interface DiameterTlsSection extends TlsFiles, TlsSettings, CrlSection {
@@ -88,7 +88,7 @@ export function usedForDiameter(
 export async function openDiameterTls(
   section: DiameterSection,
   host: Host,
-  onRefused: (reason: string) => void,
+  onRefused: OnTlsRefused,
 ): Promise<TlsTransport | undefined> {
   const options = await readDiameterTls(section, host);
   return options && new TlsTransport(options, host, onRefused);

@@ -40,6 +40,12 @@ export interface DiameterTlsOptions {
   readonly certificatePolicy?: CertificatePolicy;
 }
 
+/** Receives why a connection failed, and its other end. `peer`: the host that was connected to. */
+export type OnTlsRefused = (
+  reason: string,
+  from: { readonly address: string | undefined; readonly peer?: string | undefined },
+) => void;
+
 /**
  * TLS from the first octet (RFC 6733 2.2, 13.1). Each end authenticates with a certificate that a trusted CA has issued
  * and that contains its DiameterIdentity as a dNSName.
@@ -50,11 +56,11 @@ export class TlsTransport implements Transport {
   /** Open connections with the verified certificate path of each. */
   readonly #open = new Map<TLSSocket, Path>();
   readonly #servers = new Set<Server>();
-  readonly #onRefused: (reason: string) => void;
+  readonly #onRefused: OnTlsRefused;
   readonly #host: Host;
 
   /** `onRefused` receives the reason when a connection fails. */
-  constructor(options: DiameterTlsOptions, host: Host, onRefused: (reason: string) => void = () => undefined) {
+  constructor(options: DiameterTlsOptions, host: Host, onRefused: OnTlsRefused = () => undefined) {
     this.#host = host;
     this.#options = options;
     this.#onRefused = onRefused;
@@ -93,12 +99,12 @@ export class TlsTransport implements Transport {
     try {
       await once(socket, 'secureConnect');
       const peer = this.#judged(socket, 'server');
-      if (!namesHost(peer, host)) throw new Error(`its certificate does not contain ${host}`);
+      if (!namesHost(peer, host)) throw new Error(`its certificate has ${namesOf(peer)}, not ${host}`);
       socket.setNoDelay(true);
       return tlsConnection(socket, peer);
     } catch (error) {
       socket.destroy();
-      this.#onRefused((error as Error).message);
+      this.#onRefused((error as Error).message, { address: to.address, peer: host });
       throw error;
     } finally {
       signal.removeEventListener('abort', abort);
@@ -128,7 +134,7 @@ export class TlsTransport implements Transport {
     };
     const expire = (socket: Socket) =>
       guard.run('tls', () => {
-        this.#onRefused('the TLS handshake took too long');
+        this.#onRefused('the TLS handshake took too long', { address: socket.remoteAddress });
         socket.destroy();
       });
     server.on('connection', (socket: Socket) => {
@@ -156,7 +162,7 @@ export class TlsTransport implements Transport {
       guard.run(
         'tls',
         () => {
-          this.#onRefused(String(socket.authorizationError ?? error.message));
+          this.#onRefused(String(socket.authorizationError ?? error.message), { address: socket.remoteAddress });
           socket.destroy();
         },
         () => socket.destroy(),
@@ -182,7 +188,7 @@ export class TlsTransport implements Transport {
     try {
       connection = tlsConnection(socket, this.#judged(socket, 'client'));
     } catch (error) {
-      this.#onRefused((error as Error).message);
+      this.#onRefused((error as Error).message, { address: socket.remoteAddress });
       socket.destroy();
       incoming?.closed();
       return;
@@ -207,7 +213,7 @@ export class TlsTransport implements Transport {
     for (const [socket, path] of this.#open) {
       const refusal = this.#judge.again(path, this.#host.wall());
       if (refusal?.reason !== 'revoked') continue;
-      this.#onRefused(`${refusal.reason}: ${refusal.detail}`);
+      this.#onRefused(`${refusal.reason}: ${refusal.detail}`, { address: socket.remoteAddress });
       socket.destroy();
     }
   }
@@ -250,6 +256,13 @@ function tlsConnection(socket: TLSSocket, peer: VerifiedPeer): TransportConnecti
     identities: peer.dnsNames,
     reset: () => socket.destroy(),
   };
+}
+
+/** Maximum number of names of a certificate in a message. */
+const SHOWN_NAMES = 4;
+
+function namesOf({ dnsNames }: VerifiedPeer): string {
+  return dnsNames.slice(0, SHOWN_NAMES).join(', ') || 'no dNSName';
 }
 
 /** Whether a dNSName of the certificate equals this host, ignoring case. Wildcards do not match. */

@@ -1,3 +1,4 @@
+import { counted } from '../system/counted.js';
 import { explainFailure, OperatorError } from '../system/failure.js';
 import { visible } from '../system/terminal.js';
 
@@ -76,8 +77,4 @@ export function summaryOf(findings: readonly Finding[]): string {
     ...(warnings > 0 ? [counted(warnings, 'warning')] : []),
   ];
   return counts.length > 0 ? counts.join(', ') : 'no problem found';
-}
-
-function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }

@@ -166,7 +166,7 @@ function connectionFinding(
   if (/wrong version number|packet length too long/i.test(message)) {
     return error(where, 'it does not speak TLS there', `is ${DIAMETER_TLS_PORT} its port of TLS?`);
   }
-  if (/does not contain/.test(message)) {
+  if (/its certificate has/.test(message)) {
     return error(where, foreign(message), `correct host in diameter.peers, or issue a certificate with ${host}`);
   }
   return error(

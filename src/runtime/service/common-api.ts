@@ -32,5 +32,12 @@ export const COMMON_API = {
   ...EVENT_API,
 } as const satisfies ControlApi;
 
-/** The counters in an answer of `GET /status`, as `name{label=value}`. */
-export const COUNTERS = z.record(z.string(), z.number());
+/** What every daemon says in its answer of `GET /status`. */
+export const STATUS = {
+  version: z.string(),
+  pid: z.number(),
+  uptimeSeconds: z.number(),
+  configuration: z.string().optional().describe('the configuration file'),
+  certificates: z.record(z.string(), z.string()).describe('until when they are valid, by configuration key'),
+  counters: z.record(z.string(), z.number()).describe('as `name{label=value}`'),
+} as const;

@@ -1,6 +1,7 @@
 import type { Host } from '../system/host.js';
+import { about } from './about.js';
 import type { Guard } from './barrier.js';
-import { type ControlRoutes, ControlServer } from './control.js';
+import { type ControlCall, type ControlRoutes, ControlServer } from './control.js';
 import type { Metrics } from './metrics.js';
 
 /** The control socket and metrics port of a daemon. */
@@ -9,6 +10,17 @@ export interface ControlEndpoints {
   /** The group that may use the socket. */
   readonly group?: string | undefined;
   readonly metrics?: string | undefined;
+}
+
+/** Adds to the status of a daemon what every process has. */
+function withAbout(routes: ControlRoutes, clock: Pick<Host, 'monotonic'>, started: number): ControlRoutes {
+  const status = routes['GET /status'];
+  if (!status) return routes;
+  const all = async (call: ControlCall) => {
+    const own = await status(call);
+    return typeof own === 'object' ? { ...about(clock.monotonic(), started), ...own } : own;
+  };
+  return { ...routes, 'GET /status': all };
 }
 
 /** Opens the control socket and metrics port. Resolves with a function that closes them. */
@@ -24,7 +36,9 @@ export async function openControl(
 ): Promise<() => Promise<void>> {
   metrics.measureProcess();
   const numbers: ControlRoutes = { 'GET /metrics': () => metrics.text(), 'GET /healthz': () => 'ok\n' };
-  const servers = [await ControlServer.onSocket(endpoints.socket, { ...numbers, ...routes }, guard, endpoints.group)];
+  const started = clock.monotonic();
+  const all = { ...numbers, ...withAbout(routes, clock, started) };
+  const servers = [await ControlServer.onSocket(endpoints.socket, all, guard, endpoints.group)];
   if (endpoints.metrics !== undefined) {
     const colon = endpoints.metrics.lastIndexOf(':');
     const host = endpoints.metrics.slice(0, colon).replaceAll(/[[\]]/g, '');

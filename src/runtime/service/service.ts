@@ -161,6 +161,13 @@ export async function runService(
   return typeof end === 'number' ? end : 0;
 }
 
+/** Tells the service manager why the daemon does not start, and waits a limited time for that. */
+export async function notifyFailure(reason: string, log: Logger, host: Host = systemHost): Promise<void> {
+  if (!notifyOptionsOf(process.env, process.pid)) return;
+  const manager = new ServiceManager((problem) => log.warn({ reason: problem }, 'service manager not notified'));
+  await within(manager.notify({ type: 'status', text: `not started: ${reason}` }), NOTIFY_AT_END, host);
+}
+
 /** Reports the daemon's state to the service manager. */
 class Reporter {
   readonly #service: Pick<Service, 'summary' | 'works'>;

@@ -5,7 +5,7 @@ import type { Host } from '../system/host.js';
 import { certificatesOfPem } from './certificates/pem.js';
 import { DEFAULT_POLICY, type PeerRole, violation } from './certificates/policy.js';
 import type { Revocation } from './certificates/revocation.js';
-import { type Dated, datedCertificates, ExpiryWatch, notices, noticeText } from './expiry.js';
+import { type Dated, datedCertificates, ExpiryWatch, nextEnds, notices, noticeText, validityText } from './expiry.js';
 import type { TlsFiles } from './files.js';
 import { type TlsSettings, weakSettings } from './settings.js';
 
@@ -114,6 +114,14 @@ export class CredentialWatch {
   /** Checks the expiry of the credentials again. Call when other credentials are in use. */
   changed(): void {
     this.#expiry.look();
+  }
+
+  /** Until when the credentials in use are valid, by configuration key: `8 days, until 2026-12-04`. For `status`. */
+  days(): Readonly<Record<string, string>> {
+    const { host, used } = this.#parts;
+    const now = host.wall();
+    const dated = used().flatMap((one) => datedOf(one, now));
+    return Object.fromEntries([...nextEnds(dated, now)].map(([key, seconds]) => [key, validityText(seconds, now)]));
   }
 
   stop(): void {

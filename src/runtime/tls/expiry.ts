@@ -76,6 +76,13 @@ export function noticeText({ key, file, subject, days, notAfter, nearness }: Not
   return `${key}: ${file} (${subject}) ${nearness === 0 ? `has expired: ${end}` : `expires ${when}: ${end}`}`;
 }
 
+/** `8 days, until 2026-12-04`, or `expired since …`. `end`: seconds since 1970. */
+export function validityText(end: number, now: number): string {
+  const date = new Date(end * 1000).toISOString().slice(0, 10);
+  const days = Math.floor((end * 1000 - now) / DAY);
+  return days < 0 ? `expired since ${date}` : `${days} ${days === 1 ? 'day' : 'days'}, until ${date}`;
+}
+
 /** The next end of each configuration key, in seconds since 1970. If all have expired, the last end. */
 export function nextEnds(dated: readonly Dated[], now: number): Map<string, number> {
   const ends = new Map<string, number>();

@@ -25,13 +25,7 @@ beforeEach(() => {
 /** A reporter that logs messages at debug, for a log with this level. */
 function reporter(level: Level = 'debug', session: 'session' | 'diameterSession' = 'session') {
   const write = (text: string) => void lines.push(JSON.parse(text) as Record<string, unknown>);
-  const report = diameterReporter(
-    pino({ level, base: {}, timestamp: false }, { write }),
-    metrics,
-    'debug',
-    session,
-    host,
-  );
+  const report = diameterReporter(pino({ level, base: {}, timestamp: false }, { write }), metrics, session, host);
   return (event: DiameterEvent) => report(event, grammarian);
 }
 

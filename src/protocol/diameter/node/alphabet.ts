@@ -127,6 +127,14 @@ export type NodeEvent =
   /** A request was moved to another peer because the first one failed. */
   | { readonly type: 'failedOver'; readonly peer: string; readonly to: string }
   | { readonly type: 'dropped'; readonly peer: string | undefined; readonly code: string }
+  /** A request was answered with an error before it reached the application. */
+  | {
+      readonly type: 'requestRefused';
+      readonly peer: string;
+      readonly commandCode: number;
+      readonly resultCode: number;
+      readonly text: string;
+    }
   /**
    * A CER was refused: it came from an unknown peer, without the peer's certificate, or from an address that is not the
    * peer's.

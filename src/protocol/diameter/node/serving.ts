@@ -101,7 +101,10 @@ export class Serving {
   refuse({ entry, connection, request }: ServedRequest, violation: Violation): NodeOutput[] {
     if (!entry.connections.has(connection)) return [];
     const message = errorAnswer(this.#grammarian, this.#receiver.origin, request, violation);
-    return sending(entry, connection, message, true);
+    const { resultCode, text } = violation;
+    const { commandCode } = request;
+    const event = { type: 'requestRefused', peer: entry.host, commandCode, resultCode, text } as const;
+    return [{ type: 'event', event }, ...sending(entry, connection, message, true)];
   }
 
   /**
