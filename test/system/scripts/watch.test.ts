@@ -20,7 +20,7 @@ beforeEach(async () => {
   await program('logger', 'cat >/dev/null');
   await program(
     'ip',
-    `case "$*" in *"proto hao") echo "proto hao" ;; "xfrm state list"*) cat "$bin/esp" && : >"$bin/seen" ;; "-6 -force -batch -") echo "ip6tnl1: ipv6/ipv6 remote 2001:db8:1::1 local 2001:db8:a::11 dev eth0"
+    `case "$*" in *"proto hao") echo "proto hao" ;; *"address show"*) echo "2: eth0    inet6 2001:db8:a::11/64 scope global" ;; "xfrm state list"*) cat "$bin/esp" && : >"$bin/seen" ;; "-6 -force -batch -") echo "ip6tnl1: ipv6/ipv6 remote 2001:db8:1::1 local 2001:db8:a::11 dev eth0"
   for n in 1 2; do echo "src 2001:db8:1::1 dst 2001:db8:1::100$n"; echo " proto esp spi 0x0000000$n reqid 2"; done ;;
 "-force -batch -") cat >>"$bin/deleted" ;; esac; exit 0`,
   );
