@@ -239,6 +239,9 @@ install_all() {
 	if [ "$system" = Linux ]; then
 		for unit in "$from"/systemd/*.service; do render "$unit" "/etc/systemd/system/${unit##*/}" 644; done
 		for dropin in "$from"/systemd/drop-ins/*.conf; do render "$dropin" "$share/systemd/${dropin##*/}" 644; done
+		# The example configuration of the PAA needs it. A file of this name in /etc/systemd/system takes precedence.
+		render "$from/systemd/drop-ins/packet-filter.conf" \
+			/usr/local/lib/systemd/system/pana-paa.service.d/packet-filter.conf 644
 		place "$from/systemd/sysusers.conf" /etc/sysusers.d/pana-mip6.conf 644
 		place "$from/systemd/tmpfiles.conf" /etc/tmpfiles.d/pana-mip6.conf 644
 	else
@@ -311,7 +314,7 @@ say_next() {
 	fi
 	enable='systemctl enable --now pana-aaa'
 	page=deploy-linux.md
-	dropins_hint="Hooks that change the packet filter or IPsec need a drop-in of $share/systemd."
+	dropins_hint="pana-paa may change the packet filter. Hooks that change IPsec need a drop-in of $share/systemd."
 	if [ "$system" = FreeBSD ]; then
 		enable='sysrc pana_aaa_enable=YES && service pana_aaa start'
 		page=deploy-freebsd.md

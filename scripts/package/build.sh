@@ -167,6 +167,8 @@ find "$lib" -type f -exec chmod 644 {} +
 	render "scripts/$file" "$share/$file" "$mode"
 done
 for dropin in scripts/systemd/drop-ins/*.conf; do render "$dropin" "$share/systemd/${dropin##*/}"; done
+# The configuration of the PAA needs it. A file of this name in /etc/systemd/system takes precedence.
+render scripts/systemd/drop-ins/packet-filter.conf "$root/usr/lib/systemd/system/pana-paa.service.d/packet-filter.conf"
 ln -s ../../share/pana-mip6 "$lib/scripts"
 
 for unit in scripts/systemd/*.service; do render "$unit" "$root/usr/lib/systemd/system/${unit##*/}"; done

@@ -194,6 +194,8 @@ describe('install.sh', () => {
       const open = 'usr/local/lib/node_modules/pana-mip6/dist/aaa/main.js';
       expect((await stat(join(root, open))).mode & 0o777).toBe(0o755);
       expect((await stat(join(root, 'etc/systemd/system/pana-aaa.service'))).mode & 0o777).toBe(0o644);
+      const dropIn = 'usr/local/lib/systemd/system/pana-paa.service.d/packet-filter.conf';
+      expect(await readFile(join(root, dropIn), 'utf8')).toContain('AmbientCapabilities=CAP_NET_ADMIN\n');
       expect(await readFile(join(etc, 'pana-aaa.yaml'), 'utf8')).toBe(mine);
       await rm(join(root, 'usr/local/share/pana-mip6/hooks/mine.sh'));
 
