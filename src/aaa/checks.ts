@@ -1,5 +1,4 @@
 import { readDiameterTls, usedForDiameter } from '../runtime/diameter/setup.js';
-import { TlsTransport } from '../runtime/diameter/tls.js';
 import type { Check } from '../runtime/doctor/check.js';
 import { clockFindings } from '../runtime/doctor/clock.js';
 import type { Computer } from '../runtime/doctor/computer.js';
@@ -7,9 +6,9 @@ import { credentialFindings, hostFindings, namedFiles, serverFindings } from '..
 import { diameterFindings } from '../runtime/doctor/diameter.js';
 import { type Finding, findingsOf } from '../runtime/doctor/finding.js';
 import { configurationFindings, folderFindings } from '../runtime/doctor/folders.js';
-import { type ConfiguredHook, hookFindings, hookTestFindings } from '../runtime/doctor/hooks.js';
+import { type ConfiguredHook, hookChecks } from '../runtime/doctor/hooks.js';
 import { controlFindings, listeningFindings, metricsPlaces, type Place } from '../runtime/doctor/listening.js';
-import { peersFindings } from '../runtime/doctor/peers.js';
+import { peersCheck } from '../runtime/doctor/peers.js';
 import { isPostgresUrl } from '../store/backend.js';
 import { checkStore } from '../store/postgres-url.js';
 import type { AaaOptions } from './config/options.js';
@@ -57,21 +56,11 @@ export function aaaChecks(options: AaaOptions, file: string | undefined, compute
     { name: 'store file', run: () => storeFileFindings(store, computer) },
     { name: 'state-dir', run: () => folderFindings('hooks.state-dir', stateDir, computer, { isPrivate: true }) },
     { name: 'control socket', run: async () => controlFindings(control.socket, await running, computer) },
-    ...all.map((hook) => ({ name: hook.key, run: () => hookFindings(hook, computer) })),
-    ...all.map((hook) => ({ name: `${hook.key} test`, isActive: true, run: () => hookTestFindings(hook, computer) })),
+    ...hookChecks(all, computer),
     { name: 'store content', isActive: true, run: () => storeFindings(store, computer) },
     { name: 'ports', isActive: true, run: async () => listeningFindings(placesOf(options), await running, computer) },
     { name: 'clock', isActive: true, run: () => clockFindings(computer) },
-    {
-      name: 'peers',
-      isActive: true,
-      run: async () => {
-        // A certificate that cannot be read is reported above.
-        const material = await readDiameterTls(diameter, host).catch(() => undefined);
-        const transport = material && new TlsTransport(material, host);
-        return peersFindings(node, diameter.peers, transport, await running, computer);
-      },
-    },
+    peersCheck(node, diameter, running, computer),
   ];
 }
 

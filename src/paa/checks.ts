@@ -1,6 +1,5 @@
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
 import { readDiameterTls, usedForDiameter } from '../runtime/diameter/setup.js';
-import { TlsTransport } from '../runtime/diameter/tls.js';
 import type { Check } from '../runtime/doctor/check.js';
 import { clockFindings } from '../runtime/doctor/clock.js';
 import type { Computer } from '../runtime/doctor/computer.js';
@@ -8,9 +7,9 @@ import { credentialFindings, hostFindings, namedFiles } from '../runtime/doctor/
 import { diameterFindings } from '../runtime/doctor/diameter.js';
 import { error, type Finding, warning } from '../runtime/doctor/finding.js';
 import { configurationFindings, folderFindings } from '../runtime/doctor/folders.js';
-import { type ConfiguredHook, hookFindings, hookTestFindings } from '../runtime/doctor/hooks.js';
+import { type ConfiguredHook, hookChecks } from '../runtime/doctor/hooks.js';
 import { controlFindings, listeningFindings, metricsPlaces } from '../runtime/doctor/listening.js';
-import { peersFindings } from '../runtime/doctor/peers.js';
+import { peersCheck } from '../runtime/doctor/peers.js';
 import type { PaaOptions } from './options.js';
 
 /** The checks of a PAA. `file`: where its configuration is from. */
@@ -44,21 +43,11 @@ export function paaChecks(options: PaaOptions, file: string | undefined, compute
     },
     { name: 'state-dir', run: () => folderFindings('hooks.state-dir', stateDir, computer, { isPrivate: true }) },
     { name: 'control socket', run: async () => controlFindings(control.socket, await running, computer) },
-    ...all.map((hook) => ({ name: hook.key, run: () => hookFindings(hook, computer) })),
-    ...all.map((hook) => ({ name: `${hook.key} test`, isActive: true, run: () => hookTestFindings(hook, computer) })),
+    ...hookChecks(all, computer),
     { name: 'pana.interface', isActive: true, run: () => interfaceFindings(pana.interface, computer) },
     { name: 'ports', isActive: true, run: async () => listeningFindings(places, await running, computer) },
     { name: 'clock', isActive: true, run: () => clockFindings(computer) },
-    {
-      name: 'peers',
-      isActive: true,
-      run: async () => {
-        // A certificate that cannot be read is reported above.
-        const material = await readDiameterTls(diameter, host).catch(() => undefined);
-        const tls = material && new TlsTransport(material, host);
-        return peersFindings(node, diameter.peers, tls, await running, computer);
-      },
-    },
+    peersCheck(node, diameter, running, computer),
   ];
 }
 

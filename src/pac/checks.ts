@@ -4,7 +4,7 @@ import type { Computer } from '../runtime/doctor/computer.js';
 import { credentialFindings, identityFindings, namedFiles } from '../runtime/doctor/credentials.js';
 import { error, type Finding, warning } from '../runtime/doctor/finding.js';
 import { configurationFindings, folderFindings } from '../runtime/doctor/folders.js';
-import { type ConfiguredHook, hookFindings, hookTestFindings } from '../runtime/doctor/hooks.js';
+import { type ConfiguredHook, hookChecks } from '../runtime/doctor/hooks.js';
 import { controlFindings, listeningFindings, metricsPlaces } from '../runtime/doctor/listening.js';
 import { interfaceWarning } from '../runtime/net/interface-check.js';
 import { readCredentials } from './credentials.js';
@@ -45,9 +45,8 @@ export function pacChecks(options: PacOptions, file: string | undefined, compute
         hooks.mn === undefined ? [] : folderFindings('hooks.state-dir', stateDir, computer, { isPrivate: true }),
     },
     { name: 'control socket', run: async () => controlFindings(control.socket, await running, computer) },
-    { name: 'hooks.mn', run: () => hookFindings(mn, computer) },
+    ...hookChecks([mn], computer),
     { name: 'pana.interface', run: () => interfaceFindings(pana.interface, computer) },
-    { name: 'hooks.mn test', isActive: true, run: () => hookTestFindings(mn, computer) },
     { name: 'metrics', isActive: true, run: async () => listeningFindings(places, await running, computer) },
     { name: 'address', isActive: true, run: () => addressFindings(options, computer) },
     { name: 'clock', isActive: true, run: () => clockFindings(computer) },

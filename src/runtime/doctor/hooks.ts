@@ -2,6 +2,7 @@ import { homedir } from 'node:os';
 import { isAbsolute } from 'node:path';
 import type { HookOutcome } from '../../protocol/hooks/alphabet.js';
 import { type HookRole, hookEnvironment } from '../../protocol/hooks/contract.js';
+import type { Check } from './check.js';
 import type { Computer } from './computer.js';
 import { error, type Finding, findingsOf, foreign, warning } from './finding.js';
 
@@ -32,8 +33,16 @@ const WRITE_BY_OTHERS = 0o002;
 
 type Needs = Pick<Computer, 'files' | 'user' | 'hookProcesses' | 'host'>;
 
+/** The checks of these hooks. */
+export function hookChecks(hooks: readonly ConfiguredHook[], computer: Computer): Check[] {
+  return [
+    ...hooks.map((hook) => ({ name: hook.key, run: () => hookFindings(hook, computer) })),
+    ...hooks.map((hook) => ({ name: `${hook.key} test`, isActive: true, run: () => hookTestFindings(hook, computer) })),
+  ];
+}
+
 /** Checks that a hook is there and can be executed. */
-export async function hookFindings({ key, program }: ConfiguredHook, computer: Needs): Promise<Finding[]> {
+async function hookFindings({ key, program }: ConfiguredHook, computer: Needs): Promise<Finding[]> {
   if (program === undefined) return [];
   const { files, user } = computer;
   if (!isAbsolute(program)) {
@@ -87,7 +96,7 @@ async function contentFindings(key: string, program: string, { files, user }: Ne
 }
 
 /** Runs a hook with the event `test` if it declares that: whether it has the programs and permissions that it needs. */
-export async function hookTestFindings(hook: ConfiguredHook, computer: Needs): Promise<Finding[]> {
+async function hookTestFindings(hook: ConfiguredHook, computer: Needs): Promise<Finding[]> {
   const { key, program, role, stateDir } = hook;
   if (program === undefined || !isAbsolute(program) || !(await computer.files.may(program, 'execute'))) return [];
   const head = await computer.files.head(program, HEAD).catch(() => new Uint8Array());

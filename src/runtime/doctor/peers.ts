@@ -1,7 +1,9 @@
 import { isIP } from 'node:net';
 import { DIAMETER_PORT, DIAMETER_TLS_PORT } from '../../protocol/diameter/wire/ports.js';
-import type { DiameterPeerSection } from '../diameter/setup.js';
+import { type DiameterPeerSection, readDiameterTls } from '../diameter/setup.js';
+import { TlsTransport } from '../diameter/tls.js';
 import type { Transport } from '../diameter/transport.js';
+import type { Check } from './check.js';
 import type { Computer, RunningDaemon } from './computer.js';
 import { addressesOf } from './diameter.js';
 import { error, type Finding, foreign, warning } from './finding.js';
@@ -11,6 +13,25 @@ import { TRIAL_TIME, type TrialNode, type TrialPeer, type TrialResult, tryPeer }
 const CLOCK_DIFFERENCE = 60;
 
 type Needs = Pick<Computer, 'udp' | 'transport' | 'host'>;
+
+/** The check of the Diameter peers, with the certificate that the daemon would use. */
+export function peersCheck(
+  node: TrialNode,
+  diameter: Parameters<typeof readDiameterTls>[0] & { readonly peers: readonly DiameterPeerSection[] },
+  running: Promise<RunningDaemon | undefined>,
+  computer: Computer,
+): Check {
+  return {
+    name: 'peers',
+    isActive: true,
+    run: async () => {
+      // A certificate that cannot be read is reported by the check of certificates.
+      const material = await readDiameterTls(diameter, computer.host).catch(() => undefined);
+      const tls = material && new TlsTransport(material, computer.host);
+      return peersFindings(node, diameter.peers, tls, await running, computer);
+    },
+  };
+}
 
 /**
  * Connects to each peer, as the daemon does. A peer that the running daemon is connected to is left alone: a second

@@ -8,7 +8,7 @@ import { PANA_PORT } from '../../protocol/pana/wire/ports.js';
 import { OperatorError } from '../../runtime/system/failure.js';
 import { CaptureReader, isCapture } from './capture.js';
 import { describeDiameter, describePana, diameterName, Flights } from './describe.js';
-import { DiameterStream, type Framed } from './diameter-stream.js';
+import { DiameterStream, decodes, type Framed } from './diameter-stream.js';
 import { Direction, isDiameterPort } from './direction.js';
 import { Dissector, type Packet } from './dissector.js';
 import { Flows } from './flows.js';
@@ -297,14 +297,7 @@ function backOf({ from, to }: Packet): string {
 }
 
 function isMessage(octets: Uint8Array): boolean {
-  if (octets[0] !== 1) return panaOf(octets) !== undefined;
-  try {
-    decodeDiameter(octets);
-    return true;
-  } catch (error) {
-    if (error instanceof DecodeError) return false;
-    throw error;
-  }
+  return octets[0] === 1 ? decodes(octets) : panaOf(octets) !== undefined;
 }
 
 /** Why the end of a packet is missing. */

@@ -140,7 +140,8 @@ export class DiameterStream {
   }
 }
 
-function decodes(octets: Uint8Array): boolean {
+/** Whether octets are a well-formed Diameter message. */
+export function decodes(octets: Uint8Array): boolean {
   try {
     decodeDiameter(octets);
     return true;
