@@ -43,7 +43,7 @@ function accepted(schema: z.ZodType, value: unknown): unknown {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map(({ path, message }) =>
-    path.length === 0 ? message : `${path.join('.')}: ${message}`,
+    path.length === 0 ? `the body: ${message}` : `${path.join('.')}: ${message}`,
   );
   throw new ControlError(problems.join('; '));
 }

@@ -68,7 +68,7 @@ describe.skipIf(!possible)('Notifications to a service manager', () => {
     const { place } = await lab.startAaa();
     await (await lab.startPaa(place)).daemon.stop();
     const { socket, started } = await managed(lab, 'paa', 'paa', '');
-    await socket.message(/^STATUS=0 sessions, 1 of 1 peers up$/);
+    await socket.message(/^STATUS=0 sessions, 1 of 1 peer up$/);
     expect(socket.messages.flat()).not.toContain('WATCHDOG=1');
 
     await lab.configure('paa', { pana: { prot: 1 } });

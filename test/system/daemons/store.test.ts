@@ -38,8 +38,8 @@ function ask(body: string): Promise<{ status: number | undefined; error: string 
 
 describe('A malformed store request', () => {
   it.each([
-    ['', 'the body'],
-    ['null', 'the body'],
+    ['', 'operation'],
+    ['null', 'operation'],
     ['[]', 'the body'],
     ['{}', 'operation'],
     ['{"operation":7,"arguments":{}}', 'operation'],
