@@ -16,8 +16,12 @@ import { type RequestProblem, requestProblem } from './request-checks.js';
 const MAX_BODY = 16 * 1024;
 const MAX_HEADERS = 16 * 1024;
 
-/** Time limits in milliseconds: of a request with its headers, of a connection between requests, and of silence. */
+/**
+ * Time limits in milliseconds: of a request with its headers or of a TLS handshake, of a connection between requests, and
+ * of silence; and how often requests are looked at for this.
+ */
 const REQUEST_TIMEOUT = 10_000;
+const LOOK_INTERVAL = 1_000;
 const KEEP_ALIVE_TIMEOUT = 5_000;
 const SILENCE_TIMEOUT = 60_000;
 
@@ -87,12 +91,15 @@ export class WebServer {
     const limits = {
       requestTimeout: REQUEST_TIMEOUT,
       headersTimeout: REQUEST_TIMEOUT / 2,
+      connectionsCheckingInterval: LOOK_INTERVAL,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
       maxHeaderSize: MAX_HEADERS,
     };
     const { tls } = options;
     const serve = (incoming: IncomingMessage, response: ServerResponse) => this.#serve(incoming, response);
-    this.#server = tls ? createHttps({ ...limits, ...tls, minVersion: 'TLSv1.2' }, serve) : createHttp(limits, serve);
+    this.#server = tls
+      ? createHttps({ ...limits, ...tls, minVersion: 'TLSv1.2', handshakeTimeout: REQUEST_TIMEOUT }, serve)
+      : createHttp(limits, serve);
     this.#server.timeout = SILENCE_TIMEOUT;
     const slots = new ConnectionSlots<Socket>(isLoopback);
     this.#server.on('connection', (socket: Socket) => {
