@@ -1,8 +1,11 @@
-import { readFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
 import { closest, distance } from 'fastest-levenshtein';
 import { type Document, isMap, isScalar, LineCounter, type Node, parse, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
 import { OperatorError } from '../system/failure.js';
+
+/** Longest configuration file in octets: some ten thousand peers. Parsing takes long. */
+const MAX_FILE = 4 * 1024 * 1024;
 
 /** The sources of values, in order of precedence: flags, environment, file, defaults of the schema. */
 export interface OptionSources {
@@ -141,9 +144,13 @@ interface FileTree {
 async function readFileTree(path: string | undefined): Promise<FileTree> {
   if (path === undefined) return { tree: {}, place: () => 'configuration' };
   if (path === '') throw new OperatorError('-c needs the name of the configuration file');
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+  const text = await readText(path).catch((error: NodeJS.ErrnoException) => {
     throw new OperatorError(`cannot read the configuration ${path}: ${error.code ?? error.message}`);
   });
+  if (text === undefined) {
+    const remedy = 'is this the right file?';
+    throw new OperatorError(`the configuration ${path} has more than ${MAX_FILE} octets`, { remedy });
+  }
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const [error] = document.errors;
@@ -153,6 +160,18 @@ async function readFileTree(path: string | undefined): Promise<FileTree> {
     throw new OperatorError(`${path}:1: the configuration must be a map of sections, such as "log:" and "pana:"`);
   }
   return { tree: tree as Tree, place: (keys) => `${path}${lineOf(document.contents, keys, lines)}` };
+}
+
+/** The text of a file, which may be a pipe; undefined: it is longer than MAX_FILE. */
+async function readText(path: string): Promise<string | undefined> {
+  const parts: Buffer[] = [];
+  let length = 0;
+  for await (const part of createReadStream(path) as AsyncIterable<Buffer>) {
+    length += part.length;
+    if (length > MAX_FILE) return undefined;
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString('utf8');
 }
 
 /** Throws OperatorError for an alias without an anchor, which the parser accepts. `at`: the place of an offset. */
