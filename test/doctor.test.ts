@@ -6,7 +6,7 @@ import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { makeCrl } from '../dist/pki/certificate-authority.js';
-import type { Files } from '../dist/runtime/doctor/computer.js';
+import { type Files, systemComputer } from '../dist/runtime/doctor/computer.js';
 import { lineOf, statusOf } from '../dist/runtime/doctor/finding.js';
 import { commandAs, unitOf } from '../dist/runtime/doctor/unit.js';
 import { systemHost } from '../dist/runtime/system/host.js';
@@ -52,6 +52,16 @@ const denied = (what: 'read' | 'write' | 'execute', path: string): Parts => ({
 });
 
 const PAC_PEM = 'mn1';
+
+/** A web page with a good token, and the certificate of a name of the PKI. */
+async function pageWith(network: Network, keys: Tree): Promise<Made> {
+  await writeFile(network.path('web-token'), 't'.repeat(43), { mode: 0o600 });
+  const files = {
+    'web-certificate': network.path('pki', 'aaa.pem'),
+    'web-key': network.path('pki', 'aaa-key.pem'),
+  };
+  return { over: { control: { web: '[::1]:0', 'web-token': network.path('web-token'), ...files, ...keys } } };
+}
 
 const MISTAKES: readonly Mistake[] = [
   ['a misspelt key', 'pana-pac', over({ pana: { prot: 716 } }), 'pana.prot: unknown key; did you mean "port"?'],
@@ -528,6 +538,37 @@ const MISTAKES: readonly Mistake[] = [
     'pana-aaa-doctor.yaml: every user of this host can read the password in it: chmod o=',
   ],
   [
+    'a token that others can read',
+    'pana-pac',
+    async (network) => {
+      const made = await pageWith(network, {});
+      await chmod(network.path('web-token'), 0o640);
+      return made;
+    },
+    'error: control.web-token: others can read …/web-token: chmod 600 …/web-token, and write a new token',
+  ],
+  [
+    'a page with the key of another certificate',
+    'pana-aaa',
+    (network) => pageWith(network, { 'web-key': network.path('pki', 'mn1-key.pem') }),
+    'error: control.web-key: …/mn1-key.pem is not the key of the certificate …/aaa.pem',
+  ],
+  [
+    'a page with a certificate of another name',
+    'pana-aaa',
+    (network) => pageWith(network, { 'web-hosts': ['AAA.home.example', 'web.home.example'] }),
+    'warning: control.web-certificate: …/aaa.pem is not for web.home.example of control.web-hosts',
+  ],
+  [
+    'a page with a certificate that has expired',
+    'pana-pac',
+    async (network) => {
+      await network.pki.renew('aaa', { notBefore: new Date(Date.now() - 9e9), notAfter: new Date(Date.now() - 1e9) });
+      return pageWith(network, {});
+    },
+    'warning: control.web-certificate: …/aaa.pem … has expired: …: renew it, and restart the daemon',
+  ],
+  [
     'another user than that of the service',
     'pana-pac',
     () => ({
@@ -631,6 +672,28 @@ describe('doctor', () => {
     ]);
     const none = await findingsIn(network.path('none.yaml'), 'pana-aaa');
     expect(none.map(({ what }) => what)).toEqual([expect.stringContaining('cannot read the configuration')]);
+  });
+
+  it('reports a file that is too long for a configuration, and then stops', async () => {
+    const found = await findingsIn('/dev/zero', 'pana-aaa');
+    expect(found.map(lineOf)).toEqual([
+      'error: configuration: the configuration /dev/zero has more than 4194304 octets: is this the right file?',
+    ]);
+  });
+
+  it('does not say that another program has the ports of metrics and page while the daemon runs', async () => {
+    const network = await Network.make();
+    const inUse = () => Promise.reject(Object.assign(new Error('listen'), { code: 'EADDRINUSE' }));
+    const { over: tree } = await pageWith(network, { metrics: '[::1]:1' });
+    const parts: Parts = { transport: { ...systemComputer().transport, listen: inUse }, udp: UNROUTED };
+    const program = /another program has ::1 port [01]/;
+    expect(await lines(network, 'pana-pac', tree, parts)).toEqual([
+      expect.stringMatching(/control\.metrics: another/),
+      expect.stringMatching(/control\.web: another/),
+      expect.anything(),
+    ]);
+    const running = () => Promise.resolve({ listening: ['::1 port 716'] });
+    expect((await lines(network, 'pana-pac', tree, { ...parts, running })).join()).not.toMatch(program);
   });
 
   it('reports a check that takes too long, and goes on', async () => {

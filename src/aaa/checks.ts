@@ -7,8 +7,9 @@ import { diameterFindings } from '../runtime/doctor/diameter.js';
 import { type Finding, findingsOf } from '../runtime/doctor/finding.js';
 import { configurationFindings, folderFindings } from '../runtime/doctor/folders.js';
 import { type ConfiguredHook, hookChecks } from '../runtime/doctor/hooks.js';
-import { controlFindings, listeningFindings, metricsPlaces, type Place } from '../runtime/doctor/listening.js';
+import { controlFindings, controlPlaces, listeningFindings, type Place } from '../runtime/doctor/listening.js';
 import { peersCheck } from '../runtime/doctor/peers.js';
+import { webFindings } from '../runtime/doctor/web.js';
 import { isPostgresUrl } from '../store/backend.js';
 import { checkStore } from '../store/postgres-url.js';
 import type { AaaOptions } from './config/options.js';
@@ -56,6 +57,7 @@ export function aaaChecks(options: AaaOptions, file: string | undefined, compute
     { name: 'store file', run: () => storeFileFindings(store, computer) },
     { name: 'state-dir', run: () => folderFindings('hooks.state-dir', stateDir, computer, { isPrivate: true }) },
     { name: 'control socket', run: async () => controlFindings(control.socket, await running, computer) },
+    { name: 'web page', run: () => webFindings(control, computer) },
     ...hookChecks(all, computer),
     { name: 'store content', isActive: true, run: () => storeFindings(store, computer) },
     { name: 'ports', isActive: true, run: async () => listeningFindings(placesOf(options), await running, computer) },
@@ -79,6 +81,6 @@ function placesOf({ diameter, control }: AaaOptions): Place[] {
     ({ key: 'diameter.listen', protocol: 'tcp', address, port: at }) as const;
   return [
     ...listen.flatMap((address) => [...(plain ? [tcp(address, port)] : []), ...(tls ? [tcp(address, tls.port)] : [])]),
-    ...metricsPlaces(control.metrics),
+    ...controlPlaces(control),
   ];
 }

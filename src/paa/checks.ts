@@ -8,8 +8,9 @@ import { diameterFindings } from '../runtime/doctor/diameter.js';
 import { error, type Finding, warning } from '../runtime/doctor/finding.js';
 import { configurationFindings, folderFindings } from '../runtime/doctor/folders.js';
 import { type ConfiguredHook, hookChecks } from '../runtime/doctor/hooks.js';
-import { controlFindings, listeningFindings, metricsPlaces } from '../runtime/doctor/listening.js';
+import { controlFindings, controlPlaces, listeningFindings } from '../runtime/doctor/listening.js';
 import { peersCheck } from '../runtime/doctor/peers.js';
+import { webFindings } from '../runtime/doctor/web.js';
 import type { PaaOptions } from './options.js';
 
 /** The checks of a PAA. `file`: where its configuration is from. */
@@ -24,7 +25,7 @@ export function paaChecks(options: PaaOptions, file: string | undefined, compute
   ];
   const places = [
     ...pana.listen.map((address) => ({ key: 'pana.listen', protocol: 'udp', address, port: pana.port }) as const),
-    ...metricsPlaces(control.metrics),
+    ...controlPlaces(control),
   ];
   const node = { host: diameter.host, realm: diameter.realm, vendorId: pana['vendor-id'] };
   return [
@@ -43,6 +44,7 @@ export function paaChecks(options: PaaOptions, file: string | undefined, compute
     },
     { name: 'state-dir', run: () => folderFindings('hooks.state-dir', stateDir, computer, { isPrivate: true }) },
     { name: 'control socket', run: async () => controlFindings(control.socket, await running, computer) },
+    { name: 'web page', run: () => webFindings(control, computer) },
     ...hookChecks(all, computer),
     { name: 'pana.interface', isActive: true, run: () => interfaceFindings(pana.interface, computer) },
     { name: 'ports', isActive: true, run: async () => listeningFindings(places, await running, computer) },

@@ -5,7 +5,8 @@ import { credentialFindings, identityFindings, namedFiles } from '../runtime/doc
 import { error, type Finding, warning } from '../runtime/doctor/finding.js';
 import { configurationFindings, folderFindings } from '../runtime/doctor/folders.js';
 import { type ConfiguredHook, hookChecks } from '../runtime/doctor/hooks.js';
-import { controlFindings, listeningFindings, metricsPlaces } from '../runtime/doctor/listening.js';
+import { controlFindings, controlPlaces, listeningFindings } from '../runtime/doctor/listening.js';
+import { webFindings } from '../runtime/doctor/web.js';
 import { interfaceWarning } from '../runtime/net/interface-check.js';
 import { readCredentials } from './credentials.js';
 import { discoverPaas } from './discovery.js';
@@ -25,7 +26,7 @@ export function pacChecks(options: PacOptions, file: string | undefined, compute
     stateDir,
     interface: pana.interface,
   };
-  const places = metricsPlaces(control.metrics);
+  const places = controlPlaces(control);
   return [
     { name: 'configuration', run: () => configurationFindings(file, false, computer) },
     { name: 'pana', run: () => settingsFindings(options) },
@@ -45,9 +46,10 @@ export function pacChecks(options: PacOptions, file: string | undefined, compute
         hooks.mn === undefined ? [] : folderFindings('hooks.state-dir', stateDir, computer, { isPrivate: true }),
     },
     { name: 'control socket', run: async () => controlFindings(control.socket, await running, computer) },
+    { name: 'web page', run: () => webFindings(control, computer) },
     ...hookChecks([mn], computer),
     { name: 'pana.interface', run: () => interfaceFindings(pana.interface, computer) },
-    { name: 'metrics', isActive: true, run: async () => listeningFindings(places, await running, computer) },
+    { name: 'ports', isActive: true, run: async () => listeningFindings(places, await running, computer) },
     { name: 'address', isActive: true, run: () => addressFindings(options, computer) },
     { name: 'clock', isActive: true, run: () => clockFindings(computer) },
     {

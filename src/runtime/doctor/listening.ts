@@ -68,8 +68,8 @@ async function explained(
   const place = `${address} port ${port}`;
   switch ((failure as NodeJS.ErrnoException).code) {
     case 'EADDRINUSE': {
-      // A daemon that does not tell its status to this user.
-      if (running && running.listening === undefined) return [];
+      // The daemon that runs does not tell its status to this user, and to nobody where its metrics and page are.
+      if (running && (running.listening === undefined || key.startsWith('control.'))) return [];
       const tool = `ss -l${protocol === 'udp' ? 'u' : 't'}np 'sport = :${port}'`;
       return [error(key, `another program has ${place}`, `find it with ${tool}`)];
     }
@@ -93,12 +93,22 @@ async function explained(
   }
 }
 
-/** The place of the metrics: `127.0.0.1:9108`, `[::1]:9108`. */
-export function metricsPlaces(metrics: string | undefined): Place[] {
-  if (metrics === undefined) return [];
-  const colon = metrics.lastIndexOf(':');
-  const address = metrics.slice(0, colon).replaceAll(/[[\]]/g, '');
-  return [{ key: 'control.metrics', protocol: 'tcp', address, port: Number(metrics.slice(colon + 1)) }];
+/** The places of the metrics and of the web page: `127.0.0.1:9108`, `[::1]:9108`. */
+export function controlPlaces({
+  metrics,
+  web,
+}: {
+  readonly metrics?: string | undefined;
+  readonly web?: string | undefined;
+}): Place[] {
+  return [...placesAt('control.metrics', metrics), ...placesAt('control.web', web)];
+}
+
+function placesAt(key: string, text: string | undefined): Place[] {
+  if (text === undefined) return [];
+  const colon = text.lastIndexOf(':');
+  const address = text.slice(0, colon).replaceAll(/[[\]]/g, '');
+  return [{ key, protocol: 'tcp', address, port: Number(text.slice(colon + 1)) }];
 }
 
 /** Checks that the control socket can be created, unless the daemon that runs has it. */

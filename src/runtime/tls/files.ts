@@ -37,7 +37,10 @@ export async function readTlsFiles(
   const [caPem, certificatePem, key] = await Promise.all([
     readText(`${section}.ca`, files.ca),
     readText(`${section}.certificate`, files.certificate),
-    readKey(files, section),
+    readKey(
+      { name: `${section}.key`, path: files.key },
+      { name: `${section}.key-passphrase-file`, path: files['key-passphrase-file'] },
+    ),
   ]);
   const anchors = certificatesOf(`${section}.ca`, files.ca, caPem).filter(({ raw }) =>
     isSelfSigned(readCertificate(new Uint8Array(raw))),
@@ -52,9 +55,7 @@ export async function readTlsFiles(
   if (!anchors.some((one) => isValid(one, now))) checkValidity(`${section}.ca`, files.ca, anchor, now);
   if (certificate) {
     checkValidity(`${section}.certificate`, files.certificate, certificate, now);
-    if (!certificate.checkPrivateKey(key)) {
-      throw new OperatorError(`${section}.key: ${files.key} is not the key of the certificate ${files.certificate}`);
-    }
+    checkPair(certificate, files.certificate, key, { name: `${section}.key`, path: files.key });
   }
   const keyPem = key.export({ type: 'pkcs8', format: 'pem' }).toString();
   attempt(`${section}.certificate: ${files.certificate} cannot be used`, () =>
@@ -68,17 +69,46 @@ export async function readTlsFiles(
   return { caPem, certificatePem, keyPem };
 }
 
-async function readKey(files: TlsFiles, section: string): Promise<KeyObject> {
-  const name = `${section}.key`;
-  const { key: path, 'key-passphrase-file': passphrasePath } = files;
+/** A file and the configuration key that names it. */
+interface NamedFile<P = string> {
+  readonly name: string;
+  readonly path: P;
+}
+
+/**
+ * Reads a certificate and its key, for a server whose clients have no certificates. The validity is not checked: browsers
+ * say that a certificate has expired. The key must not be encrypted. Throws OperatorError as `readTlsFiles` does.
+ */
+export async function readServerFiles(
+  certificateFile: NamedFile,
+  keyFile: NamedFile,
+): Promise<Pick<TlsMaterial, 'certificatePem' | 'keyPem'>> {
+  const { name, path } = certificateFile;
+  const [certificatePem, key] = await Promise.all([readText(name, path), readKey(keyFile)]);
+  const [certificate] = certificatesOf(name, path, certificatePem);
+  if (certificate) checkPair(certificate, path, key, keyFile);
+  const keyPem = key.export({ type: 'pkcs8', format: 'pem' }).toString();
+  attempt(`${name}: ${path} cannot be used`, () => createSecureContext({ cert: certificatePem, key: keyPem }));
+  return { certificatePem, keyPem };
+}
+
+function checkPair(certificate: X509Certificate, path: string, key: KeyObject, keyFile: NamedFile): void {
+  if (certificate.checkPrivateKey(key)) return;
+  throw new OperatorError(`${keyFile.name}: ${keyFile.path} is not the key of the certificate ${path}`);
+}
+
+/** `passphraseFile`: undefined where there is no such configuration key. */
+async function readKey({ name, path }: NamedFile, passphraseFile?: NamedFile<string | undefined>): Promise<KeyObject> {
   const pem = await readSecret(name, path);
   if (!isEncryptedKey(pem)) return attempt(`${name}: ${path} is not a private key in PEM`, () => createPrivateKey(pem));
-  if (passphrasePath === undefined) {
-    const remedy = `set ${section}.key-passphrase-file, or remove the passphrase (openssl pkey -in ${path} -out FILE)`;
+  const passphrasePath = passphraseFile?.path;
+  if (!passphraseFile || passphrasePath === undefined) {
+    const set = passphraseFile ? `set ${passphraseFile.name}, or ` : '';
+    const remedy = `${set}remove the passphrase (openssl pkey -in ${path} -out FILE)`;
     throw new OperatorError(`${name}: ${path} is encrypted`, { remedy });
   }
-  const passphrase = passphraseOf(await readSecret(`${section}.key-passphrase-file`, passphrasePath));
-  if (passphrase === '') throw new OperatorError(`${section}.key-passphrase-file: ${passphrasePath} is empty`);
+  const passphrase = passphraseOf(await readSecret(passphraseFile.name, passphrasePath));
+  if (passphrase === '') throw new OperatorError(`${passphraseFile.name}: ${passphrasePath} is empty`);
   return attempt(`${name}: ${path} cannot be decrypted with the passphrase in ${passphrasePath}`, () =>
     createPrivateKey({ key: pem, passphrase }),
   );

@@ -1,29 +1,19 @@
-import { readFile } from 'node:fs/promises';
 import { placeOf } from '../config/sections.js';
 import type { Logger } from '../log/events.js';
 import type { EventFeed } from '../log/feed.js';
 import type { Guard } from '../service/barrier.js';
-import { OperatorError } from '../system/failure.js';
 import type { CancelTimer, Host } from '../system/host.js';
 import { readAssets } from './assets.js';
 import type { Daemon } from './ladders.js';
 import { Live } from './live.js';
 import { Picture, type Row } from './picture.js';
 import { readToken } from './token-file.js';
+import { readWebTls, type WebSection } from './web-files.js';
 import { type WebActions, WebServer } from './web-server.js';
 
 /** How often a table is read while a page is open, in milliseconds, and at most which part of the time that takes. */
 const READ_INTERVAL = 1_000;
 const READ_SHARE = 0.02;
-
-/** The keys of the section `control` that concern the web page. */
-export interface WebSection {
-  readonly web?: string | undefined;
-  readonly 'web-token': string;
-  readonly 'web-hosts': readonly string[];
-  readonly 'web-certificate'?: string | undefined;
-  readonly 'web-key'?: string | undefined;
-}
 
 export type Rows = Iterable<readonly [key: string, row: Row]>;
 
@@ -54,7 +44,7 @@ export async function openWeb(section: WebSection, page: WebPage, tools: WebTool
   const [token, assets, tls] = await Promise.all([
     readToken(section['web-token'], (octets) => host.random(octets)),
     readAssets(),
-    readTls(section),
+    readWebTls(section),
   ]);
   const picture = new Picture(page.daemon, page.panaSession);
   const reader = new TableReader(picture, page.tables, guard, host);
@@ -89,16 +79,6 @@ export async function openWeb(section: WebSection, page: WebPage, tools: WebTool
     reader.stop();
     await server.close();
   };
-}
-
-async function readTls(section: WebSection): Promise<{ cert: string; key: string } | undefined> {
-  const { 'web-certificate': certificate, 'web-key': key } = section;
-  if (certificate === undefined || key === undefined) return undefined;
-  const read = (name: string, path: string) =>
-    readFile(path, 'utf8').catch(({ code }: NodeJS.ErrnoException) => {
-      throw new OperatorError(`control.${name}: cannot read ${path}: ${code}`);
-    });
-  return { cert: await read('web-certificate', certificate), key: await read('web-key', key) };
 }
 
 /** Reads tables into a picture while a page is open: each less often the longer reading it takes. */

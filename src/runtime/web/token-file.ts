@@ -10,6 +10,9 @@ const TOKEN_OCTETS = 32;
 /** Shortest token that an operator may write, in characters. */
 const SHORTEST = 32;
 
+/** What to do about a token that cannot be used. */
+export const NEW_TOKEN = 'remove the file, and the daemon writes a new one when it starts';
+
 /** Largest file that is read, in octets. */
 const MAX_FILE = 4096;
 
@@ -36,7 +39,8 @@ export async function readToken(path: string, random: (octets: number) => Uint8A
   return readExisting(path);
 }
 
-async function readExisting(path: string): Promise<string> {
+/** Reads an existing token. Rejects as `readToken` does. */
+export async function readExisting(path: string): Promise<string> {
   const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
     (error: NodeJS.ErrnoException) => {
       const why = error.code === 'ELOOP' ? 'it is a symbolic link' : error.code;
@@ -47,7 +51,8 @@ async function readExisting(path: string): Promise<string> {
     const found = await file.stat();
     if (!found.isFile()) throw new OperatorError(`control.web-token: ${path} is not a file`);
     if ((found.mode & 0o077) !== 0) {
-      throw new OperatorError(`control.web-token: others can read ${path}: chmod 600 ${path}, and write a new token`);
+      const remedy = `chmod 600 ${path}, and write a new token`;
+      throw new OperatorError(`control.web-token: others can read ${path}`, { remedy });
     }
     const own = process.getuid?.();
     if (own !== undefined && found.uid !== own && found.uid !== 0) {
@@ -57,9 +62,10 @@ async function readExisting(path: string): Promise<string> {
     const token = (await file.readFile('utf8')).trim();
     if (!/^[!-~]*$/.test(token)) throw new OperatorError(`control.web-token: ${path} must hold one word of ASCII`);
     if (token.length < SHORTEST) {
-      throw new OperatorError(
-        `control.web-token: the token in ${path} has less than ${SHORTEST} characters: remove the file, and the daemon writes a new one`,
-      );
+      const remedy = NEW_TOKEN;
+      throw new OperatorError(`control.web-token: the token in ${path} has less than ${SHORTEST} characters`, {
+        remedy,
+      });
     }
     return token;
   } finally {
