@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { DaemonProcess } from '../../dist/lab/daemon-process.js';
 import { Lab, REALM } from '../../dist/lab/lab.js';
 
 /** Debian's package chromium. */
@@ -12,12 +13,14 @@ const STEP = 30_000;
 
 const HOSTILE = `<img src=x onerror=document.title=1>@${REALM}`;
 
+/** The operator of the test, as logs and the audit trail name them. */
+const WHO = 'alice (web, 127.0.0.1)';
+
 const isThere = existsSync(CHROMIUM);
 if (!isThere) process.stderr.write(`SKIPPED: ${CHROMIUM} is missing (Debian: apt-get install chromium)\n`);
 
 let lab: Lab;
 let browser: Browser;
-let page: Page;
 const problems: string[] = [];
 
 beforeAll(async () => {
@@ -25,9 +28,6 @@ beforeAll(async () => {
   lab = await Lab.make({ family: 'ipv4' });
   // The sandbox needs rights that a test does not have everywhere.
   browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
-  page = await browser.newPage();
-  page.setDefaultTimeout(STEP);
-  page.on('pageerror', ({ message }) => problems.push(message));
 });
 
 afterAll(async () => {
@@ -35,43 +35,81 @@ afterAll(async () => {
   await lab?.close();
 });
 
-it.runIf(isThere)('the page of a PAA shows arrivals live, disconnects, and survives a restart', async () => {
-  const web = { control: { web: '127.0.0.1:0', 'web-token': lab.path('web-token') } };
-  const { place } = await lab.startAaa();
-  const { daemon: paa } = await lab.startPaa(place, 'paa', web);
-  const [{ port } = { port: 0 }] = (await paa.line('web page ready'))['listening'] ?? [];
-  const token = (await readFile(lab.path('web-token'), 'utf8')).trim();
+/** Opens the page of a daemon and logs in. */
+async function pageOf(daemon: DaemonProcess): Promise<{ readonly page: Page; readonly port: number }> {
+  const [{ port } = { port: 0 }] = (await daemon.line('web page ready'))['listening'] ?? [];
+  const page = await browser.newPage();
+  page.setDefaultTimeout(STEP);
+  page.on('pageerror', ({ message }) => problems.push(message));
   await page.goto(`http://127.0.0.1:${port}/`);
   await page.fill('#operator', 'alice');
-  await page.fill('#token', token);
+  await page.fill('#token', (await readFile(lab.path('web-token'), 'utf8')).trim());
   await page.click('button[type=submit]');
-  await page.getByText('No client yet').waitFor();
+  return { page, port };
+}
 
-  await lab.addSubscriber(`mn1@${REALM}`, 'mn1');
-  const node = await lab.startPac('mn1');
-  await page.locator('.rungs li[aria-label*="PCI"]').waitFor();
-  await page.locator('.picker .badge', { hasText: 'authorized' }).waitFor();
-  await page.locator('.rungs li[aria-label*="access router to AAA server: DER"]').first().waitFor();
+/** Presses a button and the button of its confirmation. */
+async function press(page: Page, name: string, verb = name): Promise<void> {
+  await page.getByRole('button', { name, exact: true }).click();
+  await page.locator('dialog').getByRole('button', { name: verb }).click();
+}
 
-  // A client that claims what a page must not interpret, and that no subscriber is.
-  await lab.issueClient('stranger', `stranger@${REALM}`);
-  const stranger = await lab.startPac('stranger', { eap: { identity: HOSTILE } });
-  await page.locator('.picker .who', { hasText: HOSTILE }).waitFor();
-  await stranger.stop();
-  expect(await page.locator('main img').count()).toBe(0);
-  expect(await page.title()).toBe('pana-paa');
+it.runIf(isThere)(
+  'pages show arrivals live, act, name the operator in the audit trail, and survive a restart',
+  async () => {
+    const web = { control: { web: '127.0.0.1:0', 'web-token': lab.path('web-token') } };
+    const { daemon: aaa, place } = await lab.startAaa('aaa', web);
+    const { daemon: paa } = await lab.startPaa(place, 'paa', web);
+    const { page, port } = await pageOf(paa);
+    await page.getByText('No client yet').waitFor();
 
-  await page.click('#tab-sessions');
-  await page.locator('.vspace .vrow', { hasText: `mn1@${REALM}` }).click();
-  await page.getByRole('button', { name: 'Disconnect' }).click();
-  await page.locator('dialog').getByRole('button', { name: 'Disconnect' }).click();
-  await node.line('session ended');
-  const asked = await paa.line('operator command');
-  expect([asked.operation, asked.operator]).toEqual(['terminate', 'alice (web, 127.0.0.1)']);
+    await lab.addSubscriber(`mn1@${REALM}`, 'mn1');
+    const node = await lab.startPac('mn1', web);
+    await page.locator('.rungs li[aria-label*="PCI"]').waitFor();
+    await page.locator('.picker .badge', { hasText: 'authorized' }).waitFor();
+    await page.locator('.rungs li[aria-label*="access router to AAA server: DER"]').first().waitFor();
 
-  await paa.stop();
-  await page.getByText('the daemon does not answer').waitFor();
-  await lab.startPaa(place, 'paa', { control: { ...web.control, web: `127.0.0.1:${port}` } });
-  await page.locator('#link', { hasText: /^live$/ }).waitFor();
-  expect(problems).toEqual([]);
-});
+    // A client that claims what a page must not interpret, and that no subscriber is.
+    await lab.issueClient('stranger', `stranger@${REALM}`);
+    const stranger = await lab.startPac('stranger', { eap: { identity: HOSTILE } });
+    await page.locator('.picker .who', { hasText: HOSTILE }).waitFor();
+    await stranger.stop();
+    expect(await page.locator('main img').count()).toBe(0);
+    expect(await page.title()).toBe('pana-paa');
+
+    // The node authenticates again when its own page says so, and when that of the AAA server does.
+    const { page: pac } = await pageOf(node);
+    await press(pac, 'Re-authenticate');
+    await pac.click('#tab-ladder');
+    await pac.locator('.rungs li[aria-label*="PNR[A]"]').first().waitFor();
+    expect(await node.line('operator command')).toMatchObject({ operation: 'reauthenticate', operator: WHO });
+    await pac.close();
+
+    const { page: home } = await pageOf(aaa);
+    await press(home, 'Drain ha1', 'Drain');
+    await press(home, 'Use again ha1', 'Use again');
+    await home.getByRole('button', { name: 'Drain ha1' }).waitFor();
+    await home.click('#tab-sessions');
+    await home.locator('.vspace .vrow', { hasText: `mn1@${REALM}` }).click();
+    await press(home, 'Re-authenticate');
+    await home.click('#tab-audit');
+    for (const done of ['draining', '"up"', 'reauthenticate']) {
+      await home.locator('.vspace .vrow', { hasText: WHO }).filter({ hasText: done }).first().waitFor();
+    }
+    await home.close();
+
+    await page.click('#tab-sessions');
+    await page.locator('.vspace .vrow', { hasText: `mn1@${REALM}` }).click();
+    await page.getByRole('button', { name: 'Disconnect' }).click();
+    await page.locator('dialog').getByRole('button', { name: 'Disconnect' }).click();
+    await node.line('session ended');
+    const asked = await paa.line('operator command');
+    expect([asked.operation, asked.operator]).toEqual(['terminate', WHO]);
+
+    await paa.stop();
+    await page.getByText('the daemon does not answer').waitFor();
+    await lab.startPaa(place, 'paa', { control: { ...web.control, web: `127.0.0.1:${port}` } });
+    await page.locator('#link', { hasText: /^live$/ }).waitFor();
+    expect(problems).toEqual([]);
+  },
+);
