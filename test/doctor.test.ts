@@ -2,7 +2,7 @@
 
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { makeCrl } from '../dist/pki/certificate-authority.js';
@@ -679,6 +679,13 @@ describe('doctor', () => {
     expect(found.map(lineOf)).toEqual([
       'error: configuration: the configuration /dev/zero has more than 4194304 octets: is this the right file?',
     ]);
+  });
+
+  it.runIf(process.getuid?.() === 0)('reads as root the token of a daemon that runs as another user', async () => {
+    const network = await Network.make();
+    const { over: tree } = await pageWith(network, {});
+    await chown(network.path('web-token'), 65_534, 65_534);
+    expect((await lines(network, 'pana-pac', tree, { udp: UNROUTED })).join()).not.toContain('control.web-token');
   });
 
   it('does not say that another program has the ports of metrics and page while the daemon runs', async () => {

@@ -36,11 +36,11 @@ export async function readToken(path: string, random: (octets: number) => Uint8A
       await created.close();
     }
   }
-  return readExisting(path);
+  return readExisting(path, process.getuid?.());
 }
 
-/** Reads an existing token. Rejects as `readToken` does. */
-export async function readExisting(path: string): Promise<string> {
+/** Reads an existing token. Rejects as `readToken` does. `own`: the user who must have it; undefined: any. */
+export async function readExisting(path: string, own: number | undefined): Promise<string> {
   const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
     (error: NodeJS.ErrnoException) => {
       const why = error.code === 'ELOOP' ? 'it is a symbolic link' : error.code;
@@ -54,7 +54,6 @@ export async function readExisting(path: string): Promise<string> {
       const remedy = `chmod 600 ${path}, and write a new token`;
       throw new OperatorError(`control.web-token: others can read ${path}`, { remedy });
     }
-    const own = process.getuid?.();
     if (own !== undefined && found.uid !== own && found.uid !== 0) {
       throw new OperatorError(`control.web-token: ${path} belongs to another user (uid ${found.uid})`);
     }
