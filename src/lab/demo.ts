@@ -110,7 +110,7 @@ async function showPages(lab: Lab, daemons: readonly DaemonProcess[], { browser 
   for (const daemon of daemons) {
     const [place] = (await daemon.line('web page ready'))['listening'] ?? [];
     const url = `http://127.0.0.1:${place?.port}/`;
-    print(`          page of pana-${daemon.name}: ${url}`);
+    print(`          page of ${daemon.name === 'aaa' || daemon.name === 'paa' ? 'pana-' : ''}${daemon.name}: ${url}`);
     if (browser) openInBrowser(url);
   }
   const [first] = daemons;
