@@ -25,8 +25,14 @@ export interface DemoOptions {
 /** Limit of the number of nodes. More processes would measure the machine's memory. */
 const MAX_NODES = 200;
 
+/** See DaemonProcess.exited. */
+const ENDED_BY_SIGNAL = 128;
+
 /** How long the guest of a demo with pages stays, and is away, in milliseconds. */
 const GUEST_STAYS = 7_500;
+
+/** How much later than a daemon this process may get the signal of Ctrl-C, in milliseconds. */
+const SIGNAL_DELAY = 500;
 
 /** Files in a hook's folder that the hook did not write: its settings, and the key file while it runs. */
 const NOT_SHOWN = ['/hooks.conf', '/local-leases.json', '/keys'];
@@ -70,7 +76,8 @@ export async function runDemo(options: DemoOptions): Promise<void> {
     throw error;
   } finally {
     const statuses = await lab.close(keep);
-    if (statuses.some((status) => status !== 0)) {
+    // At Ctrl-C a guest may not have come as far as to handle signals.
+    if (statuses.some((status) => status !== 0 && !(options.web && status === ENDED_BY_SIGNAL))) {
       process.exitCode = 1;
       print(`A daemon did not stop cleanly: exit statuses ${statuses.join(', ')}.`);
     }
@@ -96,8 +103,9 @@ async function bootstrap(lab: Lab, options: DemoOptions): Promise<void> {
   for (const node of nodes) await checkKeys(node, granted, options);
   await showFiles(lab, nodes, granted);
   if (nodes.length > 1) showTimes(nodes);
+  // Ctrl-C reaches the daemons too, so that the end of the session cannot be shown.
   if (options.web) await keepRunning(lab, options);
-  await terminate(lab, nodes, { aaa, paa }, options);
+  else await terminate(lab, nodes, { aaa, paa }, options);
 }
 
 /** Configures the web page of a daemon, on any free port. The daemons of the demo have one token. */
@@ -134,13 +142,24 @@ async function keepRunning(lab: Lab, options: DemoOptions): Promise<void> {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve('ended'));
   });
   await lab.addSubscriber(`guest@${REALM}`, 'guest');
+  const failed = guests(lab, options).catch(async (error: unknown) => {
+    // A guest that Ctrl-C has ended may be noticed first.
+    await pause(SIGNAL_DELAY);
+    throw error;
+  });
+  await Promise.race([ended, failed]);
+}
+
+/** Starts and stops a guest for ever. */
+async function guests(lab: Lab, options: DemoOptions): Promise<never> {
   for (;;) {
     const guest = await lab.startPac('guest', {
       tls: { 'min-version': options.tls, 'max-version': options.tls },
     });
-    if ((await Promise.race([ended, pause(GUEST_STAYS)])) === 'ended') return;
+    await guest.line('bootstrap completed');
+    await pause(GUEST_STAYS);
     await guest.stop();
-    if ((await Promise.race([ended, pause(GUEST_STAYS)])) === 'ended') return;
+    await pause(GUEST_STAYS);
   }
 }
 

@@ -215,8 +215,8 @@ export class WebServer {
     const outcome = this.#logins.login(token, operator, address, cookiesOf(incoming).get(this.#cookieName('known')));
     this.#parts.onLogin({ outcome: outcome.result, operator, address });
     if (outcome.result === 'limited') {
-      response.setHeader('retry-after', '30');
-      throw new ControlError('too many wrong tokens from your address: wait half a minute', 429);
+      response.setHeader('retry-after', '10');
+      throw new ControlError('too many wrong tokens from your address: wait ten seconds', 429);
     }
     if (outcome.result === 'wrong') throw new ControlError('wrong token', 403);
     response.setHeader('set-cookie', [
