@@ -57,7 +57,9 @@ export async function migrate({ name, read, inTransaction, clear }: Migrating): 
 /** Names of the applied migrations, sorted. */
 async function doneIn(db: AnyDb): Promise<string[]> {
   const table = isPostgres(db)
-    ? sql<{ found: string | null }>`SELECT to_regclass(${BOOKKEEPING})::text AS found`
+    ? // Not to_regclass: it can miss a table that another server created while this transaction waited for the lock.
+      sql<{ found: string | null }>`SELECT max(relname) AS found FROM pg_catalog.pg_class
+        WHERE relname = ${BOOKKEEPING} AND pg_catalog.pg_table_is_visible(oid)`
     : sql<{ found: string | null }>`SELECT max(name) AS found FROM sqlite_master WHERE name = ${BOOKKEEPING}`;
   if ((await table.execute(db)).rows[0]?.found == null) return [];
   const { rows } = await sql<{ name: string }>`SELECT name FROM ${sql.table(BOOKKEEPING)} ORDER BY name`.execute(db);
