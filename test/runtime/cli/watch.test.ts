@@ -171,7 +171,8 @@ describe('watchDaemon on a terminal', () => {
   });
 
   it('leaves a real terminal as it was at Ctrl-C', async () => {
-    const command = `${process.execPath} dist/paa/main.js status --watch --control.socket ${daemon.socket}`;
+    // `exec`: some shells end by the signal too.
+    const command = `exec ${process.execPath} dist/paa/main.js status --watch --control.socket ${daemon.socket}`;
     const child = spawn('script', ['-qefc', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] });
     let text = '';
     child.stdout.on('data', (more) => (text += more));
