@@ -4,14 +4,25 @@ import { CLOCKS_APART } from './store-clock.js';
 /** Key of the advisory lock of the writing server: "PANA". */
 export const WRITER = 0x50414e41;
 
+/** The home agents that may get a new lease, in pana_new_lease: `s` is the subscriber, `tried` are those that had no address. */
+const ELIGIBLE = `state = 'up' AND failed_by IS NULL AND leases < capacity AND id <> ALL (tried)
+          AND (s.home_agent_id IS NULL OR id = s.home_agent_id)
+          AND (s.hoa IS NULL OR (s.hoa <> address AND s.hoa::inet << prefix::inet))`;
+
+/** The share of its room that a home agent has given away. */
+const LOAD = 'leases::float8 / (capacity::float8 * weight)';
+
+/** A home agent with up to this many times the lowest load, and one lease, is as good as the one with the lowest. */
+const NEARLY = 1.02;
+
 /**
  * The operation `bootstrap` as functions of PostgreSQL: one round trip and one commit, instead of a dozen round trips
  * under the lock of the only writer. They do what the operation in assignment.ts does; the same tests run on both.
  *
  * Bootstraps run at the same time as each other: they share the writer's lock, which all other writes take alone, and
  * take a lock of their subscriber. The number of leases of a home agent is changed by conditional updates, and a home
- * address is taken by the insertion that finds it free. Of the home agents with room, those that another bootstrap is
- * changing come last, so that bootstraps seldom wait for each other.
+ * address is taken by the insertion that finds it free. Of the home agents with nearly the lowest load, those that
+ * another bootstrap is changing come last, so that bootstraps seldom wait for each other.
  *
  * `q` has the fields of `Asked`; the answer is a BootstrapResult without `local`, or `{"result": "clock"}` if the
  * server has missed a step of the clock: nothing was changed then.
@@ -92,24 +103,26 @@ export const BOOTSTRAP_FUNCTIONS: readonly string[] = [
     a home_agents%ROWTYPE;
     l leases%ROWTYPE;
     tried integer[] := '{}';
+    lowest float8;
+    waited boolean := false;
     reason text := 'no-home-agent';
   BEGIN
     LOOP
+      SELECT min(${LOAD}) INTO lowest FROM home_agents WHERE ${ELIGIBLE};
+      IF lowest IS NULL THEN RETURN to_jsonb(reason); END IF;
       SELECT * INTO a FROM home_agents
-        WHERE state = 'up' AND failed_by IS NULL AND leases < capacity AND id <> ALL (tried)
-          AND (s.home_agent_id IS NULL OR id = s.home_agent_id)
-          AND (s.hoa IS NULL OR (s.hoa <> address AND s.hoa::inet << prefix::inet))
-        ORDER BY leases::float8 / (capacity::float8 * weight), id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
+        WHERE ${ELIGIBLE} AND (leases - 1)::float8 / (capacity::float8 * weight) <= lowest * ${NEARLY}
+        ORDER BY ${LOAD}, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
       IF NOT FOUND THEN
-        -- Wait for one that another bootstrap is changing. It may be full afterwards, and others may have room.
-        SELECT id INTO a.id FROM home_agents
-          WHERE state = 'up' AND failed_by IS NULL AND leases < capacity AND id <> ALL (tried)
-            AND (s.home_agent_id IS NULL OR id = s.home_agent_id)
-            AND (s.hoa IS NULL OR (s.hoa <> address AND s.hoa::inet << prefix::inet))
-          ORDER BY leases::float8 / (capacity::float8 * weight), id LIMIT 1;
-        IF NOT FOUND THEN RETURN to_jsonb(reason); END IF;
-        SELECT * INTO a FROM home_agents WHERE id = a.id FOR NO KEY UPDATE;
-        CONTINUE WHEN a.leases >= a.capacity;
+        -- Other bootstraps are changing all of these: wait for one, and look again, because others may be better then.
+        -- The second time take any that is free, because two that wait for what the other holds would not end.
+        SELECT * INTO a FROM home_agents
+          WHERE ${ELIGIBLE} AND waited ORDER BY ${LOAD}, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
+        IF NOT FOUND THEN
+          PERFORM FROM home_agents WHERE ${ELIGIBLE} ORDER BY ${LOAD}, id LIMIT 1 FOR NO KEY UPDATE;
+          waited := true;
+          CONTINUE;
+        END IF;
       END IF;
       tried := tried || a.id;
       FOR attempt IN 0..${MAX_ATTEMPTS - 1} LOOP

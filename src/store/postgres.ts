@@ -316,11 +316,14 @@ export class PostgresBackend implements Backend {
   /** Runs work on its own connection. If the work fails or times out, the connection is closed. */
   async #with<T>(timeout: number | undefined, work: (session: Session) => Promise<T>): Promise<T> {
     if (this.#host.monotonic() < this.#downUntil) throw this.#down();
+    const asked = this.#host.monotonic();
     let client: pg.PoolClient;
     try {
       client = await this.#pool.connect();
     } catch (error) {
       this.#problem = (error as Error).message || String((error as NodeJS.ErrnoException).code);
+      // Others have succeeded meanwhile: the database was away when this connection began, and is back.
+      if (this.#worked > asked) throw new Interrupted(this.#down().message, { cause: error }, true);
       this.#downUntil = this.#host.monotonic() + PAUSE;
       throw this.#down();
     }

@@ -14,6 +14,8 @@ const database = vi.hoisted(() => ({
   connections: [] as EventEmitter[],
   answer: (_text: string): unknown => undefined,
   unreachable: undefined as Error | undefined,
+  /** Resolves when a connection attempt gets its result. */
+  attempt: undefined as Promise<void> | undefined,
 }));
 
 vi.mock('pg', async (original) => {
@@ -30,6 +32,7 @@ vi.mock('pg', async (original) => {
   }
   class Pool extends Emitter {
     async connect(): Promise<Client> {
+      await database.attempt;
       if (database.unreachable) throw database.unreachable;
       const client = new Client();
       database.connections.push(client);
@@ -60,6 +63,7 @@ beforeEach(async () => {
   host = new VirtualHost();
   database.answer = () => undefined;
   database.unreachable = undefined;
+  database.attempt = undefined;
   backend = await PostgresBackend.open('postgres://db.example/pana', host);
   // The next calls begin after the last success.
   host.advance(1_000);
@@ -304,6 +308,19 @@ describe('A connection', () => {
     await expect(backend.read(async () => 1)).rejects.toThrow('refused');
     await pass(1);
     expect(await backend.read(async () => 1)).toBe(1);
+  });
+
+  it('that cannot be established is tried again, and makes no other call fail, if a transaction has succeeded since', async () => {
+    let fail: (error: Error) => void = () => undefined;
+    database.attempt = new Promise((_, reject) => (fail = reject));
+    const asked = [backend.read(async () => 'read'), backend.call('f', () => ({})), backend.commit([async () => 1])];
+    database.attempt = undefined;
+    await pass(1_000);
+    expect(await backend.read(async () => 1)).toBe(1);
+    database.answer = (text) => (text.includes('SELECT f') ? [{ rows: [{ answer: 'called' }] }] : undefined);
+    fail(new Error('timeout expired'));
+    expect(await Promise.all(asked)).toEqual(['read', 'called', [{ status: 'fulfilled', value: 1 }]]);
+    expect(await backend.read(async () => 2)).toBe(2);
   });
 
   it('leaves no timer when its work is done', async () => {

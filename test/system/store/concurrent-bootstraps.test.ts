@@ -42,6 +42,18 @@ describe.skipIf(withoutPostgres !== undefined)('Bootstraps of several servers at
   const any = (n = 0) => new StoreUser(() => servers[n % servers.length] as Store);
   const rows = <T extends object>(text: string) => postgres.query<T & pg.QueryResultRow>(url, text);
 
+  it('may be the first of servers that open an empty database at the same time', async () => {
+    const empty = await postgres.database();
+    const opened = await Promise.all(Array.from({ length: 4 }, () => openStore(empty)));
+    try {
+      await new StoreUser(() => opened[0] as Store).addSubscriber(nai(1));
+      const all = await Promise.all(opened.map((store, n) => new StoreUser(() => store).bootstrap(nai(1), `s${n}`)));
+      expect(all.map(({ result }) => result)).toEqual(['none', 'none', 'none', 'none']);
+    } finally {
+      for (const store of opened) await store.close();
+    }
+  });
+
   it('leave counters, leases, history, sessions and duties consistent, with other writes in between', async () => {
     const seed = Date.now() % 1_000_000;
     const drbg = new Drbg(encodeUtf8(`${seed}`));
@@ -110,6 +122,18 @@ describe.skipIf(withoutPostgres !== undefined)('Bootstraps of several servers at
     expect(given.filter(({ result }) => result === 'home')).toHaveLength(12);
     expect(given.filter((one) => one.result === 'none' && one.reason === 'no-home-agent')).toHaveLength(8);
     expect(await servers[0]?.run('listHomeAgents', {})).toMatchObject([{ leases: 7 }, { leases: 5 }]);
+  });
+
+  it('share the load of home agents by capacity and weight', async () => {
+    await any().addAgent(1, { capacity: 300 });
+    await any().addAgent(2, { capacity: 600 });
+    await any().addAgent(3, { capacity: 100, weight: 9 });
+    for (let n = 0; n < 90; n += 1) await any().addSubscriber(nai(n));
+    await Promise.all(Array.from({ length: 90 }, (_, n) => any(n).bootstrap(nai(n), `s${n}`)));
+    const agents = (await servers[0]?.run('listHomeAgents', {})) ?? [];
+    for (const [i, fair] of [15, 30, 45].entries()) {
+      expect(Math.abs((agents[i]?.leases ?? 0) - fair), JSON.stringify(agents)).toBeLessThanOrEqual(2);
+    }
   });
 
   it('of one subscriber give one lease, and one session where only one is permitted', async () => {
