@@ -5,7 +5,21 @@ import { concat, encodeUtf8, fromHex, toHex } from '../../src/protocol/bytes/oct
 import { Decoder } from '../../src/tool/decode/decoder.js';
 import { run } from '../daemons/program.js';
 import { vector } from '../protocol/diameter/wire/vectors.js';
-import { dataChunk, ethernet, ipv4, ipv6, pcap, SYN, sctp, type TcpHeader, tcp, u16, u32, udp } from './frames.js';
+import {
+  dataChunk,
+  ethernet,
+  iDataChunk,
+  ipv4,
+  ipv6,
+  pcap,
+  SYN,
+  sctp,
+  type TcpHeader,
+  tcp,
+  u16,
+  u32,
+  udp,
+} from './frames.js';
 
 const PCI = fromHex('00000010000000010000000000000000');
 const NONE = new Uint8Array(0);
@@ -198,6 +212,76 @@ describe('Decoding of SCTP', () => {
           ),
         ),
       ).toEqual(['4']);
+    }
+  });
+});
+
+describe('Decoding of interleaved SCTP messages (RFC 8260)', () => {
+  const parts = (octets: Uint8Array) => [octets.slice(0, 20), octets.slice(20, 40), octets.slice(40)];
+  const [one = [], two = [], three = []] = [dwr(1), dwr(2), dwr(3)].map(parts);
+  const chunk = (tsn: number, message: number, part: number, octets = NONE, unordered = 0) =>
+    ipv6(132, sctp(iDataChunk(tsn, message, part, octets, unordered | (part === 0 ? 2 : part === 2 ? 1 : 0))));
+  const interleaved = [
+    chunk(1, 0, 0, one[0]),
+    chunk(2, 1, 0, two[0]),
+    // Unordered messages have numbers of their own.
+    chunk(3, 0, 0, three[0], 4),
+    chunk(4, 1, 1, two[1]),
+    chunk(5, 0, 1, one[1]),
+    chunk(6, 0, 1, three[1], 4),
+    chunk(7, 0, 2, three[2], 4),
+    chunk(8, 1, 2, two[2]),
+    chunk(9, 0, 2, one[2]),
+  ];
+
+  it('tells their fragments apart, also if some are repeated', () => {
+    expect(seen(pcap(101, interleaved))).toEqual(['3', '2', '1']);
+    expect(seen(pcap(101, [...interleaved, ...interleaved]))).toEqual(['3', '2', '1']);
+    expect(seen(pcap(101, [...interleaved].reverse())).toSorted()).toEqual(['1', '2', '3']);
+  });
+
+  it('counts the fragments of a message that is not complete', () => {
+    const decoder = new Decoder(32473);
+    expect([...decoder.decode(pcap(101, interleaved.slice(0, 8)))]).toHaveLength(2);
+    expect(decoder.skipped).toEqual(['2 fragments of SCTP messages of which others are missing']);
+  });
+});
+
+describe('Associations of the same SCTP ports', () => {
+  it('are told apart by their verification tags', () => {
+    const tagged = (tag: number) => {
+      const packet = sctp(dataChunk(1, dwr(tag)));
+      packet.set(u32(tag), 4);
+      return ipv6(132, packet);
+    };
+    expect(seen(pcap(101, [tagged(1), tagged(1), tagged(2)]))).toEqual(['1', '2']);
+  });
+});
+
+describe('Messages cut by the snapshot length', () => {
+  const cut = (frame: Uint8Array, octets: number) => frame.slice(0, octets);
+  const dwrs = [1, 2].map((number) => ipv6(6, tcp(100 + (number - 1) * LENGTH, dwr(number), { to: 40_000 })));
+  const pana = ipv6(17, udp(concat(fromHex('00000020800000020000000100000002'), new Uint8Array(16)), 40_000));
+
+  it('are named on any port, if their headers are there', () => {
+    expect(
+      seen(
+        pcap(
+          101,
+          dwrs.map((frame) => cut(frame, 40 + 20 + 8)),
+        ),
+      ),
+    ).toEqual(Array(2).fill(`Diameter DWR, cut by the snapshot length: 8 of ${LENGTH} octets are present`));
+    expect(seen(pcap(101, [cut(pana, 40 + 8 + 16)]))).toEqual([
+      'PANA PAR, cut by the snapshot length: 16 of 32 octets were captured',
+    ]);
+  });
+
+  it('are no messages on another port without their headers', () => {
+    const other = ipv6(6, tcp(100, concat(fromHex('0100002000999999'), new Uint8Array(24)), { to: 40_000 }));
+    for (const frame of [cut(pana, 40 + 8 + 15), cut(dwrs[0] ?? NONE, 40 + 20 + 7), cut(other, 40 + 20 + 12)]) {
+      const decoder = new Decoder(32473);
+      expect([...decoder.decode(pcap(101, [frame]))]).toEqual([]);
     }
   });
 });

@@ -232,8 +232,7 @@ describe('IP fragments', () => {
 
   it('that are missing are reported with what is there', () => {
     const [first = NONE, second = NONE, third = NONE] = fragments(6, 17, datagram, [256, 512]);
-    const text = (octets: number) =>
-      `a PANA message, with IP fragments missing: ${octets} of 1024 octets were captured`;
+    const text = (octets: number) => `PANA PCI, with IP fragments missing: ${octets} of 1024 octets were captured`;
     expect(seen([first, third])).toEqual([text(248)]);
     expect(seen([first, second])).toEqual([text(504)]);
     expect(seen([second, third])).toEqual(['1 packet with missing fragments']);

@@ -52,6 +52,13 @@ export function dataChunk(tsn: number, payload: Uint8Array, flags = 3): Uint8Arr
   return concat(head, payload, new Uint8Array(-payload.length & 3));
 }
 
+/** An I-DATA chunk (RFC 8260 2.1): the fragment `part` of the message `number`. */
+export function iDataChunk(tsn: number, number: number, part: number, payload: Uint8Array, flags = 3): Uint8Array {
+  const place = concat(u16(0), u16(0), u32(number), u32(part === 0 ? 46 : part));
+  const head = concat(Uint8Array.of(64, flags), u16(20 + payload.length), u32(tsn), place);
+  return concat(head, payload, new Uint8Array(-payload.length & 3));
+}
+
 export function sctp(...chunks: readonly Uint8Array[]): Uint8Array {
   return concat(u16(3868), u16(3868), u32(1), u32(0), ...chunks);
 }

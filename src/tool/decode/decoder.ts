@@ -17,7 +17,7 @@ import type { Judgement, SessionKeys } from './keys.js';
 import { type End, hidden, other } from './layer.js';
 import { Notes } from './notes.js';
 import { u24 } from './octets.js';
-import { panaOf, panaProblem, relayedIn } from './relay.js';
+import { panaHeaderOf, panaOf, panaProblem, relayedIn } from './relay.js';
 import { Repeats } from './repeats.js';
 import { PPID_DTLS, SctpMessages } from './sctp.js';
 import type { Piece } from './tcp-stream.js';
@@ -194,15 +194,25 @@ export class Decoder {
   *#udp(packet: Packet): Generator<Decoded> {
     const { payload, cut, from, to } = packet;
     const expected = from.port === PANA_PORT || to.port === PANA_PORT;
-    if (cut > 0 && expected) {
-      const all = payload.length + cut;
-      const text = `a PANA message, ${cause(packet)}: ${payload.length} of ${all} octets were captured`;
-      yield { ok: false, text: at(packet, text) };
+    const header = cut > 0 ? panaHeaderOf(payload, payload.length + cut) : undefined;
+    if (cut > 0 && (expected || header)) {
+      yield this.#cutPana(packet, header);
     } else if (expected || panaOf(payload)) {
       yield this.message(payload, packet);
     } else {
       this.#notes.count(other(`packets on UDP port ${Math.min(from.port, to.port)}`));
     }
+  }
+
+  #cutPana(packet: Packet, header: PanaMessage | undefined): Decoded {
+    const { payload, cut } = packet;
+    const found = `${payload.length} of ${payload.length + cut} octets were captured`;
+    if (!header) return { ok: false, text: at(packet, `a PANA message, ${cause(packet)}: ${found}`) };
+    const { rfc } = messageName(header);
+    const text = at(packet, `PANA ${rfc}, ${cause(packet)}: ${found}`);
+    const name = `${rfc} ? incomplete`;
+    const content = { protocol: 'pana', message: header, relayed: undefined } as const;
+    return { ok: false, text, ...heard(packet, { name, short: name, repeats: undefined, content }) };
   }
 
   *#sctp(packet: Extract<Packet, { protocol: 'sctp' }>): Generator<Decoded> {
@@ -212,7 +222,7 @@ export class Decoder {
         this.#notes.count(hidden('packets of DTLS over SCTP, which are encrypted'));
         continue;
       }
-      const key = `${keyOf(packet)} ${chunk.stream}`;
+      const key = `${keyOf(packet)} ${packet.tag} ${chunk.stream}`;
       const messages = this.#associations.get(key, () => new SctpMessages());
       for (const octets of messages.push(chunk)) {
         if (isExpected || isMessage(octets)) yield this.message(octets, packet);

@@ -1,5 +1,6 @@
 import { DecodeError } from '../../protocol/bytes/decode-error.js';
-import { decodeDiameter } from '../../protocol/diameter/wire/codec.js';
+import { decodeDiameter, FLAG } from '../../protocol/diameter/wire/codec.js';
+import { commandOf } from '../../protocol/diameter/wire/commands.js';
 import { OctetQueue, u24 } from './octets.js';
 import type { Piece } from './tcp-stream.js';
 
@@ -13,6 +14,9 @@ const MAX_UNEXPECTED = 65_536;
 const MAX_BEGINS = 4096;
 
 const DIAMETER_HEADER = 20;
+
+/** Octets of the header up to the end of the command code. */
+const CODE_END = 8;
 
 /** Bits of the flags that are 0 (RFC 6733 3). */
 const RESERVED_FLAGS = 0x0f;
@@ -112,6 +116,7 @@ export class DiameterStream {
     this.#forget(octets.length);
     const skipped = Math.min(this.#skip, length);
     this.#skip -= skipped;
+    this.#isDiameter ||= this.#beginsKnown(octets);
     if (!this.#isDiameter || (skipped > 0 && skipped === length)) return;
     if (whole !== undefined && this.#isPlausible(octets)) {
       this.#skip = Math.max(0, whole - octets.length - length);
@@ -119,6 +124,12 @@ export class DiameterStream {
     } else {
       yield { type: 'missing', length };
     }
+  }
+
+  /** Whether the octets begin with the length, flags and code of a command that is known. */
+  #beginsKnown(octets: Uint8Array): boolean {
+    if (octets.length < CODE_END || !this.#isPlausible(octets)) return false;
+    return commandOf(u24(octets, 5), ((octets[4] ?? 0) & FLAG.R) !== 0) !== undefined;
   }
 
   #forget(octets: number): void {

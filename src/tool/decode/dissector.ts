@@ -30,7 +30,8 @@ export type Packet = {
       readonly acknowledged: number | undefined;
       readonly syn: boolean;
     }
-  | { readonly protocol: 'sctp'; readonly data: readonly SctpData[] }
+  /** `tag`: the verification tag, which differs between associations of the same ports. */
+  | { readonly protocol: 'sctp'; readonly tag: number; readonly data: readonly SctpData[] }
 );
 
 /** Maximum nesting of layers. */
@@ -152,7 +153,7 @@ function transport(
   if (protocol === SCTP) {
     if (octets.length < 12) return SHORT;
     const { data, missing: cut } = sctpData(octets.subarray(12));
-    return { at, protocol: 'sctp', from, to, payload: octets.subarray(12), cut, why, data };
+    return { at, protocol: 'sctp', from, to, payload: octets.subarray(12), cut, why, tag: u32(octets, 4), data };
   }
   const header = ((octets[12] ?? 0) >> 4) * 4;
   if (octets.length < 20 || header < 20 || octets.length < header) return SHORT;

@@ -6,6 +6,11 @@ import type { Endpoint } from './dissector.js';
 import type { Relayed } from './heard.js';
 import { u16 } from './octets.js';
 
+const PANA_HEADER = 16;
+
+/** Bits of the flags that no message has. */
+const RESERVED_FLAGS = 0x03ff;
+
 /** Decodes a PANA message. Undefined if the octets cannot be one: unknown type, or reserved field not zero. */
 export function panaOf(octets: Uint8Array): PanaMessage | undefined {
   if (octets[0] !== 0 || octets[1] !== 0 || octets.length !== u16(octets, 2)) return undefined;
@@ -16,6 +21,17 @@ export function panaOf(octets: Uint8Array): PanaMessage | undefined {
     if (error instanceof DecodeError) return undefined;
     throw error;
   }
+}
+
+/**
+ * The header (RFC 5191 6.2) of a PANA message of `length` octets that begins with these, without AVPs. Undefined if the
+ * octets cannot begin one.
+ */
+export function panaHeaderOf(octets: Uint8Array, length: number): PanaMessage | undefined {
+  if (octets.length < PANA_HEADER || u16(octets, 2) !== length || u16(octets, 4) & RESERVED_FLAGS) return undefined;
+  const header = Uint8Array.from(octets.subarray(0, PANA_HEADER));
+  header.set([0, PANA_HEADER], 2);
+  return panaOf(header);
 }
 
 /** Why octets are not a PANA message. */

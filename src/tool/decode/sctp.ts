@@ -10,6 +10,8 @@ export interface SctpData {
   /** Whether this is the first or last fragment of a message. */
   readonly first: boolean;
   readonly last: boolean;
+  /** Of I-DATA: its message within the stream, and the number of the fragment in the message. */
+  readonly message: { readonly id: string; readonly part: number } | undefined;
   readonly payload: Uint8Array;
 }
 
@@ -40,6 +42,7 @@ export function sctpData(octets: Uint8Array): { readonly data: SctpData[]; reado
         ppid: type === DATA ? u32(octets, at + 12) : first ? u32(octets, at + 16) : undefined,
         first,
         last: (flags & 1) !== 0,
+        message: type === DATA ? undefined : messageOf(octets, at),
         payload: octets.subarray(at + header, at + length),
       });
     }
@@ -48,17 +51,23 @@ export function sctpData(octets: Uint8Array): { readonly data: SctpData[]; reado
   return { data, missing: 0 };
 }
 
+/** RFC 8260 2.1: ordered and unordered messages are numbered apart; the first fragment has the PPID in place of its number. */
+function messageOf(octets: Uint8Array, at: number): SctpData['message'] {
+  const flags = octets[at + 1] ?? 0;
+  const id = `${flags & 4 ? 'unordered' : 'ordered'} ${u32(octets, at + 12)}`;
+  return { id, part: flags & 2 ? 0 : u32(octets, at + 16) };
+}
+
 /** Limits of the fragments that wait for others. Beyond them, the missing ones were not captured. */
 const MAX_WAITING = 256;
 const MAX_HELD = 1024 * 1024;
 
 /**
- * Reassembles the messages of one direction of an association from fragments in any order. The fragments of a message
- * have consecutive TSNs, also if messages of several streams are interleaved: a sender that interleaves them uses I-DATA,
- * of which only unfragmented messages are found then.
+ * Reassembles the messages of one stream of an association in one direction, from fragments in any order. The fragments
+ * of a message have consecutive TSNs. Those of I-DATA have numbers of their own, because messages may be interleaved.
  */
 export class SctpMessages {
-  readonly #waiting = new Map<number, SctpData>();
+  readonly #waiting = new Map<string, SctpData>();
   readonly #taken = new Set<number>();
   #held = 0;
 
@@ -69,19 +78,18 @@ export class SctpMessages {
 
   /** Returns the messages that this chunk completes. A retransmitted chunk completes none. */
   push(chunk: SctpData): Uint8Array[] {
-    if (this.#taken.has(chunk.tsn) || this.#waiting.has(chunk.tsn)) return [];
-    this.#waiting.set(
-      chunk.tsn,
-      chunk.first && chunk.last ? chunk : { ...chunk, payload: Uint8Array.from(chunk.payload) },
-    );
+    const key = keyOf(chunk);
+    if (this.#taken.has(chunk.tsn) || this.#waiting.has(key)) return [];
+    this.#waiting.set(key, chunk.first && chunk.last ? chunk : { ...chunk, payload: Uint8Array.from(chunk.payload) });
     this.#held += chunk.payload.length;
     const message = this.#messageOf(chunk);
     if (!message) {
       while (this.#waiting.size > MAX_WAITING || this.#held > MAX_HELD) this.#forgetOldest();
       return [];
     }
-    for (const { tsn, payload } of message) {
-      this.#waiting.delete(tsn);
+    for (const part of message) {
+      const { tsn, payload } = part;
+      this.#waiting.delete(keyOf(part));
       this.#held -= payload.length;
       this.#taken.add(tsn);
       const [oldest = tsn] = this.#taken;
@@ -101,14 +109,14 @@ export class SctpMessages {
   #messageOf(chunk: SctpData): SctpData[] | undefined {
     const before: SctpData[] = [];
     for (let at = chunk; !at.first; ) {
-      const found = this.#waiting.get((at.tsn - 1) >>> 0);
+      const found = this.#waiting.get(keyOf(at, -1));
       if (!found || found.last || before.length > MAX_WAITING) return undefined;
       before.push(found);
       at = found;
     }
     const message = [...before.reverse(), chunk];
     for (let at = chunk; !at.last; ) {
-      const found = this.#waiting.get((at.tsn + 1) >>> 0);
+      const found = this.#waiting.get(keyOf(at, 1));
       if (!found || found.first || message.length > 2 * MAX_WAITING) return undefined;
       message.push(found);
       at = found;
@@ -122,4 +130,9 @@ export class SctpMessages {
     this.#waiting.delete(oldest[0]);
     this.#held -= oldest[1].payload.length;
   }
+}
+
+/** The place of a chunk among those of its stream, or of one that many fragments after it. */
+function keyOf({ tsn, message }: SctpData, after = 0): string {
+  return message ? `${message.id} ${message.part + after}` : `${(tsn + after) >>> 0}`;
 }
