@@ -38,7 +38,7 @@ const LARGEST_BATCH = 64;
 /** How long a call waits for its turn, in milliseconds. */
 const PATIENCE = 3_000;
 
-/** After a failure, calls fail at once for this time, in milliseconds. */
+/** After a failure, calls fail at once for this time, in milliseconds, unless one that runs already succeeds. */
 const PAUSE = 500;
 
 /** The database aborts a transaction that is idle for this time, in milliseconds, because others wait for its lock. */
@@ -341,6 +341,7 @@ export class PostgresBackend implements Backend {
     try {
       const result = await Promise.race([work(this.#session(client)), gone]);
       this.#worked = this.#host.monotonic();
+      this.#downUntil = Number.NEGATIVE_INFINITY;
       return result;
     } catch (error) {
       failure = error;

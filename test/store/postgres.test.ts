@@ -271,6 +271,19 @@ describe('A connection', () => {
     expect(await backend.read(async () => 2)).toBe(2);
   });
 
+  it('that succeeds ends the time in which calls fail at once', async () => {
+    const failing = backend.read(never).catch((error: Error) => error);
+    await pass(1_000);
+    let answer: (value: string) => void = () => undefined;
+    const slow = backend.read(() => new Promise((resolve) => (answer = resolve)));
+    await pass(3_000);
+    expect(await failing).toMatchObject({ code: 'ERR_STORE_DOWN' });
+    await expect(backend.read(async () => 1)).rejects.toThrow('no answer');
+    answer('late');
+    expect(await slow).toBe('late');
+    expect(await backend.read(async () => 1)).toBe(1);
+  });
+
   it.each([
     ['lengthy', (job: () => Promise<unknown>) => backend.lengthy(job)],
     ['a lengthy commit', (job: () => Promise<unknown>) => backend.commit([job], undefined, true)],
