@@ -1,10 +1,10 @@
 import type { EapServerAnswer } from '../protocol/eap/authenticator.js';
 import type { Authorization } from '../protocol/eap/tls-authenticator.js';
-import { certificateKey, type VerifiedPeer } from '../protocol/eap/verified-peer.js';
+import { certificateKey, type PeerIdentity } from '../protocol/eap/verified-peer.js';
 import type { ClientAuthorization, EapVerdict, HomeInput, HomeOutput, Token } from '../protocol/home/alphabet.js';
 import type { Subscriber } from '../protocol/home/records.js';
 import type { ServerEngine } from '../runtime/eap/engine.js';
-import { type EapConversation, EapServer, type EapServerOptions } from '../runtime/eap/server.js';
+import { type EapConversation, EapServer, type EapServerOptions, type GrantedTurn } from '../runtime/eap/server.js';
 import type { TlsServerOptions } from '../runtime/eap/tls-server.js';
 import type { Host } from '../runtime/system/host.js';
 
@@ -25,8 +25,6 @@ export interface EapConversationsParts {
   readonly isBehind: (nai: string) => boolean;
 }
 
-type Turn = (() => void) | undefined;
-
 /**
  * Runs the EAP conversations of the home machine. The machine passes packets with a token; results and questions
  * return to it as inputs.
@@ -36,7 +34,7 @@ export class EapConversations {
   readonly #parts: EapConversationsParts;
   readonly #open = new Map<Token, EapConversation<Subscriber>>();
   readonly #authorizing = new Map<Token, (authorization: Authorization<Subscriber>) => void>();
-  readonly #turns = new Map<Token, (turn: Turn) => void>();
+  readonly #turns = new Map<Token, (turn: GrantedTurn | undefined) => void>();
   #last = 0;
 
   constructor(credentials: EapCredentials, parts: EapConversationsParts) {
@@ -68,8 +66,9 @@ export class EapConversations {
         this.#authorizing.delete(output.token);
         break;
       case 'turn': {
-        const { token, granted } = output;
-        this.#turns.get(token)?.(granted ? () => this.#parts.feed({ type: 'flown', token }) : undefined);
+        const { token } = output;
+        const done = () => this.#parts.feed({ type: 'flown', token });
+        this.#turns.get(token)?.(output.granted ? { engine: output.engine, done } : undefined);
         this.#turns.delete(token);
       }
     }
@@ -113,7 +112,7 @@ export class EapConversations {
     }
   }
 
-  #authorize({ peerIds: names, fingerprint256: sha256 }: VerifiedPeer, conversation: Token) {
+  #authorize({ peerIds: names, fingerprint256: sha256 }: PeerIdentity, conversation: Token) {
     return new Promise<Authorization<Subscriber>>((resolve) => {
       const token = this.#next();
       this.#authorizing.set(token, resolve);
@@ -122,7 +121,7 @@ export class EapConversations {
   }
 
   /** Waits for the conversation's turn to use the TLS engine. */
-  #turn(conversation: Token): Promise<Turn> {
+  #turn(conversation: Token): Promise<GrantedTurn | undefined> {
     return new Promise((resolve) => {
       const token = this.#next();
       this.#turns.set(token, resolve);

@@ -69,5 +69,6 @@ function homeConfig({ diameter, session, eap, limits, mobility, hooks }: AaaOpti
     failures: limits['failures-per-subscriber'],
     pskRoot: mobility['psk-root'],
     hookWait: hooks.wait,
+    engines: { count: 1, parallel: 2 },
   };
 }

@@ -27,5 +27,5 @@ export {
 export type { Refusal } from '../protocol/eap/refusal.js';
 export type { Accepted, Authorization, ServerTlsInput, ServerTlsQuestion } from '../protocol/eap/tls-authenticator.js';
 export type { PeerFailure, PeerTlsInput, PeerTlsQuestion } from '../protocol/eap/tls-peer.js';
-export type { VerifiedPeer } from '../protocol/eap/verified-peer.js';
+export type { PeerIdentity, VerifiedPeer } from '../protocol/eap/verified-peer.js';
 export type { Certificate } from '../protocol/x509/certificate.js';

@@ -23,6 +23,11 @@ export class OrderedMap<K, V> {
     return this.#first && [this.#first.key, this.#first.value];
   }
 
+  /** The newest entry. */
+  get last(): readonly [K, V] | undefined {
+    return this.#last && [this.#last.key, this.#last.value];
+  }
+
   has(key: K): boolean {
     return this.#places.has(key);
   }

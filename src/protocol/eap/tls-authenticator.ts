@@ -4,7 +4,7 @@ import { clearCertificates } from './clear-certificates.js';
 import { type EapKeys, wipeKeys } from './keys.js';
 import type { Refusal } from './refusal.js';
 import { CONTENT_TYPE } from './tls-numbers.js';
-import type { VerifiedPeer } from './verified-peer.js';
+import type { PeerIdentity } from './verified-peer.js';
 
 /** RFC 9190 2.5: the protected success indication, one octet of application data. TLS 1.2 has none (RFC 5216). */
 const PROTECTED_SUCCESS: Uint8Array = Uint8Array.of(0);
@@ -17,7 +17,7 @@ export type Authorization<G> =
 
 /** The result of a successful authentication. */
 export interface Accepted<G> extends EapKeys {
-  readonly peer: VerifiedPeer;
+  readonly peer: PeerIdentity;
   readonly identity: string;
   readonly grant: G;
   /** In the notation of Node.js, such as `TLSv1.3`. */
@@ -36,7 +36,7 @@ export type ServerTlsInput<G> =
   | {
       readonly type: 'verified';
       readonly token: number;
-      readonly peer: VerifiedPeer;
+      readonly peer: PeerIdentity;
       readonly tlsVersion: string;
       readonly resumed: boolean;
       readonly applicationData: number;
@@ -45,15 +45,15 @@ export type ServerTlsInput<G> =
   /** The last flight, which includes the commitment. The machine takes ownership of the keys. */
   | { readonly type: 'finished'; readonly token: number; readonly flight: Uint8Array; readonly keys: EapKeys }
   | { readonly type: 'failed'; readonly token: number; readonly reason: Refusal; readonly detail: string }
-  /** The engine is overloaded. */
+  /** The engine is overloaded, or it has lost the handshake. */
   | { readonly type: 'busy'; readonly token: number };
 
 export type ServerTlsQuestion =
   /** Pass this flight of the client to the engine. Answered by flight, verified, failed or busy. */
   | { readonly type: 'handshake'; readonly token: number; readonly flight: Uint8Array }
   /** Decide whether to authorize this client. Answered by authorized or failed. */
-  | { readonly type: 'authorize'; readonly token: number; readonly peer: VerifiedPeer }
-  /** Write this application data, export the keys and return the last flight. Answered by finished or failed. */
+  | { readonly type: 'authorize'; readonly token: number; readonly peer: PeerIdentity }
+  /** Write this application data, export the keys and return the last flight. Answered by finished, failed or busy. */
   | { readonly type: 'commit'; readonly token: number; readonly applicationData: Uint8Array }
   /** No more questions follow; the engine may free the handshake. */
   | { readonly type: 'abandon' };
@@ -138,7 +138,7 @@ export class TlsAuthenticator<G> {
     const state = this.#state;
     if (!this.busy) return undefined;
     if (input.type === 'failed') return this.#refuse(input.reason, input.detail);
-    if (state.name === 'ENGINE' && input.type === 'busy') {
+    if (state.name !== 'DECISION' && input.type === 'busy') {
       this.close();
       return [{ type: 'abandon' }, { type: 'turnedAway' }];
     }

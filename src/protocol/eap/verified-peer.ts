@@ -1,7 +1,7 @@
 import type { Certificate } from '../x509/certificate.js';
 
 /** Properties of the remote end that its certificate proves. */
-export interface VerifiedPeer {
+export interface PeerIdentity {
   /** Names in lookup order: SAN rfc822Name, UPN, dNSName, then CN. */
   readonly peerIds: readonly string[];
   /** dNSNames of the subjectAltName. */
@@ -17,11 +17,15 @@ export interface VerifiedPeer {
   /** Milliseconds since 1970, UTC: the earliest expiry of the certificates in the path. */
   readonly notAfter: number;
   readonly subject: string;
+}
+
+/** A remote end with the certificates that prove its identity. */
+export interface VerifiedPeer extends PeerIdentity {
   /** The verified path, from the leaf to the trust anchor. */
   readonly path: readonly Certificate[];
 }
 
 /** Key by which the store identifies the certificate of a session. */
-export function certificateKey({ issuerId, serial }: Pick<VerifiedPeer, 'issuerId' | 'serial'>): string {
+export function certificateKey({ issuerId, serial }: Pick<PeerIdentity, 'issuerId' | 'serial'>): string {
   return `${issuerId}:${serial}`;
 }

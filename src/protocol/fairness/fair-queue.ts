@@ -1,22 +1,18 @@
+import { OrderedMap } from '../bytes/ordered-map.js';
 import { FairTable, type Seat } from './fair-table.js';
 import { Usage } from './usage.js';
 
 /** Number of turns of a rank after which a waiting lower rank gets one turn, so that no rank starves. */
 const TURNS_OF_RANK = 4;
 
-export interface FairQueueLimits {
-  /** Maximum number of jobs that run at the same time. */
-  readonly parallel: number;
-  /** Maximum number of jobs that wait. */
-  readonly waiting: number;
-  /** How long a job may wait, in milliseconds. */
-  readonly patience: number;
-}
+/** Recent use of a resource by each party, counted separately for each rank. All queues of one resource share it. */
+export class RankedUsage {
+  readonly #ranks: Usage[] = [];
 
-/** Result of a call: jobs that start now, and jobs that are dropped. */
-export interface FairQueueStep<T> {
-  readonly begun: readonly T[];
-  readonly shed: readonly T[];
+  of(rank: number): Usage {
+    while (this.#ranks.length <= rank) this.#ranks.push(new Usage());
+    return this.#ranks[rank] as Usage;
+  }
 }
 
 interface Job {
@@ -25,70 +21,76 @@ interface Job {
 }
 
 /**
- * Schedules jobs that wait for a scarce resource. Jobs of a higher rank go first, but after four of them one job of the
- * next lower rank runs. Within a rank, the peer with the lowest recent use goes first; the same rule then applies to
- * its networks, and to the addresses within a network. Use is counted separately for each rank. Times in milliseconds,
- * monotonic.
+ * Jobs that wait for a scarce resource. Jobs of a higher rank go first, but after four of them one job of the next lower
+ * rank runs. Within a rank, the peer with the lowest recent use goes first; the same rule then applies to its networks,
+ * and to the addresses within a network. Times in milliseconds, monotonic.
  */
 export class FairQueue<T> {
-  readonly #limits: FairQueueLimits;
+  readonly #usage: RankedUsage;
   readonly #waiting: FairTable<T>;
-  readonly #jobs = new Map<T, Job>();
-  readonly #running = new Map<T, Job>();
-  readonly #usages: Usage[] = [];
+  /** In order of arrival. */
+  readonly #jobs = new OrderedMap<T, Job>();
   /** Number of turns of each rank since the last turn of a lower rank. */
   readonly #turns: number[] = [];
 
-  constructor(limits: FairQueueLimits) {
-    this.#limits = limits;
-    this.#waiting = new FairTable(limits.waiting);
+  /** `limit`: maximum number of jobs that wait. */
+  constructor(limit: number, usage: RankedUsage) {
+    this.#waiting = new FairTable(limit);
+    this.#usage = usage;
   }
 
   get waiting(): number {
     return this.#waiting.size;
   }
 
-  /** Adds a job. A job must not be added twice. */
-  add(job: T, seat: Seat, now: number): FairQueueStep<T> {
+  /** When the job that has waited longest arrived; undefined if none waits. */
+  get oldest(): number | undefined {
+    return this.#jobs.first?.[1].since;
+  }
+
+  /** Adds a job. A job must not be added twice. Returns the job that gave way: none, another, or the job itself. */
+  add(job: T, seat: Seat, now: number): T | undefined {
     this.#jobs.set(job, { seat, since: now });
     const pushedOut = this.#waiting.add(job, seat);
     if (pushedOut !== undefined) this.#jobs.delete(pushedOut);
-    return this.#step(now, pushedOut === undefined ? [] : [pushedOut]);
+    return pushedOut;
   }
 
-  /** Records that a started job has ended and used the amount `used` of the resource. */
-  done(job: T, used: number, now: number): FairQueueStep<T> {
-    const running = this.#running.get(job);
-    this.#running.delete(job);
-    if (running) this.#usageOf(running.seat.rank).add(running.seat.path, used, now);
-    return this.#step(now, []);
-  }
-
-  #step(now: number, shed: T[]): FairQueueStep<T> {
-    // #jobs is in order of arrival.
+  /** Removes up to `most` jobs that have waited for `patience`. */
+  expire(patience: number, most: number, now: number): T[] {
+    const expired: T[] = [];
     for (const [job, { since }] of this.#jobs) {
-      if (now - since < this.#limits.patience) break;
+      if (now - since < patience || expired.length >= most) break;
       this.#forget(job);
-      shed.push(job);
+      expired.push(job);
     }
-    const begun: T[] = [];
-    while (this.#running.size < this.#limits.parallel && this.#waiting.size > 0) {
-      const job = this.#next(now);
-      if (job === undefined) break;
-      const waited = this.#jobs.get(job);
-      this.#forget(job);
-      if (waited) this.#running.set(job, waited);
-      begun.push(job);
-    }
-    return { begun, shed };
+    return expired;
   }
 
-  #forget(job: T): void {
-    this.#jobs.delete(job);
-    this.#waiting.remove(job);
+  /** Removes the job whose turn it is. `newestFirst`: of parties with the same use, the last to arrive goes first. */
+  next(now: number, newestFirst = false): T | undefined {
+    const rank = this.#nextRank();
+    if (rank === undefined) return undefined;
+    const usage = this.#usage.of(rank);
+    const job = this.#waiting.lowest(rank, (path) => usage.of(path, now), newestFirst);
+    if (job !== undefined) this.#forget(job);
+    return job;
   }
 
-  #next(now: number): T | undefined {
+  /** Whether a client would go before all waiting ones of its rank, because it, or a party it is in, has used less. */
+  isFirst({ rank, path }: Seat, now: number): boolean {
+    const usage = this.#usage.of(rank);
+    const job = this.#waiting.lowest(rank, (party) => usage.of(party, now));
+    const other = job === undefined ? undefined : this.#jobs.get(job)?.seat.path;
+    if (!other) return true;
+    for (const i of path.keys()) {
+      if (path[i] === other[i]) continue;
+      return usage.of(path.slice(0, i + 1), now) < usage.of(other.slice(0, i + 1), now);
+    }
+    return false;
+  }
+
+  #nextRank(): number | undefined {
     const ranks: number[] = [];
     for (let rank = this.#waiting.ranks - 1; rank >= 0; rank -= 1) if (this.#waiting.sizeOf(rank) > 0) ranks.push(rank);
     const rank = ranks.find((each, i) => i === ranks.length - 1 || (this.#turns[each] ?? 0) < TURNS_OF_RANK);
@@ -96,12 +98,11 @@ export class FairQueue<T> {
     for (const higher of ranks.filter((each) => each > rank)) this.#turns[higher] = 0;
     // A turn counts only if a lower rank is waiting.
     if (rank !== ranks.at(-1)) this.#turns[rank] = (this.#turns[rank] ?? 0) + 1;
-    const usage = this.#usageOf(rank);
-    return this.#waiting.lowest(rank, (path) => usage.of(path, now));
+    return rank;
   }
 
-  #usageOf(rank: number): Usage {
-    while (this.#usages.length <= rank) this.#usages.push(new Usage());
-    return this.#usages[rank] as Usage;
+  #forget(job: T): void {
+    this.#jobs.delete(job);
+    this.#waiting.remove(job);
   }
 }

@@ -126,9 +126,10 @@ export class FairTable<T> {
 
   /**
    * The oldest item of the party with the lowest score: the peer with the lowest score, then the network within it,
-   * then the address. Of parties with equal scores the earliest one is selected. `score` receives the path of a party.
+   * then the address. Of parties with equal scores the earliest one is selected; with `newestFirst` the latest one, and
+   * its newest item. `score` receives the path of a party.
    */
-  lowest(rank: number, score: (path: PartyPath) => number): T | undefined {
+  lowest(rank: number, score: (path: PartyPath) => number, newestFirst = false): T | undefined {
     let party = this.#roots[rank];
     const path: string[] = [];
     while (party?.within) {
@@ -137,7 +138,7 @@ export class FairTable<T> {
       let least = Number.POSITIVE_INFINITY;
       for (const each of within.values()) {
         const own = within.size === 1 ? 0 : score([...path, each.key]);
-        if (own < least || !best) {
+        if (own < least || !best || (newestFirst && own === least)) {
           best = each;
           least = own;
         }
@@ -145,7 +146,7 @@ export class FairTable<T> {
       party = best;
       if (best) path.push(best.key);
     }
-    return party?.items?.first;
+    return newestFirst ? party?.items?.last : party?.items?.first;
   }
 
   #victim(): T | undefined {

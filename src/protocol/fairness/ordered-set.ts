@@ -12,6 +12,10 @@ export class OrderedSet<T> {
     return this.#items.first?.[0];
   }
 
+  get last(): T | undefined {
+    return this.#items.last?.[0];
+  }
+
   /** Adds an item at the end. An item that is already in the queue keeps its place. */
   add(item: T): void {
     this.#items.set(item, undefined);

@@ -38,6 +38,14 @@ export interface HomeConfig {
   readonly pskRoot: 'msk' | 'emsk';
   /** How long an answer waits for the hook of the home agent. */
   readonly hookWait: number;
+  readonly engines: EngineConfig;
+}
+
+/** The TLS engines. Each conversation uses one of them. */
+export interface EngineConfig {
+  readonly count: number;
+  /** Maximum number of flights that one engine processes at the same time. */
+  readonly parallel: number;
 }
 
 // ---------------------------------------------------------------------------------------------------------- requests
@@ -272,8 +280,10 @@ export type HomeOutput =
   | { readonly type: 'eap'; readonly token: Token; readonly conversation: Token; readonly packet: Uint8Array }
   | { readonly type: 'close'; readonly conversation: Token }
   | { readonly type: 'authorization'; readonly token: Token; readonly authorization: ClientAuthorization }
-  /** `granted` false: the engine is overloaded. */
-  | { readonly type: 'turn'; readonly token: Token; readonly granted: boolean }
+  /** `engine`: number of the engine that processes the flight, the same for all flights of a conversation. */
+  | { readonly type: 'turn'; readonly token: Token; readonly granted: true; readonly engine: number }
+  /** The engines are overloaded. */
+  | { readonly type: 'turn'; readonly token: Token; readonly granted: false }
   | { readonly type: 'store'; readonly token: Token; readonly call: StoreCall }
   /** Run a hook. With a token, `hooked` must follow. */
   | {

@@ -17,6 +17,8 @@ export interface Conversation {
   identityRequest: number | undefined;
   /** When the conversation times out; milliseconds, monotonic. */
   until: number;
+  /** Number of its TLS engine; undefined until its first flight is processed. */
+  engine: number | undefined;
 }
 
 /**
@@ -70,7 +72,7 @@ export class Conversations {
    * evicted, possibly the new one itself.
    */
   add(
-    given: Omit<Conversation, 'until' | 'startedAt' | 'identityRequest'>,
+    given: Omit<Conversation, 'until' | 'startedAt' | 'identityRequest' | 'engine'>,
     now: number,
   ): {
     readonly conversation: Conversation;
@@ -79,7 +81,13 @@ export class Conversations {
   } {
     const ended = this.#open.get(given.sessionId);
     if (ended) this.end(ended);
-    const conversation = { ...given, identityRequest: undefined, startedAt: now, until: now + this.#silence };
+    const conversation: Conversation = {
+      ...given,
+      identityRequest: undefined,
+      startedAt: now,
+      until: now + this.#silence,
+      engine: undefined,
+    };
     this.#open.set(given.sessionId, conversation);
     this.#ids.set(given.id, conversation);
     this.#order.add(conversation);

@@ -47,7 +47,7 @@ export class Home {
   readonly #context = new HomeContext<Question>();
   readonly #conversations: Conversations;
   readonly #admission = new Admission();
-  readonly #engine = new EngineQueue();
+  readonly #engine: EngineQueue;
   readonly #authorization: Authorizations;
   readonly #incoming: IncomingRequests;
   readonly #bootstrap: Bootstrap;
@@ -63,6 +63,7 @@ export class Home {
   constructor(config: HomeConfig) {
     this.#config = config;
     this.#conversations = new Conversations(config.conversations, config.roundTimeout);
+    this.#engine = new EngineQueue(config.engines);
     const parts = { conversations: this.#conversations, admission: this.#admission, engine: this.#engine };
     this.#incoming = new IncomingRequests(this.#context, config, parts);
     this.#authorization = new Authorizations(this.#context, config);
@@ -333,9 +334,9 @@ export class Home {
   #flight(token: Token, conversation: Token): void {
     this.#serve('turn', token);
     const open = this.#conversations.byId(conversation);
-    if (open) this.#putAll(this.#engine.add(token, open.seat, this.#context.now));
+    if (open) this.#putAll(this.#engine.add(token, open, this.#context.now));
     // The conversation has ended and will not use the engine, so it does not wait for a turn.
-    else this.#context.put({ type: 'turn', token, granted: true });
+    else this.#context.put({ type: 'turn', token, granted: true, engine: 0 });
   }
 
   // ------------------------------------------------------------------------------------------------------- termination

@@ -112,6 +112,10 @@ export class IncomingRequests {
     const { sessionId, origin, originRealm, originState, wish } = request;
     // Another conversation may have started meanwhile.
     if (isOfOther(conversations.get(sessionId), request)) return 'unknown-session';
+    if (this.#parts.engine.refuses(seat, now)) {
+      for (const event of admission.turnedAway('engine', seat, now)) this.#context.say(event);
+      return 'too-busy';
+    }
     const id = this.#context.token();
     const given = { id, sessionId, origin, originRealm, originState, wish, seat };
     const { conversation, ended, pushedOut } = conversations.add(given, now);

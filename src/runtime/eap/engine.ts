@@ -42,10 +42,12 @@ export interface PeerCredentials {
 }
 
 export type ServerEngineAnswer =
-  | Untokened<Extract<ServerTlsInput<never>, { readonly type: 'flight' | 'verified' | 'failed' }>>
+  | Untokened<Extract<ServerTlsInput<never>, { readonly type: 'flight' | 'verified' | 'failed' | 'busy' }>>
   | EngineFault;
 
-export type ServerEngineEnd = Untokened<Extract<ServerTlsInput<never>, { readonly type: 'finished' }>> | EngineFault;
+export type ServerEngineEnd =
+  | Untokened<Extract<ServerTlsInput<never>, { readonly type: 'finished' | 'busy' }>>
+  | EngineFault;
 
 /** The server's side of one handshake. */
 export interface ServerHandshake {
@@ -77,8 +79,9 @@ export interface ServerEngine<O> {
   readonly judge: ServerJudge;
   /**
    * Begins a handshake with a client whose first flight is `hello`. The caller passes the same flight to `exchange`.
+   * `thread`: which of its threads an engine with several uses.
    */
-  begin(hello: Uint8Array): ServerHandshake;
+  begin(hello: Uint8Array, thread?: number): ServerHandshake;
   /** Replaces the credentials, or throws and keeps the old ones. */
   reload(options: O): void;
   /**

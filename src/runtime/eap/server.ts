@@ -5,17 +5,25 @@ import {
   type EapServerAnswer,
 } from '../../protocol/eap/authenticator.js';
 import type { Authorization } from '../../protocol/eap/tls-authenticator.js';
-import type { VerifiedPeer } from '../../protocol/eap/verified-peer.js';
+import type { PeerIdentity } from '../../protocol/eap/verified-peer.js';
 import { unguarded } from '../service/barrier.js';
 import { type Host, systemHost } from '../system/host.js';
 import type { ServerEngine, ServerEngineAnswer, ServerEngineEnd, ServerHandshake, ServerJudge } from './engine.js';
 import { TlsServerEngine, type TlsServerOptions } from './tls-server.js';
 
-/**
- * Waits for the conversation's turn to use the engine. Resolves with the function that ends the turn, or with undefined
- * if the server is overloaded.
- */
-export type EngineTurn = () => Promise<(() => void) | undefined>;
+/** A conversation's turn to use the engine. */
+export interface GrantedTurn {
+  /** Number of the engine thread, the same in all turns of a conversation. */
+  readonly engine: number;
+  /** Ends the turn. */
+  readonly done: () => void;
+}
+
+/** Waits for the conversation's turn to use the engine. Resolves with undefined if the server is overloaded. */
+export type EngineTurn = () => Promise<GrantedTurn | undefined>;
+
+/** A turn for a conversation that need not wait. */
+const AT_ONCE: GrantedTurn = { engine: 0, done: () => undefined };
 
 /** The parameters of a new conversation. */
 export interface ConversationParts {
@@ -34,7 +42,7 @@ export interface EapServerOptions<G> extends TlsServerOptions {
    * Decides whether the client of a session is authorized. Called for every handshake, resumed ones included, before
    * the client learns of success.
    */
-  readonly authorize: (peer: VerifiedPeer, session: string) => Promise<Authorization<G>>;
+  readonly authorize: (peer: PeerIdentity, session: string) => Promise<Authorization<G>>;
 }
 
 /** The EAP server: its options and the engine that all conversations share. */
@@ -147,7 +155,7 @@ export class EapConversation<G> {
     switch (output.type) {
       case 'handshake':
         if (this.#turn) void this.#inTurn(this.#turn, output.token, output.flight);
-        else this.#exchange(output.token, output.flight, () => undefined);
+        else this.#exchange(output.token, output.flight, AT_ONCE);
         break;
       case 'authorize':
         void this.#authorize(output.token, output.peer);
@@ -170,19 +178,19 @@ export class EapConversation<G> {
 
   async #inTurn(turn: EngineTurn, token: number, flight: Uint8Array): Promise<void> {
     try {
-      const done = await turn();
+      const granted = await turn();
       // The conversation may have been closed meanwhile.
-      if (!done) this.#step({ type: 'busy', token });
-      else if (this.#method.busy) this.#exchange(token, flight, done);
-      else done();
+      if (!granted) this.#step({ type: 'busy', token });
+      else if (this.#method.busy) this.#exchange(token, flight, granted);
+      else granted.done();
     } catch (error) {
       this.#fault(error);
     }
   }
 
-  #exchange(token: number, flight: Uint8Array, done: () => void): void {
+  #exchange(token: number, flight: Uint8Array, { engine, done }: GrantedTurn): void {
     try {
-      this.#handshake ??= this.#engine.begin(flight);
+      this.#handshake ??= this.#engine.begin(flight, engine);
       this.#handshake.exchange(flight, (answer) => {
         done();
         this.#answered(token, answer);
@@ -193,7 +201,7 @@ export class EapConversation<G> {
     }
   }
 
-  async #authorize(token: number, peer: VerifiedPeer): Promise<void> {
+  async #authorize(token: number, peer: PeerIdentity): Promise<void> {
     try {
       const decision = await this.#options().authorize(peer, this.#session);
       this.#step({ type: 'authorized', token, decision });

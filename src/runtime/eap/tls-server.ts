@@ -31,8 +31,11 @@ export interface TlsServerOptions {
   readonly keyPem: string;
   /** Undefined: certificates are not checked for revocation. */
   readonly revocation?: Revocation | undefined;
-  /** Called when a client has sent the certificate of a CA that was unknown, so that its CRL can be verified. */
-  readonly onLearned?: (() => void) | undefined;
+  /**
+   * Called with the verified path when a client has sent the certificate of a CA that was unknown, so that its CRL can
+   * be verified.
+   */
+  readonly onLearned?: ((path: Path) => void) | undefined;
   readonly minVersion?: SecureVersion;
   readonly maxVersion?: SecureVersion;
   readonly ciphers?: string | undefined;

@@ -37,8 +37,8 @@ export interface PeerJudgeOptions {
   readonly revocation?: Revocation | undefined;
   /** The last check of an otherwise valid path. Returns why it is refused. */
   readonly policy?: ((path: Path) => CertificateRefusal | undefined) | undefined;
-  /** Called when a CA was learned or its CRL became verifiable. */
-  readonly onLearned?: (() => void) | undefined;
+  /** Called with a verified path when a CA in it was learned or its CRL became verifiable. */
+  readonly onLearned?: ((path: Path) => void) | undefined;
 }
 
 /**
@@ -76,6 +76,13 @@ export class PeerJudge {
     options.revocation?.learn(trust.authorities);
     if (!isSame) this.#kept.clear();
     this.#options = { ...options, trust };
+  }
+
+  /** Remembers the CAs of a verified path. Returns whether one of them is new, or its CRL became verifiable. */
+  learn(path: Path): boolean {
+    const { trust, revocation } = this.#options;
+    const learned = trust.learn(path).length > 0;
+    return revocation?.learn(path.slice(1)) || learned;
   }
 
   /** `now`: milliseconds since 1970, UTC. */
@@ -155,12 +162,10 @@ export class PeerJudge {
   }
 
   #choose(paths: readonly Path[], now: number): Judgement {
-    const { trust, revocation, onLearned } = this.#options;
     let refusal: CertificateRefusal | undefined;
     for (const path of paths) {
       // Also learn from revoked paths, since sessions of other certificates may depend on them.
-      const learned = trust.learn(path).length > 0;
-      if (revocation?.learn(path.slice(1)) || learned) onLearned?.();
+      if (this.learn(path)) this.#options.onLearned?.(path);
       const problem = this.#problem(path, now);
       if (!problem) return { peer: this.#keep(path) };
       refusal ??= problem;

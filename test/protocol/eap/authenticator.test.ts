@@ -369,7 +369,7 @@ describe('an unexpected result of the engine or of the decision', () => {
     ['before EAP-TLS', () => new Rig().begin(), []],
     ['while the engine works', () => new Rig().asked(), ['flight', 'verified', 'failed', 'busy']],
     ['while the decision is due', () => new Rig().deciding(), ['authorized', 'failed']],
-    ['while the keys are due', () => new Rig().committing(), ['finished', 'failed']],
+    ['while the keys are due', () => new Rig().committing(), ['finished', 'failed', 'busy']],
     ['after the last flight', () => new Rig().committed(), []],
   ];
 

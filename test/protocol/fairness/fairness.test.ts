@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { FairQueue } from '../../../src/protocol/fairness/fair-queue.js';
+import { FairQueue, RankedUsage } from '../../../src/protocol/fairness/fair-queue.js';
 import { FairTable, type Seat } from '../../../src/protocol/fairness/fair-table.js';
 import { addressPath } from '../../../src/protocol/fairness/party-path.js';
 import { HALF_LIFE, Usage } from '../../../src/protocol/fairness/usage.js';
@@ -163,21 +163,26 @@ describe('Usage', () => {
 
 /** Runs a queue in virtual time with jobs of given durations, and records when each is done. */
 class Workshop {
+  readonly #limits: { readonly parallel: number; readonly patience: number };
+  readonly #usage = new RankedUsage();
   readonly #queue: FairQueue<string>;
-  readonly #jobs = new Map<string, { readonly takes: number; readonly at: number }>();
+  readonly #jobs = new Map<string, { readonly takes: number; readonly at: number; readonly whose: Seat }>();
   readonly done = new Map<string, number>();
   readonly shed: string[] = [];
   #running: { readonly job: string; readonly ends: number }[] = [];
   #now = 0;
 
   constructor(limits: { readonly parallel: number; readonly waiting: number; readonly patience: number }) {
-    this.#queue = new FairQueue(limits);
+    this.#limits = limits;
+    this.#queue = new FairQueue(limits.waiting, this.#usage);
   }
 
   add(job: string, takes: number, whose: Seat, at = this.#now): void {
     this.until(at);
-    this.#jobs.set(job, { takes, at });
-    this.#take(this.#queue.add(job, whose, at));
+    this.#jobs.set(job, { takes, at, whose });
+    const pushedOut = this.#queue.add(job, whose, at);
+    if (pushedOut !== undefined) this.shed.push(pushedOut);
+    this.#step();
   }
 
   until(time: number): void {
@@ -187,7 +192,9 @@ class Workshop {
       this.#running.shift();
       this.#now = first.ends;
       this.done.set(first.job, first.ends);
-      this.#take(this.#queue.done(first.job, this.#jobs.get(first.job)?.takes ?? 0, first.ends));
+      const { takes = 0, whose } = this.#jobs.get(first.job) ?? {};
+      if (whose) this.#usage.of(whose.rank).add(whose.path, takes, first.ends);
+      this.#step();
     }
     this.#now = time;
   }
@@ -196,9 +203,13 @@ class Workshop {
     return (this.done.get(job) ?? Number.POSITIVE_INFINITY) - (this.#jobs.get(job)?.at ?? 0);
   }
 
-  #take({ begun, shed }: { readonly begun: readonly string[]; readonly shed: readonly string[] }): void {
-    for (const job of begun) this.#running.push({ job, ends: this.#now + (this.#jobs.get(job)?.takes ?? 0) });
-    this.shed.push(...shed);
+  #step(): void {
+    this.shed.push(...this.#queue.expire(this.#limits.patience, Number.POSITIVE_INFINITY, this.#now));
+    while (this.#running.length < this.#limits.parallel) {
+      const job = this.#queue.next(this.#now);
+      if (job === undefined) return;
+      this.#running.push({ job, ends: this.#now + (this.#jobs.get(job)?.takes ?? 0) });
+    }
   }
 }
 
@@ -265,5 +276,27 @@ describe('FairQueue', () => {
     expect(shop.shed).toContain('honest');
     expect(shop.shed).toHaveLength(51);
     expect(shop.done.size).toBe(1);
+  });
+
+  it('serves the newest of equal parties if asked to', () => {
+    const queue = new FairQueue<string>(10, new RankedUsage());
+    for (const address of ['a', 'b', 'c']) queue.add(address, seat('paa', 'n', address), 0);
+    queue.add('c again', seat('paa', 'n', 'c'), 0);
+    expect([queue.next(0, true), queue.next(0), queue.next(0, true)]).toEqual(['c again', 'a', 'c']);
+  });
+
+  it('knows whether a client would be served first', () => {
+    const usage = new RankedUsage();
+    const queue = new FairQueue<string>(10, usage);
+    expect(queue.isFirst(seat('paa', 'n', 'a'), 0)).toBe(true);
+    queue.add('a', seat('paa', 'n', 'a'), 0);
+    expect(queue.isFirst(seat('paa', 'n', 'b'), 0)).toBe(false);
+    usage.of(0).add(['paa', 'n', 'a'], 1, 0);
+    expect(queue.isFirst(seat('paa', 'n', 'a'), 0)).toBe(false);
+    expect(queue.isFirst(seat('paa', 'n', 'b'), 0)).toBe(true);
+    usage.of(0).add(['paa', 'm', 'a'], 2, 0);
+    expect(queue.isFirst(seat('paa', 'm', 'b'), 0)).toBe(false);
+    expect(queue.isFirst(seat('paa2', 'm', 'b'), 0)).toBe(true);
+    expect(queue.isFirst(seat('paa', 'm', 'b', 1), 0)).toBe(true);
   });
 });

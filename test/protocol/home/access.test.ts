@@ -36,7 +36,7 @@ describe('a bootstrap', () => {
     expect(rig.outputs.slice(3)).toEqual([{ type: 'eap', token: second, conversation: 1, packet: RESPONSE }]);
     const flight = rig.token();
     expect(rig.feed({ type: 'flight', token: flight, conversation: 1 })).toEqual([
-      { type: 'turn', token: flight, granted: true },
+      { type: 'turn', token: flight, granted: true, engine: 0 },
     ]);
     expect(rig.feed({ type: 'flown', token: flight })).toEqual([]);
     const decision = rig.prove();

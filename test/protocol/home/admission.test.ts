@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Admission, MAX_QUESTIONS, RANK, REPORT_INTERVAL } from '../../../src/protocol/home/admission.js';
-import { MAX_WAIT } from '../../../src/protocol/home/engine-queue.js';
+import { MAX_WAIT, SHORT_WAIT } from '../../../src/protocol/home/engine-queue.js';
 import { FailureLimits } from '../../../src/protocol/home/failure-limits.js';
 import { plainSubscriber } from '../../../src/protocol/home/records.js';
 import { HomeRig, NAI, OTHER_PAA, PAA, REQUEST, RESPONSE } from './home-rig.js';
@@ -192,7 +192,7 @@ describe('the TLS engine', () => {
       [b, true],
     ]);
     rig.now = 10;
-    expect(rig.feed({ type: 'flown', token: a })).toEqual([{ type: 'turn', token: c, granted: true }]);
+    expect(rig.feed({ type: 'flown', token: a })).toEqual([{ type: 'turn', token: c, granted: true, engine: 0 }]);
     expect(rig.feed({ type: 'flown', token: a })).toEqual([]);
   });
 
@@ -226,6 +226,23 @@ describe('the TLS engine', () => {
     for (let i = 0; i < 3; i += 1) flight(rig);
     rig.begin('t');
     expect(rig.asked('originOfSession')).toEqual([{ sessionId: 't' }]);
+  });
+
+  it('refuses a new client at its first request while others wait and the engine is overloaded', () => {
+    const rig = new HomeRig();
+    for (const session of ['a', 'b', 'c', 'd']) {
+      begin(rig, session, '2001:db8:1::1');
+      flight(rig);
+    }
+    rig.now = MAX_WAIT;
+    begin(rig, 'e', '2001:db8:1::1');
+    flight(rig);
+    expect(rig.of('turn').filter(({ granted }) => !granted)).toHaveLength(2);
+    rig.now += SHORT_WAIT;
+    const token = begin(rig, 'f', '2001:db8:1::1');
+    expect(rig.answerTo(token)).toEqual({ type: 'denied', because: 'too-busy' });
+    expect(rig.events('limited')).toEqual([{ name: 'limited', of: 'engine' }]);
+    expect(rig.of('open')).toHaveLength(5);
   });
 
   it('gives a conversation that has ended its turn at once', () => {

@@ -154,8 +154,10 @@ describe('an exception in the machine', () => {
     );
     // Flights from before the error no longer count.
     expect(rig.feed({ type: 'flown', token: 2 })).toEqual([]);
-    expect([6, 7, 8].flatMap(flight)).toEqual([6, 7].map((token) => ({ type: 'turn', token, granted: true })));
-    expect(rig.feed({ type: 'flown', token: 6 })).toEqual([{ type: 'turn', token: 8, granted: true }]);
+    expect([6, 7, 8].flatMap(flight)).toEqual(
+      [6, 7].map((token) => ({ type: 'turn', token, granted: true, engine: 0 })),
+    );
+    expect(rig.feed({ type: 'flown', token: 6 })).toEqual([{ type: 'turn', token: 8, granted: true, engine: 0 }]);
   });
 
   it.each<readonly [name: string, cause: (rig: HomeRig) => void]>([

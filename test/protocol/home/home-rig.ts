@@ -38,6 +38,7 @@ export const CONFIG: HomeConfig = {
   failures: 10,
   pskRoot: 'msk',
   hookWait: 500,
+  engines: { count: 1, parallel: 2 },
 };
 
 export const HOME_WISH: MobilityWish = {

@@ -4,7 +4,7 @@ import { ACKNOWLEDGEMENT, encodeEapTls } from '../../../src/protocol/eap/eap-tls
 import type { EapPeerEvent } from '../../../src/protocol/eap/peer.js';
 import type { PeerCredentials, ServerEngine } from '../../../src/runtime/eap/engine.js';
 import { EapPeer } from '../../../src/runtime/eap/peer.js';
-import { type ConversationParts, EapServer } from '../../../src/runtime/eap/server.js';
+import { type ConversationParts, EapServer, type GrantedTurn } from '../../../src/runtime/eap/server.js';
 import { createPeerCredentials, type TlsPeerCredentials } from '../../../src/runtime/eap/tls-peer.js';
 import { type Guard, unguarded } from '../../../src/runtime/service/barrier.js';
 import { eventually } from '../../eventually.js';
@@ -126,9 +126,10 @@ describe('A fault of the TLS engine at the EAP server', () => {
     let turns = 0;
     const turn = async () => {
       turns += 1;
-      return () => {
+      const done = () => {
         turns -= 1;
       };
+      return { engine: 0, done };
     };
     const { conversation, hello } = await converse(begin, guard, { turn });
     const answer = await conversation.handle(hello);
@@ -184,9 +185,9 @@ describe('A fault of the TLS engine at the EAP server', () => {
   it('is not reported when closing before the turn prevents the handshake', async () => {
     let begun = 0;
     let turns = 0;
-    let grant: (done: () => void) => void = () => undefined;
+    let grant: (turn: GrantedTurn) => void = () => undefined;
     const turn = () =>
-      new Promise<() => void>((resolve) => {
+      new Promise<GrantedTurn>((resolve) => {
         grant = resolve;
       });
     const begin = () => {
@@ -198,9 +199,10 @@ describe('A fault of the TLS engine at the EAP server', () => {
     conversation.close();
     expect(await answer).toMatchObject({ type: 'invalid', reason: 'the conversation is over' });
     turns += 1;
-    grant(() => {
+    const done = () => {
       turns -= 1;
-    });
+    };
+    grant({ engine: 0, done });
     await eventually(() => expect(turns).toBe(0));
     expect(begun).toBe(0);
   });

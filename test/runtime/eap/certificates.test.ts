@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { JsonGeneralNames } from '@peculiar/x509';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { DAY, type Issued, validFor } from '../../../src/pki/certificate-authority.js';
+import type { Certificate } from '../../../src/protocol/x509/certificate.js';
 import type { EapServer, EapServerOptions } from '../../../src/runtime/eap/server.js';
 import type { TlsPeerCredentials } from '../../../src/runtime/eap/tls-peer.js';
 import { createPeerCredentials, type PeerCredentialsOptions } from '../../../src/runtime/eap/tls-peer.js';
@@ -107,11 +108,12 @@ describe.each(VERSIONS)('A client with an intermediate CA, %s', (version) => {
   });
 
   it('is identified by its certificate, and valid until the first certificate of its path expires', async () => {
-    const { answer } = await run();
+    const paths: (readonly Certificate[])[] = [];
+    const { answer } = await run({ serverOptions: { onLearned: (path) => paths.push(path) } });
     if (answer.type !== 'success') throw new Error(answer.type);
     const { issuerId, notAfter } = issuing.certificate;
     expect(answer.peer).toMatchObject({ serial: '8', issuerId, peerIds: [SUBSCRIBER] });
-    expect(answer.peer.path.map(({ subject }) => subject.text)).toEqual([
+    expect(paths[0]?.map(({ subject }) => subject.text)).toEqual([
       `CN=${SUBSCRIBER}`,
       'O=Test, CN=issuing',
       'O=Test, CN=root',
