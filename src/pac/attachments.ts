@@ -132,7 +132,9 @@ export class Attachments {
     const { careOfAddress } = attempt;
     metrics.count('moves');
     log.info({ fromAddress, careOfAddress }, 'session moved');
-    node.moved(attempt);
+    this.#driver.feed({ type: 'moved', attempt: attempt.id });
+    // Another session may have replaced this one meanwhile.
+    if (attempt === this.current) node.moved(attempt, this.#machine.isSettling);
     return { moved: careOfAddress };
   }
 
@@ -168,6 +170,9 @@ export class Attachments {
         break;
       case 'detached':
         this.#detached(output.attempt, output.kept);
+        break;
+      case 'settled':
+        this.#tools.node.settled();
         break;
       case 'event':
         this.#report(output.event);

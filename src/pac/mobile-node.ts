@@ -70,8 +70,13 @@ export class MobileNode {
     this.#driver.feed({ type: 'authorized', place: placeOf(attempt), assignment, problem, keys, reconfigure });
   }
 
-  moved(attempt: Attempt): void {
-    this.#driver.feed({ type: 'moved', place: placeOf(attempt) });
+  /** `settling`: another session is being made, or may be: the hook runs with `move` only if it does not come about. */
+  moved(attempt: Attempt, settling: boolean): void {
+    this.#driver.feed({ type: 'moved', place: placeOf(attempt), settling });
+  }
+
+  settled(): void {
+    this.#driver.feed({ type: 'settled' });
   }
 
   /** Keeps the binding after the session was lost. `until`: time limit, milliseconds, monotonic. */

@@ -90,6 +90,7 @@ async function attached(pana: object = {}, paas = ['192.0.2.71', '192.0.2.72']) 
   const tell = (name: string) => (value: unknown) => {
     told.push(typeof value === 'number' ? [name, value] : [name]);
   };
+  const moved = (_attempt: unknown, settling: boolean) => told.push(['moved', ...(settling ? ['settling'] : [])]);
   const options = pacSchema.parse({
     pana: { 'local-port': 5_000, ...pana },
     eap: { identity: '@home.example' },
@@ -109,7 +110,10 @@ async function attached(pana: object = {}, paas = ['192.0.2.71', '192.0.2.72']) 
     keyLog: undefined,
     node: {
       authorized: tell('authorized'),
-      moved: tell('moved'),
+      moved,
+      settled: () => {
+        if (told.at(-1)?.includes('settling')) told.push(['settled']);
+      },
       keepUntil: tell('keepUntil'),
       withdraw: tell('withdraw'),
       homeAddresses: new Set<string>(),
@@ -183,7 +187,9 @@ describe('a change of addresses', () => {
     await quiet();
     await finish();
     expect(attempts[0]?.did).toEqual(['begin', 'move', 'moved']);
-    expect(told).toEqual([['authorized'], ['moved']]);
+    expect(told).toEqual([['authorized'], ['moved', 'settling']]);
+    attempts[0]?.tell({ type: 'heard' });
+    expect(told.at(-1)).toEqual(['settled']);
     attachments.networkChanged({ type: 'changed', reasons: [] });
     await quiet();
     expect(attempts[0]?.did).toEqual(['begin', 'move', 'moved']);

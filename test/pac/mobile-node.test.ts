@@ -125,9 +125,9 @@ describe('MobileNode', () => {
 
   it('runs reconfigure when the PAA asks for another address, and move when it has one', () => {
     const { authorize, events, mobile } = node();
-    mobile.moved(PLACE as Attempt);
+    mobile.moved(PLACE as Attempt, false);
     authorize({ assignment: assignment(), reconfigure: true });
-    mobile.moved(PLACE as Attempt);
+    mobile.moved(PLACE as Attempt, false);
     expect(events()).toEqual(['up', 'reconfigure', 'move']);
   });
 

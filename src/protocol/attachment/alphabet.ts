@@ -30,11 +30,13 @@ export type AttachmentInput =
   | { readonly type: 'authorized'; readonly attempt: number }
   | { readonly type: 'closed'; readonly attempt: number; readonly cause: string; readonly heard: boolean }
   | { readonly type: 'silent' | 'answered'; readonly attempt: number }
+  /** The session of this attempt continues from another address, and has sent a request from there. */
+  | { readonly type: 'moved'; readonly attempt: number }
   | { readonly type: 'networkChanged'; readonly sign: MoveSign }
   /**
    * Answers `locate` with the PAAs of the current network. `from`: the node reaches its PAA from the same address, from
-   * another one, or from none. `moved`: if the session is authorized, it has already sent a request from the new
-   * address. `outdated`: the attempt beside it that uses a care-of address which the node would not choose any more.
+   * another one, or from none. `moved`: if the session is authorized, the input `moved` was given before. `outdated`:
+   * the attempt beside it that uses a care-of address which the node would not choose any more.
    */
   | {
       readonly type: 'located';
@@ -76,6 +78,11 @@ export type AttachmentOutput =
   | { readonly type: 'probe'; readonly attempt: number }
   /** The node no longer has a session. `kept`: home agent and home address remain until the end of their lifetime. */
   | { readonly type: 'detached'; readonly attempt: number; readonly cause: string; readonly kept: boolean }
+  /**
+   * No other session is being made any more, or the PAA has proved that it has the session of the node. Not after
+   * `authorized`.
+   */
+  | { readonly type: 'settled' }
   | { readonly type: 'event'; readonly event: AttachmentEvent }
   /** The session has ended and the node does not start again. `authorized`: the session had been authorized. */
   | { readonly type: 'finished'; readonly authorized: boolean }

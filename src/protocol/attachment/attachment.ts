@@ -1,6 +1,7 @@
 import { earliest } from '../bytes/deadline-queue.js';
 import type { Drbg } from '../bytes/drbg.js';
 import type { AttachmentConfig, AttachmentEvent, AttachmentInput, AttachmentOutput, MoveSign } from './alphabet.js';
+import { type Attempt, type Doubt, isBeingMade, NO_DOUBT, NOTHING, type PendingQuestion } from './attachment-state.js';
 
 /** Fraction by which a wait is randomly shortened or extended, so that nodes do not all return at the same time. */
 const RETRY_JITTER = 0.1;
@@ -23,31 +24,6 @@ const UNNOTICED: readonly string[] = ['no-answer', 'no-progress', 'moved'];
 
 /** Causes of a failed attempt that are attributed to packet loss if the PAA was heard during the attempt. */
 const LOST: readonly string[] = ['no-answer', 'no-progress'];
-
-interface Attempt {
-  readonly id: number;
-  readonly paa: string;
-  readonly authorized: boolean;
-}
-
-/** The request that has no answer yet: a discovery of PAAs, or a socket. */
-type PendingQuestion =
-  | { readonly name: 'nothing' }
-  | { readonly name: 'discovery'; readonly token: number }
-  | { readonly name: 'socket'; readonly attempt: Attempt };
-
-const NOTHING: PendingQuestion = { name: 'nothing' };
-
-/** Whether the PAA of the current session still has the session after a sign that the node has moved. */
-type Doubt =
-  | { readonly name: 'none' }
-  /** The PAA is probed as soon as the node has an address. */
-  | { readonly name: 'arisen' }
-  | { readonly name: 'asked'; readonly until: number }
-  /** The PAA has not answered in time. */
-  | { readonly name: 'confirmed' };
-
-const NO_DOUBT: Doubt = { name: 'none' };
 
 /**
  * Attachment of a mobile node: it decides which PAA to try, when to retry, and when to start a second session in
@@ -102,7 +78,20 @@ export class Attachment {
     return earliest([this.#retryAt, this.#stopAt, asked]);
   }
 
+  /** Whether another session is being made, or may be because the PAA has not proved yet that it has the current one. */
+  get isSettling(): boolean {
+    const isMade = isBeingMade(this.#asked, [this.#current, this.#standby]);
+    return !this.#stopping && (isMade || this.#locating !== 'no' || this.#doubt.name === 'asked');
+  }
+
   handle(input: AttachmentInput, now: number): AttachmentOutput[] {
+    // After an authorization, the hook of that session does what a move needs. A node that stops needs nothing.
+    const mayBeSettled = this.isSettling && input.type !== 'authorized';
+    const out = this.#step(input, now);
+    return mayBeSettled && !this.isSettling && !this.#stopping ? [...out, { type: 'settled' }] : out;
+  }
+
+  #step(input: AttachmentInput, now: number): AttachmentOutput[] {
     switch (input.type) {
       case 'start':
         return this.#begin();
@@ -126,6 +115,9 @@ export class Attachment {
         return this.#unanswered(input.attempt);
       case 'answered':
         return this.#answered(input.attempt);
+      case 'moved':
+        this.#ask(input.attempt, now);
+        return [];
       case 'networkChanged':
         return this.#networkChanged(input.sign);
       case 'located':
@@ -299,8 +291,10 @@ export class Attachment {
     const out: AttachmentOutput[] = this.#silent ? [event({ type: 'answers-again', paa: this.#current.paa })] : [];
     this.#silent = false;
     // After another sign of movement, an answer to an earlier request proves nothing.
-    if (this.#doubt.name !== 'arisen') this.#doubt = NO_DOUBT;
-    return this.#elsewhere ? out : [...out, ...this.#dismissStandby()];
+    const isProof = this.#doubt.name !== 'arisen';
+    if (isProof) this.#doubt = NO_DOUBT;
+    if (!this.#elsewhere) return [...out, ...this.#dismissStandby()];
+    return isProof && this.isSettling ? [...out, { type: 'settled' }] : out;
   }
 
   #dismissStandby(): AttachmentOutput[] {
@@ -354,8 +348,14 @@ export class Attachment {
       this.#doubt = NO_DOUBT;
       return from === 'same' ? [{ type: 'probe', attempt: id }] : this.#startOver(id);
     }
-    this.#doubt = { name: 'asked', until: now + PROBE_WAIT };
-    return from === 'same' ? [{ type: 'probe', attempt: id }] : [];
+    // After a move the request has been sent, and may have been answered meanwhile.
+    if (from === 'moved') return [];
+    this.#ask(id, now);
+    return [{ type: 'probe', attempt: id }];
+  }
+
+  #ask(id: number, now: number): void {
+    if (id === this.#current?.id && this.#current.authorized) this.#doubt = { name: 'asked', until: now + PROBE_WAIT };
   }
 
   #tryAll(): AttachmentOutput[] {

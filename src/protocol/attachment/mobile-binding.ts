@@ -30,8 +30,13 @@ export type BindingInput =
       /** The PAA requests the node to obtain another IP address (I bit). */
       readonly reconfigure: boolean;
     }
-  /** The session continues from another address. */
-  | { readonly type: 'moved'; readonly place: Place }
+  /**
+   * The session continues from another address. `settling`: another session is being made, or may be. Its key replaces
+   * the present one, with which the home agent may be unreachable from there.
+   */
+  | { readonly type: 'moved'; readonly place: Place; readonly settling: boolean }
+  /** No other session is being made any more, or the present one has proved good. */
+  | { readonly type: 'settled' }
   /**
    * The session is lost, and the home agent was not notified. The next session, here or at another PAA, gets the same
    * assignment. Without a next session the binding ends at `until`.
@@ -67,6 +72,8 @@ const NONE: State = { name: 'NONE' };
 export class MobileBinding {
   readonly #config: BindingConfig;
   #state: State = NONE;
+  /** Where the session continues, until it is certain that no other session replaces it. */
+  #moved: Place | undefined;
 
   constructor(config: BindingConfig) {
     this.#config = config;
@@ -84,7 +91,8 @@ export class MobileBinding {
   //   any         authorized, same binding       | refreshed, hook refresh    | BOUND
   //   any         authorized, another binding    | as withdrawn; completed, hook up | BOUND
   //   any         authorized, nothing usable     | unavailable; as withdrawn  | NONE
-  //   BOUND KEPT  moved                          | hook move                  | unchanged
+  //   BOUND KEPT  moved                          | hook move; none if settling | unchanged
+  //   BOUND KEPT  settled, after moved           | hook move, unless authorized meanwhile | unchanged
   //   BOUND KEPT  kept                           |                            | KEPT
   //   BOUND KEPT  withdrawn                      | withdrawn, hook down       | NONE
   //   KEPT        tick at `until`                | withdrawn, hook down       | NONE
@@ -94,7 +102,10 @@ export class MobileBinding {
       case 'authorized':
         return this.#authorized(input);
       case 'moved':
-        return binding ? [{ type: 'hook', event: 'move', place: input.place, binding, psk: undefined }] : [];
+        this.#moved = binding && input.place;
+        return input.settling ? [] : this.#move();
+      case 'settled':
+        return this.#move();
       case 'kept': {
         const { until, place } = input;
         if (binding) this.#state = { name: 'KEPT', binding, until, place };
@@ -107,9 +118,18 @@ export class MobileBinding {
     }
   }
 
+  #move(): BindingOutput[] {
+    const { binding } = this;
+    const place = this.#moved;
+    this.#moved = undefined;
+    return binding && place ? [{ type: 'hook', event: 'move', place, binding, psk: undefined }] : [];
+  }
+
   #authorized({ place, assignment, problem, keys, reconfigure }: Extract<BindingInput, { type: 'authorized' }>) {
     const { mode, root } = this.#config;
     const out: BindingOutput[] = [];
+    // The hook of this session finds the care-of address itself.
+    this.#moved = undefined;
     const reason = problem ?? (assignment && refusal(assignment, root));
     if (!assignment || !keys || reason !== undefined) {
       if (mode !== 'off') out.push({ type: 'unavailable', reason: reason ?? 'none was assigned' });
@@ -131,6 +151,7 @@ export class MobileBinding {
   #withdraw(place: Place): BindingOutput[] {
     const { binding } = this;
     this.#state = NONE;
+    this.#moved = undefined;
     if (!binding) return [];
     return [
       { type: 'withdrawn', binding },

@@ -65,7 +65,7 @@ describe('MobileBinding', () => {
       [
         [0, authorized(1)],
         [10, authorized(1)],
-        [20, { type: 'moved', place: THERE }],
+        [20, { type: 'moved', place: THERE, settling: false }],
         [30, { type: 'kept', place: THERE, until: 130 }],
         [129, authorized(1, { place: THERE })],
         [200, { type: 'kept', place: THERE, until: 300 }],
@@ -135,7 +135,8 @@ describe('MobileBinding', () => {
   });
 
   it.each<BindingInput>([
-    { type: 'moved', place: HERE },
+    { type: 'moved', place: HERE, settling: false },
+    { type: 'settled' },
     { type: 'kept', place: HERE, until: 5 },
     { type: 'withdrawn', place: HERE },
     { type: 'tick' },
@@ -149,7 +150,9 @@ describe('MobileBinding', () => {
       fc.constantFrom(1, 2, undefined).map((agent) => authorized(agent)),
       fc.nat(100).map((until): BindingInput => ({ type: 'kept', place: HERE, until })),
       fc.constantFrom<BindingInput>(
-        { type: 'moved', place: HERE },
+        { type: 'moved', place: HERE, settling: false },
+        { type: 'moved', place: HERE, settling: true },
+        { type: 'settled' },
         { type: 'withdrawn', place: HERE },
         { type: 'tick' },
       ),

@@ -22,6 +22,8 @@ class Node {
         return [`open ${output.paa} ${output.limit}`, ...this.feed({ type: 'opened', attempt: output.attempt })];
       case 'event':
         return [output.event.type];
+      case 'settled':
+        return [];
       case 'finished':
       case 'stopped':
         return [output.type];
@@ -41,6 +43,7 @@ class Node {
   /** Reports a change of the network, then where the node is. */
   move(sign: MoveSign, from: 'same' | 'moved' | 'nowhere' = 'same'): string[] {
     const asked = this.feed({ type: 'networkChanged', sign });
+    if (from === 'moved') asked.push(...this.feed({ type: 'moved', attempt: this.current }));
     return [...asked.filter((output) => !output.startsWith('locate')), ...this.located(from)];
   }
 
