@@ -28,6 +28,9 @@ const MAX_NODES = 200;
 /** See DaemonProcess.exited. */
 const ENDED_BY_SIGNAL = 128;
 
+/** Exit status of a program that SIGINT ends. */
+const INTERRUPTED = 130;
+
 /** How long the guest of a demo with pages stays, and is away, in milliseconds. */
 const GUEST_STAYS = 7_500;
 
@@ -60,6 +63,7 @@ export async function runDemo(options: DemoOptions): Promise<void> {
     throw new OperatorError(`--nodes: ${options.nodes} is not a whole number from 1 to ${MAX_NODES}`);
   }
   const family = (await hasIpv6()) ? 'ipv6' : 'ipv4';
+  const interruption = new Interruption();
   print(`Making a CA and certificates (RSA), and configurations for three daemons …`);
   const lab = await Lab.make({
     family,
@@ -69,20 +73,48 @@ export async function runDemo(options: DemoOptions): Promise<void> {
   });
   let keep = options.keep;
   try {
-    await bootstrap(lab, options);
+    if (!interruption.came) await Promise.race([bootstrap(lab, options), interruption.promise]);
   } catch (error) {
-    keep = true;
-    print(`\nThe demo failed. Its files are in ${lab.folder}.`);
-    throw error;
+    // A daemon that Ctrl-C has ended may be noticed first.
+    await Promise.race([interruption.promise, pause(SIGNAL_DELAY)]);
+    if (!interruption.came) {
+      keep = true;
+      print(`\nThe demo failed. Its files are in ${lab.folder}.`);
+      throw error;
+    }
   } finally {
     const statuses = await lab.close(keep);
-    // At Ctrl-C a guest may not have come as far as to handle signals.
-    if (statuses.some((status) => status !== 0 && !(options.web && status === ENDED_BY_SIGNAL))) {
+    // At Ctrl-C a daemon may not have come as far as to handle signals.
+    if (statuses.some((status) => status !== 0 && !(interruption.came && status === ENDED_BY_SIGNAL))) {
       process.exitCode = 1;
       print(`A daemon did not stop cleanly: exit statuses ${statuses.join(', ')}.`);
     }
+    if (interruption.came && !options.web) process.exitCode ||= INTERRUPTED;
+    interruption.ignore();
   }
   if (options.keep) print(howToGoOn(lab));
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+
+/** Ctrl-C, or SIGTERM. A second one ends this process at once. */
+class Interruption {
+  came = false;
+  #onSignal: () => void = () => undefined;
+  /** Resolves when the signal comes. */
+  readonly promise = new Promise<void>((resolve) => {
+    this.#onSignal = () => {
+      this.came = true;
+      this.ignore();
+      resolve();
+    };
+    for (const signal of SIGNALS) process.on(signal, this.#onSignal);
+  });
+
+  /** Gives the signals back to the system. */
+  ignore(): void {
+    for (const signal of SIGNALS) process.off(signal, this.#onSignal);
+  }
 }
 
 async function bootstrap(lab: Lab, options: DemoOptions): Promise<void> {
@@ -135,23 +167,10 @@ function openInBrowser(url: string): void {
   program.unref();
 }
 
-/** Keeps everything running until SIGINT or SIGTERM. A guest comes and goes meanwhile, so that there is something to see. */
-async function keepRunning(lab: Lab, options: DemoOptions): Promise<void> {
+/** Keeps everything running. A guest comes and goes meanwhile, so that there is something to see. */
+async function keepRunning(lab: Lab, options: DemoOptions): Promise<never> {
   print('\nEverything keeps running. A guest comes and goes every 15 seconds. Ctrl-C ends the demo.');
-  const ended = new Promise<'ended'>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve('ended'));
-  });
   await lab.addSubscriber(`guest@${REALM}`, 'guest');
-  const failed = guests(lab, options).catch(async (error: unknown) => {
-    // A guest that Ctrl-C has ended may be noticed first.
-    await pause(SIGNAL_DELAY);
-    throw error;
-  });
-  await Promise.race([ended, failed]);
-}
-
-/** Starts and stops a guest for ever. */
-async function guests(lab: Lab, options: DemoOptions): Promise<never> {
   for (;;) {
     const guest = await lab.startPac('guest', {
       tls: { 'min-version': options.tls, 'max-version': options.tls },

@@ -78,6 +78,7 @@ export class Lab {
   readonly #daemons: DaemonProcess[] = [];
   readonly #onLine: (daemon: string, line: LogLine) => void;
   #paa: Place | undefined;
+  #isClosed = false;
 
   private constructor(folder: string, options: LabOptions, onLine: (daemon: string, line: LogLine) => void) {
     this.folder = folder;
@@ -136,6 +137,7 @@ export class Lab {
     config: string,
     environment: Readonly<Record<string, string>> = {},
   ): DaemonProcess {
+    this.#mustBeOpen();
     const launcher = this.#options.launcher?.(daemon, name) ?? [];
     const onLine = (line: LogLine) => this.#onLine(name, line);
     const started = DaemonProcess.start(name, daemon, config, onLine, environment, launcher);
@@ -276,13 +278,20 @@ export class Lab {
 
   /** Stops all daemons in reverse order. Removes the folder unless `keep` is set. Resolves with the exit statuses. */
   async close(keep = false): Promise<number[]> {
+    this.#isClosed = true;
     const statuses: number[] = [];
     for (const daemon of this.#daemons.reverse()) statuses.push(await daemon.stop());
     if (!keep) await rm(this.folder, { recursive: true, force: true });
     return statuses;
   }
 
+  /** Nothing may start or be written any more when daemons are stopped and the folder is removed. */
+  #mustBeOpen(): void {
+    if (this.#isClosed) throw new Error('the lab was closed');
+  }
+
   async #hooks(name: string, programs: Tree): Promise<Tree> {
+    this.#mustBeOpen();
     const folder = this.path('hooks', name);
     await makeFolder(folder, 0o700);
     const settings = this.#options.hookSettings?.(name) ?? 'DRY_RUN=yes\nIKE=racoon\n';

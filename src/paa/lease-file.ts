@@ -1,8 +1,7 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import type { LocalLease } from '../protocol/nas/local-home-agent.js';
 import { OperatorError } from '../runtime/system/failure.js';
-import { makeFolder } from '../runtime/system/folder.js';
+import { NewestFile } from '../runtime/system/newest-file.js';
 
 /**
  * Stores the home addresses that the local home agent has assigned. A PAA loses its sessions at a restart and then
@@ -10,15 +9,12 @@ import { makeFolder } from '../runtime/system/folder.js';
  */
 export class LeaseFile {
   readonly #path: string;
-  readonly #onError: (error: Error) => void;
-  #writing = false;
-  /** The leases to write after the current write. */
-  #next: readonly LocalLease[] | undefined;
+  readonly #file: NewestFile;
 
   /** `onError` is called when a write fails. The PAA continues, because it needs the file only after a restart. */
   constructor(path: string, onError: (error: Error) => void) {
     this.#path = path;
-    this.#onError = onError;
+    this.#file = new NewestFile(path, onError);
   }
 
   /** The leases of the previous run. Rejects with OperatorError if the file is invalid, or with the system's error. */
@@ -37,23 +33,6 @@ export class LeaseFile {
 
   /** Writes the leases in the background. If the disk is slow, only the newest state is written. */
   write(leases: readonly LocalLease[]): void {
-    this.#next = leases;
-    if (!this.#writing) void this.#drain();
-  }
-
-  async #drain(): Promise<void> {
-    this.#writing = true;
-    for (let leases = this.#next; leases; leases = this.#next) {
-      this.#next = undefined;
-      try {
-        await makeFolder(dirname(this.#path), 0o700);
-        const temporary = `${this.#path}.new`;
-        await writeFile(temporary, JSON.stringify(leases), { mode: 0o600 });
-        await rename(temporary, this.#path);
-      } catch (error) {
-        this.#onError(error as Error);
-      }
-    }
-    this.#writing = false;
+    this.#file.write(JSON.stringify(leases));
   }
 }

@@ -36,12 +36,16 @@ afterAll(async () => {
 });
 
 /** Opens the page of a daemon and logs in. */
-async function pageOf(daemon: DaemonProcess): Promise<{ readonly page: Page; readonly port: number }> {
+async function pageOf(
+  daemon: DaemonProcess,
+  scheme: 'http' | 'https' = 'http',
+): Promise<{ readonly page: Page; readonly port: number }> {
   const [{ port } = { port: 0 }] = (await daemon.line('web page ready'))['listening'] ?? [];
-  const page = await browser.newPage();
+  // The browser does not know the CA of the lab.
+  const page = await browser.newPage({ ignoreHTTPSErrors: true });
   page.setDefaultTimeout(STEP);
   page.on('pageerror', ({ message }) => problems.push(message));
-  await page.goto(`http://127.0.0.1:${port}/`);
+  await page.goto(`${scheme}://127.0.0.1:${port}/`);
   await page.fill('#operator', 'alice');
   await page.fill('#token', (await readFile(lab.path('web-token'), 'utf8')).trim());
   await page.click('button[type=submit]');
@@ -58,7 +62,12 @@ it.runIf(isThere)(
   'pages show arrivals live, act, name the operator in the audit trail, and survive a restart',
   async () => {
     const web = { control: { web: '127.0.0.1:0', 'web-token': lab.path('web-token') } };
-    const { daemon: aaa, place } = await lab.startAaa('aaa', web);
+    // The AAA server's page is open to other hosts, so it needs a certificate.
+    await lab.issueServer('web', ['aaa.home.example']);
+    const certificate = { 'web-certificate': lab.path('pki', 'web.pem'), 'web-key': lab.path('pki', 'web-key.pem') };
+    const { daemon: aaa, place } = await lab.startAaa('aaa', {
+      control: { ...web.control, web: '0.0.0.0:0', ...certificate },
+    });
     const { daemon: paa } = await lab.startPaa(place, 'paa', web);
     const { page, port } = await pageOf(paa);
     await page.getByText('No client yet').waitFor();
@@ -85,7 +94,7 @@ it.runIf(isThere)(
     expect(await node.line('operator command')).toMatchObject({ operation: 'reauthenticate', operator: WHO });
     await pac.close();
 
-    const { page: home } = await pageOf(aaa);
+    const { page: home } = await pageOf(aaa, 'https');
     await press(home, 'Drain ha1', 'Drain');
     await press(home, 'Use again ha1', 'Use again');
     await home.getByRole('button', { name: 'Drain ha1' }).waitFor();
@@ -96,13 +105,30 @@ it.runIf(isThere)(
     for (const done of ['draining', '"up"', 'reauthenticate']) {
       await home.locator('.vspace .vrow', { hasText: WHO }).filter({ hasText: done }).first().waitFor();
     }
+
+    // Cancel changes nothing, nor does Escape.
+    await home.click('#tab-sessions');
+    await home.locator('.vspace .vrow', { hasText: `mn1@${REALM}` }).click();
+    await home.getByRole('button', { name: 'Disconnect', exact: true }).click();
+    await home.locator('dialog').getByRole('button', { name: 'Cancel' }).click();
+    await home.getByRole('button', { name: 'Disconnect', exact: true }).click();
+    await home.keyboard.press('Escape');
+    await home.locator('dialog').waitFor({ state: 'detached' });
+    await press(home, 'Disconnect');
+    await node.line('session ended');
+    await home.click('#tab-audit');
+    await home.locator('.vspace .vrow', { hasText: WHO }).filter({ hasText: 'disconnect' }).waitFor();
+    expect(await home.locator('.vspace .vrow', { hasText: WHO }).filter({ hasText: 'disconnect' }).count()).toBe(1);
     await home.close();
 
+    // The PAA disconnects the next session itself.
+    await node.stop();
+    const next = await lab.startPac('mn1');
+    await next.line('bootstrap completed');
     await page.click('#tab-sessions');
     await page.locator('.vspace .vrow', { hasText: `mn1@${REALM}` }).click();
-    await page.getByRole('button', { name: 'Disconnect' }).click();
-    await page.locator('dialog').getByRole('button', { name: 'Disconnect' }).click();
-    await node.line('session ended');
+    await press(page, 'Disconnect');
+    await next.line('session ended');
     const asked = await paa.line('operator command');
     expect([asked.operation, asked.operator]).toEqual(['terminate', WHO]);
 

@@ -203,6 +203,8 @@ export type LogEvent =
   | 'operator logged in'
   /** A wrong token was given at the web page, or too many from one address. */
   | 'login refused'
+  /** A logout was not stored, and is forgotten when the daemon restarts. */
+  | 'logout not written'
   /** An operator asked to disconnect, re-authenticate or ping a session. */
   | 'operator command'
   // Hooks and probes.

@@ -12,7 +12,7 @@ const KNOWN_LIFETIME = 180 * 86_400_000;
 const MAX_FAILURES = 10;
 const MAX_NETWORK_FAILURES = 50;
 
-/** Logins that ended before their lifetime, which are remembered until the daemon stops. */
+/** Logins that ended before their lifetime, which are remembered until its end. */
 const MAX_ENDED = 10_000;
 
 /** Octets of a random identifier in a cookie. */
@@ -25,7 +25,12 @@ export interface Login {
   /** Who logged in, as they called themselves. */
   readonly operator: string;
   readonly nonce: string;
+  /** When it ends by itself, in milliseconds since 1970. */
+  readonly until: number;
 }
+
+/** A login that an operator has ended, and when it would have ended by itself. */
+export type EndedLogin = readonly [nonce: string, until: number];
 
 export type LoginResult =
   | { readonly result: 'accepted'; readonly login: string; readonly known: string }
@@ -43,12 +48,21 @@ export class Logins {
   readonly #key: Buffer;
   readonly #host: Host;
   readonly #failures = new Usage();
-  readonly #ended = new BoundedMap<string, true>(MAX_ENDED);
+  readonly #ended = new BoundedMap<string, number>(MAX_ENDED);
+  readonly #onEnded: (ended: readonly EndedLogin[]) => void;
 
-  constructor(token: string, host: Host) {
+  /** `ended`: logins that were ended before. `onEnded` is called with all of them after another one was. */
+  constructor(
+    token: string,
+    host: Host,
+    ended: readonly EndedLogin[] = [],
+    onEnded: (ended: readonly EndedLogin[]) => void = () => undefined,
+  ) {
     this.#token = digest(token);
     this.#key = createHmac('sha256', token).update('pana-mip6 web login').digest();
     this.#host = host;
+    this.#onEnded = onEnded;
+    for (const [nonce, until] of ended) this.#ended.set(nonce, until);
   }
 
   /** `known`: the cookie of an earlier login from this browser. `operator` must match OPERATOR_NAME. */
@@ -77,8 +91,11 @@ export class Logins {
     return login && !this.#ended.has(login.nonce) ? login : undefined;
   }
 
-  end({ nonce }: Login): void {
-    this.#ended.set(nonce, true);
+  end({ nonce, until }: Login): void {
+    const now = this.#host.wall();
+    for (const [old, itsEnd] of this.#ended) if (itsEnd <= now) this.#ended.delete(old);
+    this.#ended.set(nonce, until);
+    this.#onEnded([...this.#ended]);
   }
 
   #sign(use: 'login' | 'known', operator: string, lifetime: number): string {
@@ -96,7 +113,7 @@ export class Logins {
     const given = Buffer.from(mac, 'base64url');
     if (given.length !== right.length || !timingSafeEqual(given, right)) return undefined;
     if (Number(until) <= this.#host.wall()) return undefined;
-    return { operator: Buffer.from(operator, 'base64url').toString(), nonce };
+    return { operator: Buffer.from(operator, 'base64url').toString(), nonce, until: Number(until) };
   }
 
   #mac(use: 'login' | 'known', content: string): Buffer {

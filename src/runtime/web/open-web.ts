@@ -4,6 +4,7 @@ import type { EventFeed } from '../log/feed.js';
 import type { Guard } from '../service/barrier.js';
 import type { CancelTimer, Host } from '../system/host.js';
 import { readAssets } from './assets.js';
+import { EndedLogins } from './ended-logins.js';
 import type { Daemon } from './ladders.js';
 import { Live } from './live.js';
 import { Picture, type Row } from './picture.js';
@@ -41,10 +42,13 @@ export async function openWeb(section: WebSection, page: WebPage, tools: WebTool
   const place = section.web === undefined ? undefined : placeOf(section.web);
   if (!place) return () => Promise.resolve();
   const { feed, log, guard, host } = tools;
-  const [token, assets, tls] = await Promise.all([
-    readToken(section['web-token'], (octets) => host.random(octets)),
+  const file = section['web-token'];
+  const logouts = new EndedLogins(file, ({ message: reason }) => log.error({ reason }, 'logout not written'));
+  const [token, assets, tls, ended] = await Promise.all([
+    readToken(file, (octets) => host.random(octets)),
     readAssets(),
     readWebTls(section),
+    logouts.read(),
   ]);
   const picture = new Picture(page.daemon, page.panaSession);
   const reader = new TableReader(picture, page.tables, guard, host);
@@ -61,6 +65,8 @@ export async function openWeb(section: WebSection, page: WebPage, tools: WebTool
       live,
       guard,
       clock: host,
+      ended,
+      onEnded: (all) => logouts.write(all),
       lists: page.lists,
       actions: page.actions,
       onLogin: ({ outcome, operator, address }) => {
@@ -73,11 +79,12 @@ export async function openWeb(section: WebSection, page: WebPage, tools: WebTool
   const stopListening = feed.listen('trace', (event) => {
     guard.run('control', () => picture.handle(event));
   });
-  log.info({ listening: [{ address: place.host, port: server.port }], file: section['web-token'] }, 'web page ready');
+  log.info({ listening: [{ address: place.host, port: server.port }], file }, 'web page ready');
   return async () => {
     stopListening();
     reader.stop();
     await server.close();
+    await logouts.settled();
   };
 }
 

@@ -9,7 +9,7 @@ import { ControlError } from '../service/control.js';
 import type { Host } from '../system/host.js';
 import type { Asset } from './assets.js';
 import type { Live } from './live.js';
-import { type Login, type LoginResult, Logins, OPERATOR_NAME } from './login.js';
+import { type EndedLogin, type Login, type LoginResult, Logins, OPERATOR_NAME } from './login.js';
 import { type RequestProblem, requestProblem } from './request-checks.js';
 
 /** Maximum size of a request body in octets, and of the headers. */
@@ -62,6 +62,8 @@ export interface WebServerOptions {
   readonly names: readonly string[];
   readonly token: string;
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  /** How long a request or a TLS handshake may take, in milliseconds. */
+  readonly patience?: number;
 }
 
 export interface WebServerParts extends WebActions {
@@ -69,6 +71,9 @@ export interface WebServerParts extends WebActions {
   readonly live: Live;
   readonly guard: Guard;
   readonly clock: Host;
+  /** Logins that operators have ended, and what keeps them. */
+  readonly ended?: readonly EndedLogin[];
+  readonly onEnded?: (ended: readonly EndedLogin[]) => void;
   /** Reports a login or a failed one. */
   readonly onLogin: (event: {
     readonly outcome: LoginResult['result'];
@@ -83,28 +88,37 @@ export class WebServer {
   readonly #options: WebServerOptions;
   readonly #parts: WebServerParts;
   readonly #logins: Logins;
+  /** Connections without an open page. */
+  readonly #slots = new ConnectionSlots<Socket>(isLoopback);
+  /** TCP connections by their other end: a request over TLS does not tell its own. */
+  readonly #sockets = new Map<string, Socket>();
 
   private constructor(options: WebServerOptions, parts: WebServerParts) {
     this.#options = options;
     this.#parts = parts;
-    this.#logins = new Logins(options.token, parts.clock);
+    this.#logins = new Logins(options.token, parts.clock, parts.ended, parts.onEnded);
+    const { patience = REQUEST_TIMEOUT } = options;
     const limits = {
-      requestTimeout: REQUEST_TIMEOUT,
-      headersTimeout: REQUEST_TIMEOUT / 2,
-      connectionsCheckingInterval: LOOK_INTERVAL,
+      requestTimeout: patience,
+      headersTimeout: patience / 2,
+      connectionsCheckingInterval: Math.min(LOOK_INTERVAL, patience),
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
       maxHeaderSize: MAX_HEADERS,
     };
     const { tls } = options;
     const serve = (incoming: IncomingMessage, response: ServerResponse) => this.#serve(incoming, response);
     this.#server = tls
-      ? createHttps({ ...limits, ...tls, minVersion: 'TLSv1.2', handshakeTimeout: REQUEST_TIMEOUT }, serve)
+      ? createHttps({ ...limits, ...tls, minVersion: 'TLSv1.2', handshakeTimeout: patience }, serve)
       : createHttp(limits, serve);
     this.#server.timeout = SILENCE_TIMEOUT;
-    const slots = new ConnectionSlots<Socket>(isLoopback);
     this.#server.on('connection', (socket: Socket) => {
-      socket.once('close', () => slots.leave(socket));
-      slots.enter(socket, socket.remoteAddress ?? '', parts.clock.monotonic())?.destroy();
+      const place = remotePlace(socket);
+      this.#sockets.set(place, socket);
+      socket.once('close', () => {
+        this.#slots.leave(socket);
+        this.#sockets.delete(place);
+      });
+      this.#slots.enter(socket, socket.remoteAddress ?? '', parts.clock.monotonic())?.destroy();
     });
   }
 
@@ -175,6 +189,9 @@ export class WebServer {
       sendJson(response, 200, { operator: login.operator, daemon: this.#options.daemon });
     } else if (pathname === '/api/live') {
       if (!this.#parts.live.admits(login.nonce)) throw new ControlError('too many open pages', 503);
+      // Strangers with many connections cannot end an open page.
+      const socket = this.#sockets.get(remotePlace(incoming.socket));
+      if (socket) this.#slots.leave(socket);
       this.#parts.live.open(response, login.nonce);
     } else {
       const list = own(this.#parts.lists, pathname, '/api/list/');
@@ -219,6 +236,7 @@ export class WebServer {
       throw new ControlError('too many wrong tokens from your address: wait ten seconds', 429);
     }
     if (outcome.result === 'wrong') throw new ControlError('wrong token', 403);
+    this.#slots.accepted(incoming.socket.remoteAddress ?? '');
     response.setHeader('set-cookie', [
       this.#cookie('login', outcome.login, undefined),
       this.#cookie('known', outcome.known, KNOWN_AGE),
@@ -252,6 +270,11 @@ export class WebServer {
     if (!isPage && incoming.headers['if-none-match'] === asset.etag) response.writeHead(304).end();
     else response.end(asset.octets);
   }
+}
+
+/** The other end of a connection. */
+function remotePlace({ remoteAddress = '', remotePort = 0 }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 /** An own property of a record, by the rest of a path. */

@@ -2,7 +2,7 @@ import { chmod, lstat, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Logins } from '../../../src/runtime/web/login.js';
+import { type EndedLogin, Logins } from '../../../src/runtime/web/login.js';
 import { readToken } from '../../../src/runtime/web/token-file.js';
 import { VirtualHost } from '../../virtual-host.js';
 
@@ -36,6 +36,30 @@ describe('Logins', () => {
     if (login) logins.end(login);
     expect(logins.check(first.login)).toBeUndefined();
     expect(logins.check(second.login)?.operator).toBe('alice');
+  });
+
+  it('that were ended stay so in the next run, and are forgotten when they would have ended', () => {
+    const host = new VirtualHost();
+    const runs: (readonly EndedLogin[])[] = [];
+    const first = new Logins(TOKEN, host, [], (ended) => runs.push(ended));
+    const one = loggedIn(first).login;
+    const end = (logins: Logins, cookie: string) => {
+      const login = logins.check(cookie);
+      if (login) logins.end(login);
+    };
+    end(first, one);
+    expect(runs.map((ended) => ended.length)).toEqual([1]);
+    expect(new Logins(TOKEN, host).check(one)?.operator).toBe('alice');
+    const second = new Logins(TOKEN, host, runs[0], (ended) => runs.push(ended));
+    expect(second.check(one)).toBeUndefined();
+    host.advance(3_600_000);
+    const two = loggedIn(second).login;
+    end(second, two);
+    expect(runs[1]).toHaveLength(2);
+    host.advance(11 * 3_600_000);
+    const three = loggedIn(second).login;
+    end(second, three);
+    expect(runs[2]?.map(([nonce]) => nonce)).toEqual([two, three].map((cookie) => cookie.split('.')[1]));
   });
 
   it('limit the failures of an address, and lock out neither other addresses nor known browsers', () => {
