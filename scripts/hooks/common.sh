@@ -76,9 +76,20 @@ check_interface() {
 	esac
 }
 
-# need PROGRAM PACKAGE: for the event test, which changes nothing.
+# need PROGRAM PACKAGE [PORT]: for the event test, which changes nothing. PACKAGE is that of Debian, PORT that of FreeBSD; "-": none
+# has the program.
 need() {
-	command -v "$1" >/dev/null 2>&1 || die "$1 is not installed: apt install $2"
+	if command -v "$1" >/dev/null 2>&1; then return 0; fi
+	case $(uname):$2:${3:--} in
+	Linux:-:* | FreeBSD:*:-) die "$1 is not installed" ;;
+	FreeBSD:*) die "$1 is not installed: pkg install $3" ;;
+	*) die "$1 is not installed: apt install $2" ;;
+	esac
+}
+
+# need_folder FOLDER: warns if it does not exist yet.
+need_folder() {
+	[ -d "$1" ] || say "warning: $1 does not exist yet"
 }
 
 # Checks the values of a mobile node and its home agent.

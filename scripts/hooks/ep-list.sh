@@ -1,7 +1,7 @@
 #!/bin/sh
 # Enforcement point that keeps a list: one line per session in $CONF_DIR/clients, with the address of its client and the
 # lifetime in seconds (0: no limit). A template for a hook of another packet filter.
-# Events: start, permit, move, revoke, batch, check, stop, close.
+# Events: start, permit, move, revoke, batch, check, stop, close, test.
 
 HERE=$(dirname "$0")
 # shellcheck source=scripts/hooks/common.sh
@@ -26,6 +26,10 @@ clients() {
 
 if [ "$EVENT" = check ]; then
 	check_set_up
+	exit 0
+fi
+if [ "$EVENT" = test ]; then
+	need_folder "$CONF_DIR"
 	exit 0
 fi
 changes=$(each_event say_event)

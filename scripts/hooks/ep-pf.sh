@@ -1,7 +1,7 @@
 #!/bin/sh
 # Enforcement point on FreeBSD (and OpenBSD): pf passes packets from and to the access link only for authorized clients.
 # Your own rules filter packets for the router itself (neighbour discovery, DAD, DHCP, PANA).
-# Events: start, permit, move, revoke, batch, check, stop, close. Works with hooks.ep-batch: true.
+# Events: start, permit, move, revoke, batch, check, stop, close, test. Works with hooks.ep-batch: true.
 #
 # /etc/pf.conf needs a line where the anchor is evaluated, before rules with "quick" that let clients through:
 #   anchor "pana"
@@ -85,7 +85,7 @@ forget() {
 # Rules that pf does not evaluate have no effect.
 check_pf() {
 	[ "$DRY_RUN" = yes ] && return
-	status=$(pfctl -q -s info)
+	status=$(pfctl -q -s info) || die "pfctl may not ask the packet filter"
 	case $status in
 	*'Status: Enabled'*) ;;
 	*) die 'pf is not enabled: run "pfctl -e"' ;;
@@ -127,6 +127,14 @@ events=$(each_event say_event)
 new=$(say "$events" | last_of +)
 gone=$(say "$events" | last_of -)
 case $EVENT in
+test)
+	need pfctl -
+	check_pf
+	rules '' | pfctl -q -a pana -n -f - || die "pfctl may not change the packet filter, or refuses the rules"
+	for interface in $ACCESS_INTERFACE; do
+		ifconfig "$interface" >/dev/null 2>&1 || say "warning: interface $interface does not exist (yet)"
+	done
+	;;
 start)
 	check_pf
 	load "$new"

@@ -15,7 +15,7 @@
 # HOOK_SECONDS=20 in hooks.conf limits a run of the hook, which delays later messages: choose less than hooks.timeout of the PAA.
 #
 # This prints "pana-ep TOKEN" and reads the lines "event EVENT", "expects TOKEN", "token NEXT", then lines as on standard input
-# of a hook, then END. EVENT is start, batch, check or stop. Each accepted message replaces the token; a message that expects
+# of a hook, then END. EVENT is start, batch, check, stop or test. Each accepted message replaces the token; a message that expects
 # another one is refused, because it is late (status 75). A message with an unknown or malformed line is refused as a whole
 # (status 65). Otherwise exit status and output are the hook's.
 
@@ -127,7 +127,7 @@ awk -v interfaces="$INTERFACES" '
 	ended { refuse("there is data after the end of the message") }
 	NR == 1 {
 		event = header("event")
-		if (event != "start" && event != "batch" && event != "check" && event != "stop") refuse("the event is unknown")
+		if (event != "start" && event != "batch" && event != "check" && event != "stop" && event != "test") refuse("the event is unknown")
 		print event
 		next
 	}
@@ -199,7 +199,10 @@ set -- "$event"
 : "${HOOK_SECONDS:=20}"
 check_number HOOK_SECONDS "$HOOK_SECONDS"
 
-if [ "$event" = check ]; then
+if [ "$event" = test ]; then
+	# Another hook may take it for an event that changes something.
+	if ! sed -n '/^# Events:/p' "$HOOK" | tr -cs '[:lower:]' '\n' | grep -qx test; then exit 0; fi
+elif [ "$event" = check ]; then
 	[ "$expected" = "$token_now" ] || die "the clients here are not those of the PAA"
 else
 	# The hook has its own lock.

@@ -1,10 +1,10 @@
 #!/bin/sh
 # Enforcement point on another machine than the PAA: runs the hook of that machine over ssh. The other end is ep-receive.sh.
-# Events: start, permit, move, revoke, batch, check, stop. Set hooks.ep-batch: true, which saves connections, and
+# Events: start, permit, move, revoke, batch, check, stop, test. Set hooks.ep-batch: true, which saves connections, and
 # hooks.ep-check-interval, which fills an enforcement point that was restarted.
 #
 # $SSH_DIR holds the private key (mode 0600) in the file "ep", and known_hosts with the host key of the enforcement point, as
-# ssh-keyscan writes it: other hosts are refused.
+# ssh-keyscan writes it: other hosts are refused. At "test", the enforcement point is asked to test its hook.
 #
 # Settings in $MIP6_STATE_DIR/hooks.conf: SSH_DIR, SSH_USER and SSH_CONNECT_TIMEOUT, see ssh.sh, and
 #
@@ -24,13 +24,14 @@ HERE=$(dirname "$0")
 TOKEN_FILE=$MIP6_STATE_DIR/ep-ssh-token
 
 case $EVENT in
-start | batch | check | stop) KIND=$EVENT ;;
+start | batch | check | stop | test) KIND=$EVENT ;;
 permit | move | revoke) KIND="batch" ;;
 *) die "event \"$EVENT\" is not for an enforcement point" ;;
 esac
 [ -n "${EP_TARGET:-}" ] || die "EP_TARGET, in $MIP6_STATE_DIR/hooks.conf, must name the machine of the enforcement point"
 : "${EP_KEY:=ep}"
 check_name EP_KEY "$EP_KEY"
+[ "$EVENT" != test ] || test_keys "$EP_KEY"
 ssh_to "$EP_KEY" "$EP_TARGET" "enforcement point"
 
 random() {
@@ -47,7 +48,7 @@ message() {
 	printf 'event %s\nexpects %s\ntoken %s\n' "$KIND" "$1" "$2"
 	case $EVENT in
 	start | batch) cat ;;
-	check | stop) ;;
+	check | stop | test) ;;
 	*)
 		printf '%s' "$EVENT"
 		word MIP6_SESSION "${MIP6_SESSION:-}"
@@ -66,12 +67,18 @@ if [ "$DRY_RUN" = yes ]; then
 	exit 0
 fi
 
-# Messages must not overtake each other.
-lock
-WORK=$MIP6_STATE_DIR/.ssh.$$
-rm -rf "$MIP6_STATE_DIR"/.ssh.*
-trap 'rm -rf "$WORK" "$LOCK" "$CONF_DIR/.new.$$"' EXIT
-mkdir "$WORK"
+if [ "$EVENT" = test ]; then
+	WORK=$(mktemp -d)
+	trap 'rm -rf "$WORK"' EXIT
+	trap 'exit 1' HUP INT TERM
+else
+	# Messages must not overtake each other.
+	lock
+	WORK=$MIP6_STATE_DIR/.ssh.$$
+	rm -rf "$MIP6_STATE_DIR"/.ssh.*
+	trap 'rm -rf "$WORK" "$LOCK" "$CONF_DIR/.new.$$"' EXIT
+	mkdir "$WORK"
+fi
 mkfifo "$WORK/to" "$WORK/from"
 over_ssh ep-receive <"$WORK/to" >"$WORK/from" &
 exec 3>"$WORK/to" 4<"$WORK/from"
@@ -102,5 +109,9 @@ cat <&4
 status=0
 wait "$!" || status=$?
 if [ "$status" = 0 ] && [ -z "$expected" ]; then die "the other end is not ep-receive.sh"; fi
-if [ "$status" = 0 ] && [ "$KIND" != check ]; then put "$TOKEN_FILE" 600 say "$new"; fi
+case $KIND in
+test) [ "$status" != 255 ] || die "ssh to $EP_TARGET failed" ;;
+check) ;;
+*) [ "$status" != 0 ] || put "$TOKEN_FILE" 600 say "$new" ;;
+esac
 exit "$status"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Home agent on FreeBSD for many nodes. hooks.conf (common.sh) selects IKE: strongSwan or racoon; and Mobile IPv6: SHISA or
 # none.
-# Events: up, refresh, down, probe.
+# Events: up, refresh, down, probe, test.
 
 HERE=$(dirname "$0")
 # shellcheck disable=SC2034 # read by common.sh
@@ -32,6 +32,10 @@ probe)
 		ike_ha_check
 		mobility_ha_check
 	fi
+	;;
+test)
+	test_programs
+	exit 0
 	;;
 *) die "event \"$EVENT\" is not for a home agent" ;;
 esac

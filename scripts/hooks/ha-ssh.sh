@@ -1,7 +1,7 @@
 #!/bin/sh
 # Home agent on another machine: runs the home agent's hook there, over ssh. Configured as hooks.ha of pana-aaa, and as
 # hooks.probe. The other end is ha-receive.sh.
-# Events: up, refresh, down, probe.
+# Events: up, refresh, down, probe, test.
 #
 # The home agent is reached at its target (pana-aaa home-agent set NAME --target …): host, user@host, host:port,
 # user@host:port, address, [address]:port or user@[address]:port; without a target, at its host name.
@@ -22,6 +22,18 @@ HERE=$(dirname "$0")
 case $EVENT in
 up | refresh) read_psk ;;
 down | probe) PSK= ;;
+test)
+	# Which home agents there are, only the store of the server knows.
+	test_keys
+	keys=no
+	for file in "$SSH_DIR"/*; do
+		case ${file##*/} in known_hosts | *.pub | '*') continue ;; esac
+		test_keys "${file##*/}"
+		keys=yes
+	done
+	[ "$keys" = yes ] || die "no key in $SSH_DIR: each home agent needs one, in a file with its name"
+	exit 0
+	;;
 *) die "event \"$EVENT\" is not for a home agent" ;;
 esac
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Mobile node on FreeBSD. hooks.conf (common.sh) selects IKE: strongSwan or racoon; and Mobile IPv6: SHISA or none.
-# Events: up, refresh, move, down, reconfigure.
+# Events: up, refresh, move, down, reconfigure, test.
 
 HERE=$(dirname "$0")
 # shellcheck disable=SC2034 # read by common.sh
@@ -33,6 +33,10 @@ move)
 	;;
 reconfigure)
 	say "$EVENT: nothing to do, the daemons watch the addresses themselves"
+	;;
+test)
+	test_programs
+	exit 0
 	;;
 *) die "event \"$EVENT\" is not for a mobile node" ;;
 esac

@@ -41,15 +41,24 @@ esac
 # test_programs: the event test: whether the programs are there that hooks.conf names.
 test_programs() {
 	case $IKE in
-	strongswan) need swanctl strongswan-swanctl ;;
-	racoon) need racoon racoon ;;
+	strongswan) need swanctl strongswan-swanctl strongswan ;;
+	racoon)
+		for program in racoon racoonctl; do need "$program" racoon ipsec-tools; done
+		[ "$MOBILITY" = umip ] || need setkey ipsec-tools
+		;;
 	esac
 	case $MOBILITY in
 	umip) command -v mip6d >/dev/null 2>&1 || die "mip6d is not installed (UMIP), or set MOBILITY=none in hooks.conf" ;;
-	shisa) need shisad shisa ;;
-	none) [ ! -d /proc ] || need ip iproute2 ;;
+	shisa)
+		case $MIP6_ROLE in
+		mn) shisa_programs='mnd babymdd' ;;
+		*) shisa_programs='had rtadvd' ;;
+		esac
+		for program in $shisa_programs setkey ifconfig; do need "$program" -; done
+		;;
+	none) [ "$(uname)" = FreeBSD ] || need ip iproute2 ;;
 	esac
-	[ -d "$MIP6_STATE_DIR" ] || say "warning: $MIP6_STATE_DIR does not exist yet"
+	need_folder "$MIP6_STATE_DIR"
 }
 
 # watch.sh runs a hook again with "probe" when one of its programs ends, and on a mobile node also when its SAs are gone.

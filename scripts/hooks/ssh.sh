@@ -65,6 +65,23 @@ ssh_to() {
 	esac
 }
 
+# test_keys NAME…: for the event test: whether ssh, the keys in these files of SSH_DIR, and known_hosts can be used.
+test_keys() {
+	need ssh openssh-client
+	[ -d "$SSH_DIR" ] || die "there is no folder $SSH_DIR, or this user may not look into it"
+	[ -r "$SSH_DIR/known_hosts" ] || die "no $SSH_DIR/known_hosts, or this user may not read it"
+	[ -s "$SSH_DIR/known_hosts" ] || die "$SSH_DIR/known_hosts is empty: add the host keys with ssh-keyscan"
+	for key_name in "$@"; do
+		key_file=$SSH_DIR/$key_name
+		[ -r "$key_file" ] || die "this user may not read $key_file"
+		# ssh does not use a key of its user that others can read.
+		key_open=$(find -L "$key_file" -user "$(id -u)" \( -perm -040 -o -perm -004 \))
+		[ -z "$key_open" ] || die "others can read $key_file: chmod 600 $key_file"
+		ssh-keygen -y -P '' -f "$key_file" >/dev/null 2>&1 ||
+			die "$key_file is not a private key, or has a passphrase, for which nobody can be asked"
+	done
+}
+
 # over_ssh COMMAND: runs ssh. The forced command of the key replaces COMMAND, a name that does not exist: if no command is
 # forced, the hook fails, and no shell runs its input.
 over_ssh() {
