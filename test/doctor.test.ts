@@ -1,14 +1,16 @@
 // Long, because it has a row for each mistake that doctor finds.
 
+import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { chmod, chown, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
+import { resolve } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { makeCrl } from '../dist/pki/certificate-authority.js';
 import { type Files, systemComputer } from '../dist/runtime/doctor/computer.js';
 import { lineOf, statusOf } from '../dist/runtime/doctor/finding.js';
-import { commandAs, unitOf } from '../dist/runtime/doctor/unit.js';
+import { commandAs, computerFor, unitOf } from '../dist/runtime/doctor/unit.js';
 import { systemHost } from '../dist/runtime/system/host.js';
 import { Store } from '../dist/store/store.js';
 import { findings, findingsIn, lines, type Parts } from './doctor.js';
@@ -50,6 +52,9 @@ const denied = (what: 'read' | 'write' | 'execute', path: string): Parts => ({
     may: ((asked: string, how: string) => Promise.resolve(asked !== path || how !== what)) as Files['may'],
   },
 });
+
+/** A service, as its unit describes it. */
+const SERVICE = { user: 'pana', group: 'pana', moreGroups: [], capabilities: [], bounds: [], environment: {} };
 
 const PAC_PEM = 'mn1';
 
@@ -116,7 +121,7 @@ const MISTAKES: readonly Mistake[] = [
     () => ({
       over: { tls: { key: '/root/mn1-key.pem' } },
       parts: {
-        service: { user: 'pana', group: 'pana', capabilities: [], environment: {} },
+        service: SERVICE,
         files: { may: () => Promise.resolve(true) },
       },
     }),
@@ -214,6 +219,33 @@ const MISTAKES: readonly Mistake[] = [
     'pana-paa',
     () => ({ parts: { files: { room: () => Promise.resolve({ octets: 1e12, inodes: 7 }) } } }),
     'warning: hooks.state-dir: 7 files can still be created',
+  ],
+  [
+    'a group that there is not',
+    'pana-paa',
+    over({ control: { group: 'nosuchgroup' } }),
+    'error: control.group: there is no group nosuchgroup in /etc/group: groupadd --system nosuchgroup',
+  ],
+  [
+    'a group that the user of the daemon is not in',
+    'pana-paa',
+    () => ({ over: { control: { group: '4711' } }, parts: { groups: [4710] } }),
+    'error: control.group: pana is not in the group 4711, and may not give it the socket: usermod --append',
+  ],
+  [
+    'a group that the service does not have, although root',
+    'pana-pac',
+    () => ({ over: { control: { group: '4711' } }, parts: { user: 'root', service: { ...SERVICE, user: 'root' } } }),
+    'error: control.group: root is not in the group 4711, …: install the drop-in operators.conf',
+  ],
+  [
+    'a key that is a pipe',
+    'pana-pac',
+    (network) => {
+      execFileSync('mkfifo', [network.path('key')]);
+      return { over: { tls: { key: network.path('key') } } };
+    },
+    'error: tls.key: …/key is not a file: correct the path',
   ],
   [
     'a configuration that others can change',
@@ -572,7 +604,7 @@ const MISTAKES: readonly Mistake[] = [
     'another user than that of the service',
     'pana-pac',
     () => ({
-      parts: { user: 'alice', service: { user: 'root', group: 'root', capabilities: [], environment: {} } },
+      parts: { user: 'alice', service: { ...SERVICE, user: 'root', group: 'root' } },
     }),
     'warning: user: this is checked as alice, and the service runs as root: sudo pana-pac doctor',
   ],
@@ -674,10 +706,41 @@ describe('doctor', () => {
     expect(none.map(({ what }) => what)).toEqual([expect.stringContaining('cannot read the configuration')]);
   });
 
+  it.each(['pipe', '/dev/zero', '.'])('reports a configuration that is no file (%s), and then stops', async (name) => {
+    const network = await Network.make();
+    execFileSync('mkfifo', [network.path('pipe')]);
+    const path = resolve(network.folder, name);
+    expect((await findingsIn(path, 'pana-aaa')).map(lineOf)).toEqual([
+      `error: configuration: cannot read the configuration ${path}: it is not a file: correct it; docs/reference.md lists the keys`,
+    ]);
+  });
+
+  it.each([
+    ['in its primary group', { groups: [4711] }],
+    ['root', { user: 'root' }],
+    [
+      'root of a service with the capability',
+      { user: 'root', service: { ...SERVICE, user: 'root', bounds: ['cap_chown'] } },
+    ],
+    ['in a group of its service', { service: { ...SERVICE, moreGroups: ['4711'] } }],
+  ])('finds nothing about the group if the user is %s', async (_who, parts) => {
+    const network = await Network.make();
+    const found = await lines(
+      network,
+      'pana-paa',
+      { control: { group: '4711' } },
+      { udp: UNROUTED, groups: [], ...parts },
+    );
+    expect(found.join('\n')).not.toContain('control.group');
+  });
+
   it('reports a file that is too long for a configuration, and then stops', async () => {
-    const found = await findingsIn('/dev/zero', 'pana-aaa');
+    const network = await Network.make();
+    const long = network.path('long.yaml');
+    await writeFile(long, '#'.repeat(4_194_305));
+    const found = await findingsIn(long, 'pana-aaa');
     expect(found.map(lineOf)).toEqual([
-      'error: configuration: the configuration /dev/zero has more than 4194304 octets: is this the right file?',
+      `error: configuration: the configuration ${long} has more than 4194304 octets: is this the right file?`,
     ]);
   });
 
@@ -723,19 +786,41 @@ describe('doctor as root', () => {
     'LoadState=loaded',
     'User=pana',
     'Group=pana',
+    'SupplementaryGroups=pana-operators',
     'AmbientCapabilities=cap_net_bind_service cap_net_admin',
+    'CapabilityBoundingSet=cap_chown cap_net_admin',
     'Environment=NODE_ENV=production "A=b c"',
   ];
 
   it('becomes the user of the unit, with its capabilities and environment', () => {
     const unit = unitOf(shown.join('\n'));
     expect(unit).toMatchObject({ user: 'pana', environment: { NODE_ENV: 'production', A: 'b c' } });
+    expect(unit).toMatchObject({ moreGroups: ['pana-operators'], bounds: ['cap_chown', 'cap_net_admin'] });
     if (!unit) return;
     const { words, environment } = commandAs(unit, ['node', 'x'], { PATH: '/bin', SECRET: 'x' });
     expect(words.join(' ')).toBe(
       'setpriv --reuid=pana --regid=pana --init-groups --no-new-privs --bounding-set=-all,+net_bind_service,+net_admin --inh-caps=+net_bind_service,+net_admin --ambient-caps=+net_bind_service,+net_admin node x',
     );
     expect(environment).toEqual({ PATH: '/bin', NODE_ENV: 'production', A: 'b c' });
+  });
+
+  it.runIf(process.getuid?.() === 0)('sees files as the user of the service does', async () => {
+    const network = await Network.make();
+    const service = { ...SERVICE, user: 'nobody', group: 'nogroup' };
+    const { over: tree } = await pageWith(network, {});
+    await chmod(network.path('pki', 'mn1-key.pem'), 0o600);
+    const computer = await computerFor(service, systemComputer());
+    const { files, user, groups } = computer;
+    const found = (await lines(network, 'pana-pac', tree, { udp: UNROUTED, files, user, groups })).join('\n');
+    expect(found).toMatch(/tls\.key: nobody cannot read .*mn1-key\.pem: EACCES/);
+    expect(found).toMatch(/control\.web-token: nobody may not read .*: chown nobody/);
+    // It may not create a token either.
+    await rm(network.path('web-token'));
+    const folder = (await lines(network, 'pana-pac', tree, { udp: UNROUTED, files, user, groups })).join('\n');
+    expect(folder).toMatch(/control\.web-token: nobody may not write to/);
+    expect(groups).toContain(65_534);
+    const none = { ...systemComputer(), output: () => Promise.resolve(undefined) };
+    expect(await computerFor(service, none)).toBe(none);
   });
 
   it('knows a unit that is not installed, and one of root', () => {

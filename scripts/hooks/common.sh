@@ -92,6 +92,16 @@ need_folder() {
 	[ -d "$1" ] || say "warning: $1 does not exist yet"
 }
 
+# need_forwarding INTERFACE…: warns if this host does not forward packets that come from an interface.
+need_forwarding() {
+	for interface in "$@"; do
+		forwarding=
+		{ read -r forwarding <"${SYSCTL:-/proc/sys}/net/ipv6/conf/$interface/forwarding"; } 2>/dev/null || continue
+		[ "$forwarding" != 0 ] ||
+			say "warning: this host does not forward IPv6 packets from $interface: sysctl -w net.ipv6.conf.all.forwarding=1"
+	done
+}
+
 # Checks the values of a mobile node and its home agent.
 check_binding() {
 	check_name MIP6_MN_ID "${MIP6_MN_ID:-}"

@@ -117,6 +117,19 @@ settings_on_linux() {
 	command -v ip >/dev/null 2>&1 || die "ip is not installed"
 }
 
+# test_router: for the event test: whether this host forwards packets, and advertises itself where radvd is configured.
+test_router() {
+	for interface in $ACCESS_INTERFACE; do
+		ip link show dev "$interface" >/dev/null 2>&1 || say "warning: interface $interface does not exist (yet)"
+	done
+	# shellcheck disable=SC2086 # names
+	need_forwarding $ACCESS_INTERFACE
+	: "${RADVD_CONF:=/etc/radvd.conf}"
+	[ -f "$RADVD_CONF" ] || return 0
+	need radvd radvd
+	is_running radvd || say "warning: radvd does not run, which $RADVD_CONF configures: nodes hear no router advertisement"
+}
+
 # solicit EVENTS: makes the kernel look up the MAC addresses of new clients, with SOLICIT=yes: if the PAA is on another
 # machine, such a client may not have sent a packet to this one yet. Waits until they are known, at most for one second.
 # EVENTS has lines "EVENT ADDRESS …".

@@ -228,7 +228,10 @@ may_list() {
 
 status=0
 case $EVENT in
-test) each_family may_list ;;
+test)
+	each_family may_list
+	test_router
+	;;
 check)
 	check_set_up
 	each_family check_rules

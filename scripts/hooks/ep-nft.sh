@@ -291,9 +291,7 @@ test)
 	need nft nftables
 	say "$(no_table; table)" | nft -c -f - ||
 		die "nft may not change the packet filter: under systemd, the service needs the drop-in packet-filter.conf"
-	for interface in $ACCESS_INTERFACE; do
-		ip link show dev "$interface" >/dev/null 2>&1 || say "warning: interface $interface does not exist (yet)"
-	done
+	test_router
 	;;
 start)
 	events=$(each_event say_event)

@@ -48,7 +48,11 @@ test_programs() {
 		;;
 	esac
 	case $MOBILITY in
-	umip) command -v mip6d >/dev/null 2>&1 || die "mip6d is not installed (UMIP), or set MOBILITY=none in hooks.conf" ;;
+	umip)
+		command -v mip6d >/dev/null 2>&1 || die "mip6d is not installed (UMIP), or set MOBILITY=none in hooks.conf"
+		# On the home link; a home agent may run its own.
+		[ "$MIP6_ROLE:${RADVD:-yes}" != ha:yes ] || need radvd radvd
+		;;
 	shisa)
 		case $MIP6_ROLE in
 		mn) shisa_programs='mnd babymdd' ;;
@@ -58,6 +62,7 @@ test_programs() {
 		;;
 	none) [ "$(uname)" = FreeBSD ] || need ip iproute2 ;;
 	esac
+	[ "$MIP6_ROLE" != ha ] || need_forwarding "$INTERFACE"
 	need_folder "$MIP6_STATE_DIR"
 }
 

@@ -56,7 +56,7 @@ export function aaaChecks(options: AaaOptions, file: string | undefined, compute
     { name: 'store', run: () => locationFindings(store, computer) },
     { name: 'store file', run: () => storeFileFindings(store, computer) },
     { name: 'state-dir', run: () => folderFindings('hooks.state-dir', stateDir, computer, { isPrivate: true }) },
-    { name: 'control socket', run: async () => controlFindings(control.socket, await running, computer) },
+    { name: 'control socket', run: async () => controlFindings(control, await running, computer) },
     { name: 'web page', run: () => webFindings(control, computer) },
     ...hookChecks(all, computer),
     { name: 'store content', isActive: true, run: () => storeFindings(store, computer) },

@@ -43,7 +43,7 @@ export function paaChecks(options: PaaOptions, file: string | undefined, compute
         ),
     },
     { name: 'state-dir', run: () => folderFindings('hooks.state-dir', stateDir, computer, { isPrivate: true }) },
-    { name: 'control socket', run: async () => controlFindings(control.socket, await running, computer) },
+    { name: 'control socket', run: async () => controlFindings(control, await running, computer) },
     { name: 'web page', run: () => webFindings(control, computer) },
     ...hookChecks(all, computer),
     { name: 'pana.interface', isActive: true, run: () => interfaceFindings(pana.interface, computer) },

@@ -45,7 +45,7 @@ export function pacChecks(options: PacOptions, file: string | undefined, compute
       run: () =>
         hooks.mn === undefined ? [] : folderFindings('hooks.state-dir', stateDir, computer, { isPrivate: true }),
     },
-    { name: 'control socket', run: async () => controlFindings(control.socket, await running, computer) },
+    { name: 'control socket', run: async () => controlFindings(control, await running, computer) },
     { name: 'web page', run: () => webFindings(control, computer) },
     ...hookChecks([mn], computer),
     { name: 'pana.interface', run: () => interfaceFindings(pana.interface, computer) },

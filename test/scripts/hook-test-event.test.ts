@@ -84,6 +84,9 @@ describe.each(HERE)('The event test under $shell', ({ command }) => {
     ['mn-freebsd.sh', ['swanctl', 'mnd', 'babymdd', 'setkey', 'ifconfig'], ''],
     ['ha-freebsd.sh', ['racoon', 'racoonctl', 'setkey'], 'IKE=racoon\nMOBILITY=none\n'],
     ['mn-freebsd.sh', ['swanctl'], 'MOBILITY=none\n'],
+    ['ha-linux.sh', ['swanctl', 'mip6d', 'radvd'], 'MOBILITY=umip\n'],
+    ['ha-linux.sh', ['swanctl', 'mip6d'], 'MOBILITY=umip\nRADVD=no\n'],
+    ['mn-linux.sh', ['swanctl', 'mip6d'], 'MOBILITY=umip\n'],
     ['ha-linux.sh', ['racoon', 'racoonctl', 'setkey', 'ip'], 'IKE=racoon\nMOBILITY=none\n'],
   ])('%s needs %s', async (script, needs, settings) => {
     await settle(settings.includes('IKE=') ? settings : `IKE=strongswan\n${settings}`);
@@ -91,7 +94,9 @@ describe.each(HERE)('The event test under $shell', ({ command }) => {
     for (const name of needs) {
       const { status, output } = await tests(script);
       expect({ status, output }).toMatchObject({ status: 1 });
-      expect(output).toMatch(new RegExp(`^error: ${name} is not installed(: (apt|pkg) install [a-z0-9-]+)?\n$`));
+      expect(output).toMatch(
+        new RegExp(`^error: ${name} is not installed( \\(UMIP\\), or .*|: (apt|pkg) install [a-z0-9-]+)?\n$`),
+      );
       await program(name);
     }
     await passes(script);
@@ -123,6 +128,31 @@ describe.each(HERE)('The event test under $shell', ({ command }) => {
     await fails('probe-ping.sh', 'ping ::1 fails: under systemd, the service needs the drop-in ping-probe.conf');
     await writeFile(join(bin, 'ping.may'), '');
     await passes('probe-ping.sh');
+  });
+
+  it.each([
+    ['ep-nft.sh', 'nft'],
+    ['ep-ip6tables.sh', 'ip6tables iptables'],
+  ])('%s warns of a router that does not forward or advertise itself', async (script, programs) => {
+    const forwarding = join(state, 'net/ipv6/conf/em1');
+    const conf = join(state, 'radvd.conf');
+    await mkdir(forwarding, { recursive: true });
+    await writeFile(join(forwarding, 'forwarding'), '1\n');
+    await settle(`SYSCTL=${state}\nRADVD_CONF=${conf}\n`);
+    for (const name of ['ip', ...programs.split(' ')]) await program(name, 'exit 0');
+    await passes(script);
+    await writeFile(join(forwarding, 'forwarding'), '0\n');
+    const set = 'sysctl -w net.ipv6.conf.all.forwarding=1';
+    await passes(script, `warning: this host does not forward IPv6 packets from em1: ${set}\n`);
+    await writeFile(join(forwarding, 'forwarding'), '1\n');
+    await writeFile(conf, '');
+    await fails(script, 'radvd is not installed: apt install radvd');
+    await program('radvd');
+    await program('pgrep', `[ -e ${bin}/runs ]`);
+    const silent = `radvd does not run, which ${conf} configures: nodes hear no router advertisement`;
+    await passes(script, `warning: ${silent}\n`);
+    await writeFile(join(bin, 'runs'), '');
+    await passes(script);
   });
 
   it('ep-list.sh needs nothing', () => passes('ep-list.sh'));

@@ -11,7 +11,7 @@ import { asStartError, explainFailure, OperatorError } from '../system/failure.j
 import { endProcess } from '../system/process-end.js';
 import { visible } from '../system/terminal.js';
 import { type OptionFlags, optionsOf, type Program, plainFlags, print, runProgram, warn, withOptions } from './cli.js';
-import { DOCTOR_OPTIONS, type MakeChecks, runDoctor } from './doctor-command.js';
+import { DOCTOR_OPTIONS, type MakeChecks, runDoctor, unitOfDaemon } from './doctor-command.js';
 import type { Watched } from './watch.js';
 
 /** The options that every daemon has. */
@@ -122,7 +122,7 @@ export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>
 }
 
 /**
- * Runs the checks that send nothing and run no program. Prints warnings. Throws OperatorError with all errors. The service
+ * Runs the checks that send nothing and run no program, as root for the user of the installed service. Prints warnings. Throws OperatorError with all errors. The service
  * manager calls this before a reload.
  */
 async function checkConfiguration<S extends z.ZodObject>(
@@ -130,11 +130,13 @@ async function checkConfiguration<S extends z.ZodObject>(
   daemon: DaemonProgram<S>,
 ): Promise<void> {
   const options = await optionsOf(argv, daemon);
-  const [{ examine }, { systemComputer }] = await Promise.all([
+  const [{ examine }, { systemComputer }, { computerFor }] = await Promise.all([
     import('../doctor/check.js'),
     import('../doctor/computer.js'),
+    import('../doctor/unit.js'),
   ]);
-  const computer = systemComputer();
+  const unit = process.geteuid?.() === 0 ? await unitOfDaemon(daemon.name) : undefined;
+  const computer = unit ? await computerFor(unit, systemComputer()) : systemComputer();
   const file = argv['config'] ?? process.env[`${daemon.prefix}_CONFIG`];
   const checks = await daemon.checks(options, typeof file === 'string' ? file : undefined, computer);
   const passive = checks.filter(({ isActive = false }) => !isActive);

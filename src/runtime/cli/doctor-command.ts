@@ -36,6 +36,9 @@ export const DOCTOR_OPTIONS = {
   [CHILD]: { type: 'boolean', hidden: true },
 } as const;
 
+/** The rest of a unit that there is not. */
+const NO_UNIT = { moreGroups: [], capabilities: [], bounds: [], environment: {} } as const;
+
 type Arguments = Readonly<Record<string, unknown>>;
 
 /** Runs `doctor`. Resolves with its exit status. */
@@ -127,7 +130,7 @@ function withDefaultFile<S extends z.ZodObject>(argv: Arguments, { name, prefix 
 }
 
 /** The service of a daemon; undefined: systemd does not run it. */
-async function unitOfDaemon(name: string): Promise<ServiceUnit | undefined> {
+export async function unitOfDaemon(name: string): Promise<ServiceUnit | undefined> {
   if (!existsSync('/run/systemd/system')) return undefined;
   const [{ systemComputer }, { UNIT_PROPERTIES, unitOf }] = await Promise.all([
     import('../doctor/computer.js'),
@@ -147,7 +150,7 @@ function otherUser(argv: Arguments, unit: ServiceUnit | undefined): ServiceUnit 
       throw new OperatorError(`--user ${given}: not the name of a user`);
     if (!isRoot) throw new OperatorError('--user: only root can check as another user: use sudo');
     if (given === unit?.user) return unit;
-    return given === 'root' ? undefined : { user: given, group: given, capabilities: [], environment: {} };
+    return given === 'root' ? undefined : { ...NO_UNIT, user: given, group: given };
   }
   return isRoot && unit && unit.user !== 'root' ? unit : undefined;
 }

@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { closest, distance } from 'fastest-levenshtein';
 import { type Document, isMap, isScalar, LineCounter, type Node, parse, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
@@ -162,8 +163,14 @@ async function readFileTree(path: string | undefined): Promise<FileTree> {
   return { tree: tree as Tree, place: (keys) => `${path}${lineOf(document.contents, keys, lines)}` };
 }
 
-/** The text of a file, which may be a pipe; undefined: it is longer than MAX_FILE. */
+/**
+ * The text of a file; undefined: it is longer than MAX_FILE. It may be a pipe of a shell, `-c <(command)`. Another pipe or a
+ * device might never come to an end.
+ */
 async function readText(path: string): Promise<string | undefined> {
+  const found = await stat(path);
+  const isOfShell = found.isFIFO() && /^\/(dev\/(stdin$|fd\/)|proc\/self\/fd\/)/.test(path);
+  if (!found.isFile() && !isOfShell && path !== '/dev/null') throw new Error('it is not a file');
   const parts: Buffer[] = [];
   let length = 0;
   for await (const part of createReadStream(path) as AsyncIterable<Buffer>) {

@@ -37,6 +37,8 @@ export interface Computer
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** The name of the user of this process. */
   readonly user: string;
+  /** The numbers of its groups. */
+  readonly groups: readonly number[];
   /** The service of this daemon, whose service manager creates its folders; undefined: there is none. */
   readonly service: ServiceUnit | undefined;
   /** The status of the daemon with this control socket; undefined: none runs. */
@@ -49,8 +51,12 @@ export interface Computer
 export interface ServiceUnit {
   readonly user: string;
   readonly group: string;
+  /** Names or numbers of more groups: SupplementaryGroups. */
+  readonly moreGroups: readonly string[];
   /** Ambient capabilities, such as `cap_net_bind_service`. */
   readonly capabilities: readonly string[];
+  /** Those that root can have in it. */
+  readonly bounds: readonly string[];
   /** Its environment variables. */
   readonly environment: Readonly<Record<string, string>>;
 }
@@ -108,6 +114,7 @@ export function systemComputer(service?: ServiceUnit): Computer {
     files: systemFiles,
     environment: process.env,
     user: userName(),
+    groups: [process.getegid?.() ?? -1, ...(process.getgroups?.() ?? [])],
     service,
     running,
     output,

@@ -18,7 +18,13 @@ async function unreadableFindings(
 ): Promise<Finding[]> {
   const found = await Promise.all(
     named.map(async ([key, path]): Promise<Finding[]> => {
-      if (path === undefined || (await files.may(path, 'read'))) return [];
+      if (path === undefined) return [];
+      if (await files.may(path, 'read')) {
+        // A pipe or device might never come to an end. A folder may hold CRLs.
+        const found = await files.stat(path).catch(() => undefined);
+        if (!found || found.isFile() || found.isDirectory()) return [];
+        return [error(key, `${path} is not a file`, MISSING)];
+      }
       const code = await files.stat(path).then(
         () => 'EACCES',
         (failure: NodeJS.ErrnoException) => failure.code ?? 'unknown',

@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { isIP } from 'node:net';
 import { dirname } from 'node:path';
 import { unguarded } from '../service/barrier.js';
+import { groupNumber } from '../system/user-group.js';
 import type { Computer, RunningDaemon } from './computer.js';
 import { error, type Finding, findingsOf } from './finding.js';
 import { folderFindings } from './folders.js';
@@ -111,8 +112,35 @@ function placesAt(key: string, text: string | undefined): Place[] {
   return [{ key, protocol: 'tcp', address, port: Number(text.slice(colon + 1)) }];
 }
 
-/** Checks that the control socket can be created, unless the daemon that runs has it. */
+/** Checks that the control socket can be created, unless the daemon that runs has it, and given to its group. */
 export async function controlFindings(
+  { socket, group }: { readonly socket: string; readonly group?: string | undefined },
+  running: RunningDaemon | undefined,
+  computer: Pick<Computer, 'files' | 'user' | 'groups' | 'service'>,
+): Promise<Finding[]> {
+  return [...(await groupFindings(group, computer)), ...(await socketFindings(socket, running, computer))];
+}
+
+/** A process may give a file to its own groups, and root to any, unless its service has not the capability. */
+async function groupFindings(
+  group: string | undefined,
+  { user, groups, service }: Pick<Computer, 'user' | 'groups' | 'service'>,
+): Promise<Finding[]> {
+  if (group === undefined) return [];
+  let number: number;
+  try {
+    number = await groupNumber(group, 'control.group');
+  } catch {
+    return [error('control.group', `there is no group ${group} in /etc/group`, `groupadd --system ${group}`)];
+  }
+  const given = service ? [service.group, ...service.moreGroups] : [];
+  const isRoot = user === 'root' && (!service || service.bounds.includes('cap_chown'));
+  if (isRoot || groups.includes(number) || given.includes(group) || given.includes(String(number))) return [];
+  const remedy = service ? 'install the drop-in operators.conf' : `usermod --append --groups ${group} ${user}`;
+  return [error('control.group', `${user} is not in the group ${group}, and may not give it the socket`, remedy)];
+}
+
+async function socketFindings(
   socket: string,
   running: RunningDaemon | undefined,
   computer: Pick<Computer, 'files' | 'user' | 'service'>,

@@ -1,7 +1,15 @@
-import type { ServiceUnit } from './computer.js';
+import type { Computer, ServiceUnit } from './computer.js';
 
 /** The properties that `systemctl show` is asked for. */
-export const UNIT_PROPERTIES = ['LoadState', 'User', 'Group', 'AmbientCapabilities', 'Environment'] as const;
+export const UNIT_PROPERTIES = [
+  'LoadState',
+  'User',
+  'Group',
+  'SupplementaryGroups',
+  'AmbientCapabilities',
+  'CapabilityBoundingSet',
+  'Environment',
+] as const;
 
 /** Reads what `systemctl show` prints of a unit; undefined: the unit is not installed. */
 export function unitOf(text: string): ServiceUnit | undefined {
@@ -16,9 +24,15 @@ export function unitOf(text: string): ServiceUnit | undefined {
   return {
     user,
     group: values.get('Group') || user,
-    capabilities: (values.get('AmbientCapabilities') ?? '').split(/\s+/).filter((name) => /^cap_[a-z_]+$/.test(name)),
+    moreGroups: (values.get('SupplementaryGroups') ?? '').split(/\s+/).filter((name) => name !== ''),
+    capabilities: capabilitiesOf(values.get('AmbientCapabilities')),
+    bounds: capabilitiesOf(values.get('CapabilityBoundingSet')),
     environment: environmentOf(values.get('Environment') ?? ''),
   };
+}
+
+function capabilitiesOf(text = ''): string[] {
+  return text.split(/\s+/).filter((name) => /^cap_[a-z_]+$/.test(name));
 }
 
 /** systemd separates assignments by blanks, and quotes those that contain one. */
@@ -63,4 +77,22 @@ export function commandAs(
     ],
     environment: { ...Object.fromEntries(own), ...unit.environment },
   };
+}
+
+/**
+ * The computer as root sees it for the user of a service: which files that user may access. Without setpriv, it is as root
+ * sees it for itself.
+ */
+export async function computerFor(unit: ServiceUnit, computer: Computer): Promise<Computer> {
+  const asUser = (...program: readonly string[]) => {
+    const { words } = commandAs(unit, program, computer.environment);
+    const [command = '', ...rest] = words;
+    return computer.output(command, rest);
+  };
+  const groups = await asUser('id', '-G');
+  if (groups === undefined) return computer;
+  const may = async (path: string, what: 'read' | 'write' | 'execute') =>
+    (await asUser('test', { read: '-r', write: '-w', execute: '-x' }[what], path)) !== undefined;
+  const files = { ...computer.files, may };
+  return { ...computer, files, user: unit.user, groups: groups.trim().split(' ').map(Number), service: unit };
 }

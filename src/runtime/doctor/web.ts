@@ -4,7 +4,7 @@ import { datedCertificates, notices, noticeText } from '../tls/expiry.js';
 import { NEW_TOKEN, readExisting } from '../web/token-file.js';
 import { readWebTls, type WebSection } from '../web/web-files.js';
 import type { Computer } from './computer.js';
-import { type Finding, findingsOf, placed, warning } from './finding.js';
+import { error, type Finding, findingsOf, placed, warning } from './finding.js';
 import { folderFindings, hiddenFindings } from './folders.js';
 
 const TOKEN = 'control.web-token';
@@ -32,6 +32,9 @@ async function tokenFindings(path: string, computer: Needs): Promise<Finding[]> 
     ({ code }: NodeJS.ErrnoException) => code !== 'ENOENT',
   );
   if (!isThere) return folderFindings(TOKEN, dirname(path), computer, { isPrivate: false });
+  if (!(await computer.files.may(path, 'read'))) {
+    return [error(TOKEN, `${computer.user} may not read ${path}`, `chown ${computer.user} ${path}`)];
+  }
   try {
     // Root checks the token of a daemon that runs as another user.
     const own = process.getuid?.();
