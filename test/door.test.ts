@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { createSocket, type Socket } from 'node:dgram';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -6,16 +7,20 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Secret } from '../src/protocol/bytes/secret.js';
 import { decodeDiameter, encodeDiameter } from '../src/protocol/diameter/wire/codec.js';
 import { CEA } from '../src/protocol/diameter/wire/commands.js';
 import { Dictionary } from '../src/protocol/diameter/wire/dictionary.js';
 import { DiameterFramer } from '../src/protocol/diameter/wire/framer.js';
 import { Grammarian } from '../src/protocol/diameter/wire/grammar.js';
 import { RESULT } from '../src/protocol/diameter/wire/result-codes.js';
+import { attribute } from '../src/protocol/radius/wire/attributes.js';
+import { checkRequest, encodeResponse } from '../src/protocol/radius/wire/authenticators.js';
+import { CODE, decodeRadius } from '../src/protocol/radius/wire/codec.js';
 
 const execute = promisify(execFile);
 const PROJECT = fileURLToPath(new URL('..', import.meta.url));
-const DOORS = ['pana', 'diameter', 'eap'];
+const DOORS = ['pana', 'diameter', 'eap', 'radius'];
 
 /** A compiled module in dist whose source has been removed. */
 const STALE = 'dist/door/removed.js';
@@ -160,7 +165,35 @@ describe('The examples', () => {
       server.close();
     }
   });
+
+  it('radius-status asks a RADIUS server whether it works', async () => {
+    const file = join(folder, 'secret');
+    await writeFile(file, 'xyzzy5461\n');
+    const { server, port } = await radiusServer(Secret.take(Buffer.from('xyzzy5461')), 'at your service');
+    try {
+      expect(await example('radius-status', file, '127.0.0.1', `${port}`)).toBe('code 2: at your service\n');
+    } finally {
+      server.close();
+    }
+  });
 });
+
+/** A RADIUS server that answers Status-Server with this text, but first with a forged answer. */
+async function radiusServer(secret: Secret, text: string): Promise<{ server: Socket; port: number }> {
+  const server = createSocket('udp4');
+  const attributes = attribute('Reply-Message', text);
+  server.on('message', (octets, { port, address }) => {
+    if (checkRequest(octets, secret) !== 'authentic') return;
+    const { identifier, authenticator } = decodeRadius(octets);
+    const accept = encodeResponse({ code: CODE['Access-Accept'], identifier, attributes }, authenticator, secret);
+    const forged = Uint8Array.from(accept);
+    forged[forged.length - 1] = 0;
+    server.send(forged, port, address);
+    server.send(accept, port, address);
+  });
+  await new Promise<void>((resolve) => server.bind(0, '127.0.0.1', resolve));
+  return { server, port: server.address().port };
+}
 
 /** A Diameter peer that answers a CER. */
 async function peer(): Promise<{ server: Server; port: number }> {

@@ -14,6 +14,7 @@ const ROOMS = [
   'protocol/x509',
   'protocol/eap',
   'protocol/mip6',
+  'protocol/radius/wire',
   'protocol/diameter/wire',
   'protocol/diameter/mip6',
   'protocol/diameter/peer',

@@ -1,4 +1,5 @@
 import { DEFAULT_VENDOR_ID, MOBILITY_CAPABILITY } from '../../bytes/assigned-numbers.js';
+import { inverse } from '../../bytes/value-names.js';
 import type { DataFormat } from './formats.js';
 
 /** Names of AVPs that a group or command must, may, may repeatedly, and must not contain. All others are `*[AVP]`. */
@@ -61,12 +62,6 @@ const NAMES = {
   failover: { 0: 'REFUSE_SERVICE', 1: 'TRY_AGAIN', 2: 'ALLOW_SERVICE', 3: 'TRY_AGAIN_ALLOW_SERVICE' },
   reAuthRequestType: { 0: 'AUTHORIZE_ONLY', 1: 'AUTHORIZE_AUTHENTICATE' },
 } as const;
-
-type Inverse<T extends Readonly<Record<number, string>>> = { readonly [K in keyof T as T[K] & string]: K };
-
-function inverse<const T extends Readonly<Record<number, string>>>(names: T): Inverse<T> {
-  return Object.fromEntries(Object.entries(names).map(([value, name]) => [name, Number(value)])) as Inverse<T>;
-}
 
 /** Values of Enumerated AVPs by name. */
 export const TERMINATION_CAUSE = inverse(NAMES.terminationCause);
