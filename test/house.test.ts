@@ -48,6 +48,7 @@ const ROOMS = [
   'aaa/config',
   'aaa/commands',
   'aaa',
+  'load',
   'lab',
   'lab/bench',
   'lab/network-lab',
@@ -126,7 +127,7 @@ const COMPUTER = [
 ];
 
 /** Rooms of programs that are not daemons; these may use them directly. */
-const NO_DAEMON = ['lab', 'lab/bench', 'lab/network-lab', 'lab/uml', 'tool', 'tool/decode'];
+const NO_DAEMON = ['load', 'lab', 'lab/bench', 'lab/network-lab', 'lab/uml', 'tool', 'tool/decode'];
 
 /** Other files that use them directly, with the reason. */
 const EXCEPTIONS: Readonly<Record<string, readonly [used: readonly string[], why: string]>> = {

@@ -145,6 +145,17 @@ export class Lab {
     return started;
   }
 
+  /** The daemon that was started last with this name. */
+  daemon(name: string): DaemonProcess | undefined {
+    return this.#daemons.findLast((daemon) => daemon.name === name);
+  }
+
+  /** Drops a daemon that has exited, with its log lines. */
+  forget(daemon: DaemonProcess): void {
+    const at = this.#daemons.indexOf(daemon);
+    if (at >= 0) this.#daemons.splice(at, 1);
+  }
+
   /** Starts an AAA server. The one named `aaa` gets a home agent in its store. */
   async startAaa(name = 'aaa', more: Tree = {}): Promise<{ readonly daemon: DaemonProcess; readonly place: Place }> {
     const { capacity = 1000, logLevel = 'debug', hooks = true } = this.#options;

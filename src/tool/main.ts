@@ -3,17 +3,18 @@ import { listenEarly } from '../runtime/system/early-signals.js';
 
 listenEarly(false);
 
-const [{ runProgram }, { labChoices, labOptions }, { decodeOptions, describeDecode }, { pkiCommands }] =
+const [{ runProgram }, { labChoices, labOptions }, { loadFlags }, { decodeOptions, describeDecode }, { pkiCommands }] =
   await Promise.all([
     import('../runtime/cli/cli.js'),
     import('../lab/network-lab/options.js'),
+    import('../load/options.js'),
     import('./decode/options.js'),
     import('./pki.js'),
   ]);
 
 await runProgram({
   name: 'pana-mip6',
-  description: 'Tools for the daemons: certificates, message decoder, demonstration, lab, benchmarks.',
+  description: 'Tools for the daemons: certificates, message decoder, demonstration, lab, load, benchmarks.',
   examples: [
     ['pana-mip6 demo', 'bootstrap a mobile node on this host'],
     ['pana-mip6 decode trace.pcap', 'decode a capture'],
@@ -95,9 +96,25 @@ await runProgram({
               default: 30,
               description: 'PaC processes whose first bootstrap is measured; 0: skip it',
             })
+            .option('soak', {
+              type: 'string',
+              description: 'instead: run under load for this time, such as 1h, and draw what must not grow',
+            })
+            .option('soak-rate', { type: 'number', default: 5, description: 'bootstraps per second of the soak' })
+            .option('svg', { type: 'string', default: 'bench.svg', description: 'file for plots' })
+            .example('pana-mip6 bench --soak 1h --svg soak.svg', 'heap, files, timers and leases over an hour')
             .example('pana-mip6 bench --count 1000', 'prints tables; asserts nothing')
             .example('pana-mip6 bench --count 0 --clients 0 --flood 0 --first 0 --leases 100000', 'only the store'),
         async (argv) => {
+          if (argv.soak !== undefined) {
+            const [{ runSoak }, { durationOf }] = await Promise.all([
+              import('../lab/bench/soak.js'),
+              import('../load/options.js'),
+            ]);
+            const duration = durationOf('soak', argv.soak);
+            if (!(await runSoak({ duration, rate: argv['soak-rate'], svg: argv.svg }))) process.exitCode = 1;
+            return;
+          }
           if (argv.count > 0) {
             const { runBench } = await import('../lab/bench/bench.js');
             await runBench({ count: argv.count, atOnce: argv['at-once'] });
@@ -134,6 +151,15 @@ await runProgram({
             const { labCommand } = await import('../lab/network-lab/command.js');
             await labCommand(choices, { wait: argv.wait, json: argv.json });
           }
+        },
+      )
+      .command(
+        'load',
+        'Put a PAA under load: many mobile nodes in this process, and what they experience',
+        loadFlags,
+        async (argv) => {
+          const { loadCommand } = await import('../load/command.js');
+          await loadCommand(argv);
         },
       )
       .command('decode [file]', describeDecode, decodeOptions, async (argv) => {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { DaemonProcess } from '../../dist/lab/daemon-process.js';
 import type { Lab, Place } from '../../dist/lab/lab.js';
-import { BenchNode } from '../../src/lab/bench/node.js';
+import { BenchNode } from '../../src/load/node.js';
 import type { HomeAgent } from '../../src/protocol/home/records.js';
 import type { PeerCredentials } from '../../src/runtime/eap/engine.js';
 import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Lab, REALM } from '../../dist/lab/lab.js';
-import { BenchNode } from '../../src/lab/bench/node.js';
+import { BenchNode } from '../../src/load/node.js';
 import type { PeerCredentials } from '../../src/runtime/eap/engine.js';
 import { EapServer } from '../../src/runtime/eap/server.js';
 import { createPeerCredentials } from '../../src/runtime/eap/tls-peer.js';

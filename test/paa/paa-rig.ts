@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import type { Place } from '../../dist/lab/lab.js';
-import { BenchNode } from '../../src/lab/bench/node.js';
+import { BenchNode } from '../../src/load/node.js';
 import { PaaDaemon } from '../../src/paa/daemon.js';
 import { paaSchema } from '../../src/paa/options.js';
 import { answerTo } from '../../src/protocol/diameter/wire/answers.js';

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
+import { BenchNode } from '../../load/node.js';
 import type { Issued } from '../../pki/certificate-authority.js';
 import { print, table } from '../../runtime/cli/cli.js';
 import { createPeerCredentials } from '../../runtime/eap/tls-peer.js';
@@ -7,7 +8,6 @@ import { callDaemon } from '../../runtime/service/control.js';
 import { Lab, type Place, REALM } from '../lab.js';
 import { quantile } from '../statistics.js';
 import { measureHandshake } from './handshake.js';
-import { BenchNode } from './node.js';
 
 export interface BenchOptions {
   /** Number of bootstraps of each kind. */

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
+import { BenchNode } from '../../load/node.js';
 import { print, table } from '../../runtime/cli/cli.js';
 import { createPeerCredentials } from '../../runtime/eap/tls-peer.js';
 import { Lab, type Place, REALM } from '../lab.js';
 import { quantile } from '../statistics.js';
-import { BenchNode } from './node.js';
 
 /** Bootstraps after which PAA and AAA server run at their usual speed. */
 const WARM_UP = 500;

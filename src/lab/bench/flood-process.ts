@@ -1,10 +1,10 @@
 import { execFile, spawn } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
+import { BenchNode } from '../../load/node.js';
 import { createPeerCredentials } from '../../runtime/eap/tls-peer.js';
 import { callDaemon } from '../../runtime/service/control.js';
 import { Lab, type Place, REALM } from '../lab.js';
 import { FLOOD_SOURCE } from './flood-source.js';
-import { BenchNode } from './node.js';
 
 /** The result that the process prints as JSON. Times in milliseconds. */
 export interface FloodFigures {

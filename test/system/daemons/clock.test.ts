@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { DaemonProcess } from '../../../dist/lab/daemon-process.js';
 import { Lab, type Place } from '../../../dist/lab/lab.js';
-import { BenchNode } from '../../../src/lab/bench/node.js';
+import { BenchNode } from '../../../src/load/node.js';
 import type { LogEvent } from '../../../src/runtime/log/events.js';
 import { callDaemon } from '../../../src/runtime/service/control.js';
 import type { AuditEntry, HeldLease, Page } from '../../../src/store/records.js';

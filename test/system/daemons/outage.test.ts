@@ -3,7 +3,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { DaemonProcess } from '../../../dist/lab/daemon-process.js';
 import { Lab, type Place } from '../../../dist/lab/lab.js';
-import { BenchNode } from '../../../src/lab/bench/node.js';
+import { BenchNode } from '../../../src/load/node.js';
 import { callDaemon } from '../../../src/runtime/service/control.js';
 import { credentialsOf, type GrantedAddress, leaseViolations } from '../../daemons/load.js';
 import { Postgres, withoutPostgres } from '../../postgres.js';

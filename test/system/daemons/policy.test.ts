@@ -3,7 +3,7 @@ import { readFile, rename, writeFile } from 'node:fs/promises';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { DaemonProcess } from '../../../dist/lab/daemon-process.js';
 import { Lab, type LabOptions, type Place } from '../../../dist/lab/lab.js';
-import { BenchNode } from '../../../src/lab/bench/node.js';
+import { BenchNode } from '../../../src/load/node.js';
 import { plainSubscriber, type Session, type Subscriber } from '../../../src/protocol/home/records.js';
 import { callDaemon } from '../../../src/runtime/service/control.js';
 import { credentialsOf } from '../../daemons/load.js';

@@ -1,6 +1,6 @@
 import { afterEach, expect, it } from 'vitest';
 import { Lab } from '../../../dist/lab/lab.js';
-import { BenchNode } from '../../../src/lab/bench/node.js';
+import { BenchNode } from '../../../src/load/node.js';
 import { callDaemon } from '../../../src/runtime/service/control.js';
 import { credentialsOf } from '../../daemons/load.js';
 
