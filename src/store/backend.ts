@@ -3,9 +3,15 @@ import type { Db } from './rows.js';
 
 export type DatabaseJob = (db: Db) => Promise<unknown>;
 
+/**
+ * `timely`: a client waits, and the call is refused if its turn comes too late for that. `patient`: the call waits for
+ * its turn as long as it takes.
+ */
+export type Urgency = 'timely' | 'patient';
+
 /** The interface of a database to the store's thread. */
 export interface Backend {
-  /** Whether reads proceed during writes. If false, `read` and `lengthy` wait for writes as `commit` does. */
+  /** Whether reads proceed during writes. If false, `read`, `shared` and `lengthy` wait for writes as `commit` does. */
   readonly concurrent: boolean;
   /** Largest number of jobs in one commit, so that the first does not wait long for the last. */
   readonly batch: number;
@@ -26,9 +32,11 @@ export interface Backend {
    * Calls a function of the database in a transaction of its own, which is concurrent with others of its kind, and
    * resolves when that is on disk. `request` is called when the call's turn has come, and must be idempotent.
    */
-  call?(name: string, request: () => object): Promise<unknown>;
+  call?(name: string, request: () => object, urgency?: Urgency): Promise<unknown>;
   /** Runs a read-only job. */
-  read(job: DatabaseJob): Promise<unknown>;
+  read(job: DatabaseJob, urgency?: Urgency): Promise<unknown>;
+  /** Runs a writing job in a transaction that is concurrent with calls and others of its kind, after `first`. */
+  shared(job: DatabaseJob, first?: DatabaseJob): Promise<unknown>;
   /** Runs a long job in a transaction that is concurrent with the others. */
   lengthy(job: DatabaseJob): Promise<unknown>;
   /**

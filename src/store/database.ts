@@ -218,6 +218,10 @@ export class SqliteBackend implements Backend {
     return this.lengthy(job);
   }
 
+  async shared(job: DatabaseJob): Promise<unknown> {
+    return this.lengthy(job);
+  }
+
   async lengthy(job: DatabaseJob): Promise<unknown> {
     const [outcome] = await this.commit([job]);
     if (outcome?.status === 'rejected') throw outcome.reason;

@@ -19,19 +19,24 @@ const MARK = 8;
 
 /** Stores a duty in the transaction that makes it necessary. Returns its mark; undefined if no server does duties. */
 export async function writeDuty(db: Db, content: DutyContent, context: Context): Promise<string | undefined> {
+  const row = dutyRow(content, context);
+  if (row) await insertDuty.change(db, row);
+  return row?.mark;
+}
+
+/** The row of a new duty with a new mark; undefined if no server does duties. */
+export function dutyRow(content: DutyContent, context: Context): Schema['duties'] | undefined {
   const { holder } = context;
   if (!holder || (content.event !== 'disconnect' && !holder.hooks)) return undefined;
   const { server, run } = holder;
-  const mark = newMark(context);
-  await insertDuty.change(db, {
+  return {
     subject: content.event === 'disconnect' ? subjectOfSession(content.session) : subjectOfLease(content.lease),
-    mark,
+    mark: newMark(context),
     content: JSON.stringify(content),
     server,
     run,
     held_until: context.now() + termOf(holder),
-  });
-  return mark;
+  };
 }
 
 /** A new mark of a duty. */

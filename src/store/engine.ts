@@ -1,6 +1,6 @@
 import { type CancelTimer, every, type Host } from '../runtime/system/host.js';
 import { writeAudit } from './audit.js';
-import type { Backend, DatabaseJob } from './backend.js';
+import type { Backend, DatabaseJob, Urgency } from './backend.js';
 import { ClockKeeper } from './clock-keeper.js';
 import { DatabaseError } from './database-error.js';
 import type { Operation, StoreClass } from './operation.js';
@@ -11,6 +11,7 @@ import type { DutyHolder } from './rows.js';
 import { rewriteSecret } from './secret.js';
 import { StoreFault } from './store-fault.js';
 import { checkTexts } from './text-checks.js';
+import { isTooLate, tooLate } from './turns.js';
 import { administrativeOperation, validated } from './validation.js';
 
 /** Interval of health checks of an idle database, in milliseconds. */
@@ -147,7 +148,7 @@ export class StoreEngine implements StorePort {
         return;
       }
       if (this.#backend.concurrent && kind !== 'write') {
-        void this.#settleAside(call, this.#backend[kind](this.#jobOf(call)));
+        void this.#settleAside(call, this.#runAside(call, kind));
         return;
       }
       this.#waiting.push(call);
@@ -161,12 +162,35 @@ export class StoreEngine implements StorePort {
   async #work(): Promise<void> {
     while (this.#waiting.length > 0) {
       // Calls that arrive during a commit go into the next one.
-      const calls = this.#waiting.splice(0, this.#backend.batch);
+      const calls = this.#inTime(this.#waiting.splice(0, this.#backend.batch));
+      if (calls.length === 0) continue;
       const outcomes = await this.#commit(calls);
       for (const [i, call] of calls.entries()) this.#settle(call, outcomes[i]);
     }
     this.#working = false;
     this.#endWhenIdle();
+  }
+
+  /** Refuses the calls whose turn has come too late. */
+  #inTime(calls: Call[]): Call[] {
+    const now = this.#host.monotonic();
+    return calls.filter((call) => {
+      const isLate = isTooLate(urgencyOf(call), now - call.asked);
+      if (isLate) this.#settle(call, { status: 'rejected', reason: tooLate() });
+      return !isLate;
+    });
+  }
+
+  #runAside(call: Call, kind: 'read' | 'shared' | 'lengthy'): Promise<unknown> {
+    const job = this.#jobOf(call);
+    switch (kind) {
+      case 'read':
+        return this.#backend.read(job, urgencyOf(call));
+      case 'shared':
+        return this.#backend.shared(job, this.#keeper.follow);
+      case 'lengthy':
+        return this.#backend.lengthy(job);
+    }
   }
 
   async #settleAside(call: Call, running: Promise<unknown>): Promise<void> {
@@ -186,17 +210,18 @@ export class StoreEngine implements StorePort {
     return this.#backend.call !== undefined && stored !== undefined && who === undefined && !this.#isFull;
   }
 
-  async #runStored({ operation, given, asked, holder }: Call): Promise<unknown> {
+  async #runStored(call: Call): Promise<unknown> {
+    const { operation, given, asked, holder } = call;
     const { stored } = operations[operation] as unknown as Operation<unknown, unknown>;
     if (!stored) throw new TypeError(`${operation} is not a function of the database`);
     for (let attempt = 1; attempt <= CLOCK_TRIES; attempt += 1) {
       const { moved } = this.#keeper;
-      const answer = await this.#backend.call?.(stored.function, () => ({
+      const request = () => ({
         ...stored.request(given, this.#keeper.context(asked, holder)),
         moved: this.#keeper.moved,
-      }));
-      const result = stored.result(answer, given);
-      if (result !== undefined) return result;
+      });
+      const answer = await this.#backend.call?.(stored.function, request, urgencyOf(call));
+      if (answer !== null) return stored.result(answer, given);
       if (moved === this.#keeper.moved) await this.#backend.commit([], this.#keeper.follow);
     }
     throw new DatabaseError('ERR_STORE_DOWN', 'the clock of the database steps all the time');
@@ -246,7 +271,7 @@ export class StoreEngine implements StorePort {
       return;
     }
     const reason: unknown = outcome?.reason ?? new Error('an operation without an outcome');
-    if (kind !== 'read') this.#isFull = isFull(reason);
+    if (kind !== 'read' && !isBusy(reason)) this.#isFull = isFull(reason);
     if (isFull(reason)) {
       this.#full.add(operation);
       this.#fullAt = this.#host.monotonic();
@@ -272,7 +297,7 @@ export class StoreEngine implements StorePort {
   #failed(where: string, reason: unknown): Error {
     if (reason instanceof StoreError) return reason;
     // An overloaded database works.
-    if (reason instanceof DatabaseError && reason.code === 'ERR_STORE_BUSY') return reason;
+    if (isBusy(reason)) return reason;
     if (reason instanceof DatabaseError) {
       this.#lost(reason.message);
       return reason;
@@ -302,8 +327,18 @@ export class StoreEngine implements StorePort {
   }
 }
 
+/** Nodes wait for authentications and bootstraps. What ends sessions or keeps the store in order is not given up. */
+function urgencyOf({ operation, who }: Call): Urgency {
+  const kind = operationClasses[operation];
+  return who === undefined && (kind === 'authentication' || kind === 'bootstrap') ? 'timely' : 'patient';
+}
+
 function isRead(operation: OperationName): boolean {
   return operations[operation].kind === 'read';
+}
+
+function isBusy(reason: unknown): reason is DatabaseError {
+  return reason instanceof DatabaseError && reason.code === 'ERR_STORE_BUSY';
 }
 
 function isFull(reason: unknown): boolean {

@@ -8,6 +8,7 @@ import { administrative, internal } from './operation.js';
 import { placeProblem } from './placed-agents.js';
 import { StoreError } from './records.js';
 import { leases, parsePrefix, requireHomeAgent, toHomeAgent } from './rows.js';
+import { isPostgres } from './schema.js';
 
 /** The largest PostgreSQL integer. */
 const MAX_CAPACITY = 2 ** 31 - 1;
@@ -145,10 +146,11 @@ export const homeAgentOperations = {
    * the home agent if this changed whether it is assigned.
    */
   probedHomeAgent: internal<ProbeOperations['probedHomeAgent']>({
-    kind: 'write',
+    kind: 'shared',
     measuredAs: 'upkeep',
     async run(db, { name, alive, by, trust }, context) {
-      const row = await db.selectFrom('home_agents').selectAll().where('name', '=', name).executeTakeFirst();
+      const named = db.selectFrom('home_agents').selectAll().where('name', '=', name);
+      const row = await (isPostgres(db) ? named.forNoKeyUpdate() : named).executeTakeFirst();
       if (!row || row.state === 'down') return undefined;
       const now = context.now();
       if (!alive) {

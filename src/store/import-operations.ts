@@ -2,7 +2,7 @@ import { checkName } from '../protocol/mip6/names.js';
 import { MAX_ROWS, type SubscriberInput, subscriberInput, text, whole } from './inputs.js';
 import { administrative } from './operation.js';
 import { MAX_PAGE, StoreError } from './records.js';
-import { type Db, POLICY } from './rows.js';
+import { type Db, POLICY, ROWS } from './rows.js';
 import { certificateNameOf, homeAddressOf, lifetimeOf, pinProblem, sha256Of } from './subscriber-operations.js';
 
 /** A subscriber of a file, with its line number. */
@@ -19,9 +19,6 @@ export interface ImportProblem {
 
 /** Largest number of problems in one answer. */
 const MAX_PROBLEMS = 20;
-
-/** Rows per statement: SQLite allows 32,766 parameters. */
-const ROWS = 500;
 
 /** Imports all subscribers of a file or none: rows are staged in a separate table, then added in one commit. */
 export const importOperations = {

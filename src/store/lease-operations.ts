@@ -4,8 +4,9 @@ import type { UpkeepOperations } from '../protocol/home/upkeep.js';
 import { release } from './duties.js';
 import { page, text, whole } from './inputs.js';
 import { administrative, type Dated, internal } from './operation.js';
+import { storedExpire } from './postgres-sessions.js';
 import { type HeldLease, MAX_PAGE, type Page, StoreError } from './records.js';
-import { contains, type Db, type LeaseRow, leases, pageOf, placeOf, toLease } from './rows.js';
+import { contains, type Db, freeRows, inParts, type LeaseRow, leases, pageOf, placeOf, toLease } from './rows.js';
 
 /** Operations on leases and their history. */
 export const leaseOperations = {
@@ -108,18 +109,18 @@ export const leaseOperations = {
 
   /** Deletes history entries that ended more than `age` milliseconds ago; at most `limit`. */
   forgetHistory: internal<Dated<UpkeepOperations['forgetHistory']>>({
-    kind: 'write',
+    kind: 'shared',
     measuredAs: 'upkeep',
     async run(db, { age, limit, now }, context) {
       const before = (now ?? context.now()) - age;
-      const old = await db
-        .selectFrom('lease_history')
-        .select('id')
-        .where('ended_at', '<', before)
-        .limit(limit)
-        .execute();
-      for (const { id } of old) await db.deleteFrom('lease_history').where('id', '=', id).execute();
-      return old.length;
+      // Oldest first. Two servers do not wait for each other.
+      const ended = db.selectFrom('lease_history').select('id').where('ended_at', '<', before).orderBy('ended_at');
+      const changes = db.selectFrom('audit').select('id').where('at', '<', before).orderBy('id');
+      const over = (await freeRows(db, ended.limit(limit)).execute()).map(({ id }) => id);
+      const old = (await freeRows(db, changes.limit(limit)).execute()).map(({ id }) => id);
+      for (const ids of inParts(over)) await db.deleteFrom('lease_history').where('id', 'in', ids).execute();
+      for (const ids of inParts(old)) await db.deleteFrom('audit').where('id', 'in', ids).execute();
+      return Math.max(over.length, old.length);
     },
   }),
 
@@ -127,6 +128,7 @@ export const leaseOperations = {
   expire: internal<Dated<UpkeepOperations['expire']>>({
     kind: 'write',
     measuredAs: 'upkeep',
+    stored: storedExpire,
     async run(db, { limit, now: given }, context) {
       const now = given ?? context.now();
       const over = await leases(db).where('leases.expires_at', '<=', now).limit(limit).execute();

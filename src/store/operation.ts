@@ -5,10 +5,11 @@ import type { Context, Db } from './rows.js';
 export type Zod = typeof z;
 
 /**
- * `read`: read-only, runs without the writer lock. `lengthy`: may take minutes with many subscribers, and does not
- * touch leases, so that bootstraps can run at the same time.
+ * `read`: read-only, runs without the writer lock. `shared`: a write that locks the rows that it reads and changes, so
+ * that it may share the lock with bootstraps and others of its kind. `lengthy`: may take minutes with many subscribers,
+ * and does not touch leases, so that bootstraps can run at the same time.
  */
-export type OperationKind = 'read' | 'write' | 'lengthy';
+export type OperationKind = 'read' | 'write' | 'shared' | 'lengthy';
 
 /** Classes of operations in the measurements of the server, named after the activity that waits for them. */
 export const STORE_CLASSES = ['authentication', 'bootstrap', 'session', 'upkeep', 'administration'] as const;
@@ -22,8 +23,8 @@ export interface Stored<G, R> {
   /** The name of the function. It takes and returns one JSON value. */
   readonly function: string;
   readonly request: (given: G, context: Context) => object;
-  /** Undefined: the server has missed a step of the clock, and nothing was changed. */
-  readonly result: (answer: unknown, given: G) => R | undefined;
+  /** `answer`: not null, which says that the server has missed a step of the clock, and nothing was changed. */
+  readonly result: (answer: unknown, given: G) => R;
 }
 
 /** An operation of the store. Its key in `operations` is its name. */

@@ -1,6 +1,6 @@
 import type { BootstrapRequest, BootstrapResult, Lease, LocalProposal } from '../protocol/home/records.js';
-import { newMark, termOf } from './duties.js';
 import type { Stored } from './operation.js';
+import { dutyArguments } from './postgres-sessions.js';
 
 /** The argument of pana_bootstrap. */
 interface Asked {
@@ -27,10 +27,7 @@ interface Asked {
 }
 
 /** The answer of pana_bootstrap: a result without what it does not say. */
-type Answer =
-  | BootstrapResult
-  | { readonly result: 'local'; readonly local?: undefined; readonly released?: Lease }
-  | { readonly result: 'clock' };
+type Answer = BootstrapResult | { readonly result: 'local'; readonly local?: undefined; readonly released?: Lease };
 
 /** The operation `bootstrap` by pana_bootstrap. */
 export const storedBootstrap: Stored<BootstrapRequest, BootstrapResult> = {
@@ -39,8 +36,6 @@ export const storedBootstrap: Stored<BootstrapRequest, BootstrapResult> = {
     const now = given.now ?? context.now();
     // Lifetimes count from the request, so that waiting for the transaction does not extend the lease.
     const asked = given.now ?? context.asked();
-    const { holder } = context;
-    const hooks = holder?.hooks === true;
     return {
       nai: given.nai.toLowerCase(),
       session: given.sessionId,
@@ -55,15 +50,11 @@ export const storedBootstrap: Stored<BootstrapRequest, BootstrapResult> = {
       now,
       sessionExpires: asked + given.sessionLifetime,
       leaseExpires: asked + given.leaseLifetime,
-      marks: hooks ? [newMark(context), newMark(context)] : [],
-      server: holder?.server,
-      run: holder?.run,
-      heldUntil: holder && now + termOf(holder),
+      ...dutyArguments(context, now, 2),
     };
   },
   result(answer, { local }) {
     const { released, ...rest } = answer as Answer & { readonly released?: Lease };
-    if (rest.result === 'clock') return undefined;
     if (rest.result === 'local') return { result: 'local', local: local as LocalProposal, released };
     return { takenFrom: undefined, ...rest, released } as BootstrapResult;
   },

@@ -24,8 +24,8 @@ const NEARLY = 1.02;
  * address is taken by the insertion that finds it free. Of the home agents with nearly the lowest load, those that
  * another bootstrap is changing come last, so that bootstraps seldom wait for each other.
  *
- * `q` has the fields of `Asked`; the answer is a BootstrapResult without `local`, or `{"result": "clock"}` if the
- * server has missed a step of the clock: nothing was changed then.
+ * `q` has the fields of `Asked`; the answer is a BootstrapResult without `local`, or null if the server has missed a
+ * step of the clock: nothing was changed then.
  */
 export const BOOTSTRAP_FUNCTIONS: readonly string[] = [
   // A lease as in protocol/home/records.ts.
@@ -41,30 +41,42 @@ export const BOOTSTRAP_FUNCTIONS: readonly string[] = [
           WHERE version IN ('ikev1', 'ikev2')))))
     FROM home_agents a, subscribers s WHERE a.id = l.home_agent_id AND s.id = l.subscriber_id
   $$`,
+  // Locks out the writers that take the lock alone. Whether the server knows all steps of the clock. Each statement
+  // after this one sees what was committed before the lock was granted.
+  `CREATE FUNCTION pana_begin(q jsonb) RETURNS boolean LANGUAGE plpgsql AS $$
+  BEGIN
+    PERFORM pg_advisory_xact_lock_shared(${WRITER});
+    RETURN coalesce((SELECT (value::jsonb->>'moved')::bigint FROM meta WHERE key = 'clock_step'), 0)
+      = (q->>'moved')::bigint;
+  END $$`,
+  `CREATE FUNCTION pana_write_duty(subject text, mark text, content jsonb, q jsonb)
+    RETURNS void LANGUAGE sql AS $$
+    INSERT INTO duties (subject, mark, content, server, run, held_until)
+      VALUES ($1, $2, $3::text, q->>'server', (q->>'run')::bigint, (q->>'heldUntil')::bigint)
+      ON CONFLICT (subject) DO UPDATE SET mark = excluded.mark, content = excluded.content, server = excluded.server,
+        run = excluded.run, held_until = excluded.held_until
+  $$`,
   // The lease, with the mark of its duty if the server has duties to run hooks. \`n\`: number of the mark.
   `CREATE FUNCTION pana_duty(event text, lease jsonb, q jsonb, n integer) RETURNS jsonb LANGUAGE plpgsql AS $$
   DECLARE
     mark text := q->'marks'->>n;
   BEGIN
     IF mark IS NULL THEN RETURN lease; END IF;
-    INSERT INTO duties (subject, mark, content, server, run, held_until)
-      VALUES (
-        format('lease %s %s %s', lease->'homeAgent'->>'address', lease->>'homeAddress', lower(lease->>'nai')),
-        mark, jsonb_build_object('event', event, 'lease', lease)::text,
-        q->>'server', (q->>'run')::bigint, (q->>'heldUntil')::bigint)
-      ON CONFLICT (subject) DO UPDATE SET mark = excluded.mark, content = excluded.content, server = excluded.server,
-        run = excluded.run, held_until = excluded.held_until;
+    PERFORM pana_write_duty(
+      format('lease %s %s %s', lease->'homeAgent'->>'address', lease->>'homeAddress', lower(lease->>'nai')),
+      mark, jsonb_build_object('event', event, 'lease', lease), q);
     RETURN lease || jsonb_build_object('duty', mark);
   END $$`,
+  // The caller has locked the lease's row. The home agent's row comes late, because bootstraps wait for it.
   `CREATE FUNCTION pana_release(l leases, q jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
   DECLARE
-    lease jsonb := pana_lease(l);
+    lease jsonb := pana_duty('down', pana_lease(l), q, 0);
   BEGIN
-    DELETE FROM leases WHERE hoa = l.hoa;
     UPDATE lease_history SET ended_at = greatest((q->>'now')::bigint, l.acquired_at)
       WHERE hoa = l.hoa AND ended_at IS NULL;
     UPDATE home_agents SET leases = leases - 1 WHERE id = l.home_agent_id;
-    RETURN pana_duty('down', lease, q, 0);
+    DELETE FROM leases WHERE hoa = l.hoa;
+    RETURN lease;
   END $$`,
   // HMAC-SHA-256 (RFC 2104) with a key of 32 octets.
   `CREATE FUNCTION pana_hmac(secret bytea, message bytea) RETURNS bytea LANGUAGE plpgsql IMMUTABLE AS $$
@@ -161,7 +173,8 @@ export const BOOTSTRAP_FUNCTIONS: readonly string[] = [
     released jsonb;
     given jsonb;
   BEGIN
-    SELECT * INTO l FROM leases WHERE subscriber_id = s.id;
+    -- Its session may end, or it may expire, at the same time.
+    SELECT * INTO l FROM leases WHERE subscriber_id = s.id FOR UPDATE;
     has := FOUND;
     IF wish IS NULL OR s.mip6 = 0 THEN
       -- A session that no longer requests a home agent releases its lease. Leases of other sessions are not changed.
@@ -179,7 +192,9 @@ export const BOOTSTRAP_FUNCTIONS: readonly string[] = [
     IF keeps THEN
       IF l.session_id <> q->>'session' THEN
         SELECT id INTO taken_from FROM sessions WHERE id = l.session_id AND expires_at > present;
-        IF FOUND THEN UPDATE subscribers SET takeovers = takeovers + 1 WHERE id = s.id; END IF;
+        -- An import may have changed the row and commit in a minute; the count is not worth that wait.
+        IF FOUND THEN UPDATE subscribers SET takeovers = takeovers + 1
+          WHERE id = (SELECT id FROM subscribers WHERE id = s.id FOR NO KEY UPDATE SKIP LOCKED); END IF;
       END IF;
       UPDATE leases SET session_id = q->>'session', expires_at = (q->>'leaseExpires')::bigint
         WHERE hoa = l.hoa RETURNING * INTO l;
@@ -202,10 +217,7 @@ export const BOOTSTRAP_FUNCTIONS: readonly string[] = [
     answer jsonb;
     refused text;
   BEGIN
-    -- Each statement after the locks sees what was committed before they were granted.
-    PERFORM pg_advisory_xact_lock_shared(${WRITER});
-    IF coalesce((SELECT (value::jsonb->>'moved')::bigint FROM meta WHERE key = 'clock_step'), 0)
-      <> (q->>'moved')::bigint THEN RETURN '{"result": "clock"}'; END IF;
+    IF NOT pana_begin(q) THEN RETURN NULL; END IF;
     -- Not the subscriber's row: an import may have changed it and commit in a minute.
     SELECT id INTO s.id FROM subscribers WHERE nai = q->>'nai';
     PERFORM pg_advisory_xact_lock(${WRITER}, s.id);

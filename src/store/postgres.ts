@@ -2,12 +2,13 @@ import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import { type CancelTimer, type Host, systemHost } from '../runtime/system/host.js';
 import { within } from '../runtime/system/within.js';
-import { type Backend, type DatabaseJob, storeName } from './backend.js';
+import { type Backend, type DatabaseJob, storeName, type Urgency } from './backend.js';
 import { DatabaseError } from './database-error.js';
 import { BOOKKEEPING, migrate, refuseUnknown } from './migrator.js';
-import { PasswordError, type PasswordPlace, passwordFromFile } from './password-file.js';
+import { PasswordError } from './password-file.js';
 import { PLACED_AGENTS, type PlacedAgent, type StoreState } from './placed-agents.js';
-import { asDatabaseError, Interrupted } from './postgres-errors.js';
+import { Client, types } from './postgres-client.js';
+import { asDatabaseError, Interrupted, TRIES, unlessConflicting } from './postgres-errors.js';
 import { WRITER } from './postgres-functions.js';
 import { type Probed, probe, TRANSACTION } from './postgres-probe.js';
 import { forDriver, urlProblem } from './postgres-url.js';
@@ -16,8 +17,12 @@ import { KNOWN_MIGRATIONS, type Schema } from './schema.js';
 import { ensureSecret } from './secret.js';
 import { Turns } from './turns.js';
 
-/** Maximum number of connections; one of them writes. */
-const CONNECTIONS = 8;
+/**
+ * Maximum number of connections, and how many of them calls, reads and shared transactions use. One is left for the
+ * transaction that writes alone, one for lengthy transactions and one for the clock, so that none waits in the pool.
+ */
+const CONNECTIONS = 9;
+const CONCURRENT = 6;
 
 /**
  * Time limits of a connection attempt and of a transaction, in milliseconds. They are short because a client is
@@ -26,17 +31,18 @@ const CONNECTIONS = 8;
 const CONNECT_TIMEOUT = 2_000;
 const TIMEOUT = 4_000;
 
-/** How long a transaction waits for a lock, in milliseconds: less than `TIMEOUT`, so that the database still answers. */
+/**
+ * How long a statement waits for a lock, and how long it takes with all its locks, in milliseconds: less than `TIMEOUT`,
+ * so that a database that works still answers.
+ */
 const LOCK_TIMEOUT = 3_000;
+const STATEMENT_TIMEOUT = 3_500;
 
-const IN_TIME = `SET LOCAL lock_timeout = ${LOCK_TIMEOUT}`;
+const IN_TIME = `SET LOCAL lock_timeout = ${LOCK_TIMEOUT}; SET LOCAL statement_timeout = ${STATEMENT_TIMEOUT}`;
 
 /** How long one transaction may hold the lock of writers, in milliseconds, and how many jobs it runs at most. */
 const LOCK_TERM = 250;
 const LARGEST_BATCH = 64;
-
-/** How long a call waits for its turn, in milliseconds. */
-const PATIENCE = 3_000;
 
 /** After a failure, calls fail at once for this time, in milliseconds, unless one that runs already succeeds. */
 const PAUSE = 500;
@@ -44,39 +50,8 @@ const PAUSE = 500;
 /** The database aborts a transaction that is idle for this time, in milliseconds, because others wait for its lock. */
 const IDLE_IN_TRANSACTION = 10_000;
 
-/**
- * Maximum number of tries of a transaction that conflicted with another one or lost its connection before the commit.
- */
-const TRIES = 3;
-
 /** Key of the advisory lock for migrations. It is Kysely's, because earlier versions used Kysely's migrator. */
 const MIGRATOR = '3853314791062309107';
-
-const INT8 = 20;
-
-/** Parses bigint as a number: times in milliseconds and counts are all below 2^53. */
-const types = {
-  getTypeParser: (oid: number, format?: 'text' | 'binary') =>
-    oid === INT8 ? Number : pg.types.getTypeParser(oid, format as 'text'),
-};
-
-/**
- * A client that looks up passwords as libpq does, including the password file. The driver's own look-up prints a
- * deprecation warning.
- */
-class Client extends pg.Client {
-  constructor(config?: pg.ClientConfig) {
-    super(config);
-    const own = this as unknown as { password?: unknown; connection: { stream: { destroy(): void } } };
-    if (own.password !== null) return;
-    own.password = (place: PasswordPlace) =>
-      passwordFromFile(place).catch((error: unknown) => {
-        // Close the connection: otherwise the server waits for a password, and the driver for the server.
-        setImmediate(() => own.connection.stream.destroy());
-        throw error;
-      });
-  }
-}
 
 /** What a look at a database finds. */
 export interface PostgresState extends StoreState {
@@ -94,8 +69,8 @@ interface Session {
 
 /**
  * A PostgreSQL database, which several servers may share. A writing transaction holds an advisory lock, so only one
- * writes at a time, as with SQLite, and the same operations are correct on both. Calls of functions run at the same time
- * as each other, but not as a writing transaction.
+ * writes at a time, as with SQLite, and the same operations are correct on both. Calls of functions and shared
+ * transactions run at the same time as each other, but not as a writing transaction.
  */
 export class PostgresBackend implements Backend {
   readonly concurrent = true;
@@ -114,14 +89,15 @@ export class PostgresBackend implements Backend {
    * with others.
    */
   #begin = `${TRANSACTION}; SET LOCAL idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION}`;
-  /** All calls except the writing transaction: their connections are not waited for in the pool. */
   readonly #turns: Turns;
+  readonly #lengthyTurns: Turns;
   warnings: readonly string[] = [];
 
   private constructor(url: string, host: Host) {
     this.#host = host;
     this.#name = storeName(url);
-    this.#turns = new Turns(CONNECTIONS - 2, PATIENCE, host);
+    this.#turns = new Turns(CONCURRENT, host);
+    this.#lengthyTurns = new Turns(1, host);
     this.#pool = new pg.Pool({
       connectionString: forDriver(url),
       Client,
@@ -247,31 +223,37 @@ export class PostgresBackend implements Backend {
         });
       } catch (error) {
         // If COMMIT failed, it is unknown whether the transaction was committed, so it is not retried.
-        if (ends || attempt === TRIES || !(error instanceof Interrupted)) throw error;
+        if (ends || !(error instanceof Interrupted)) throw error;
+        if (attempt === TRIES) throw error.last();
       }
     }
   }
 
   /** One round trip: the transaction is sent as one query. */
-  call(name: string, request: () => object): Promise<unknown> {
-    return this.#turns.run(async () => {
-      for (let attempt = 1; ; attempt += 1) {
-        try {
-          return await this.#with(TIMEOUT, async ({ run }) => {
-            const given = pg.escapeLiteral(JSON.stringify(request()));
-            const answers = await run(`${this.#begin}; ${IN_TIME}; SELECT ${name}(${given}) AS answer; COMMIT`);
-            return answerOf(answers);
-          });
-        } catch (error) {
-          // If the connection was lost, it is unknown whether the transaction was committed.
-          if (attempt === TRIES || !(error instanceof Interrupted && error.conflict)) throw error;
-        }
-      }
-    });
+  call(name: string, request: () => object, urgency?: Urgency): Promise<unknown> {
+    const run = () =>
+      this.#with(TIMEOUT, async (session) => {
+        const given = pg.escapeLiteral(JSON.stringify(request()));
+        const answers = await session.run(`${this.#begin}; ${IN_TIME}; SELECT ${name}(${given}) AS answer; COMMIT`);
+        return answerOf(answers);
+      });
+    return this.#turns.run(() => unlessConflicting(run), urgency);
   }
 
-  read(job: DatabaseJob): Promise<unknown> {
-    return this.#turns.run(() => this.#read(job));
+  read(job: DatabaseJob, urgency?: Urgency): Promise<unknown> {
+    return this.#turns.run(() => this.#read(job), urgency);
+  }
+
+  shared(job: DatabaseJob, first?: DatabaseJob): Promise<unknown> {
+    const run = () =>
+      this.#with(TIMEOUT, async ({ db, run }) => {
+        await run(`${this.#begin}; ${IN_TIME}; SELECT pg_advisory_xact_lock_shared(${WRITER})`);
+        await first?.(db);
+        const result = await job(db);
+        await run('COMMIT');
+        return result;
+      });
+    return this.#turns.run(() => unlessConflicting(run));
   }
 
   async #read(job: DatabaseJob): Promise<unknown> {
@@ -279,18 +261,21 @@ export class PostgresBackend implements Backend {
       try {
         return await this.#with(TIMEOUT, ({ db }) => job(db));
       } catch (error) {
-        if (attempt === TRIES || !(error instanceof Interrupted)) throw error;
+        if (!(error instanceof Interrupted)) throw error;
+        if (attempt === TRIES) throw error.last();
       }
     }
   }
 
-  async lengthy(job: DatabaseJob): Promise<unknown> {
-    return this.#with(undefined, async ({ db, run }) => {
-      await run(this.#begin);
-      const result = await job(db);
-      await run('COMMIT');
-      return result;
-    });
+  lengthy(job: DatabaseJob): Promise<unknown> {
+    const run = () =>
+      this.#with(undefined, async ({ db, run }) => {
+        await run(this.#begin);
+        const result = await job(db);
+        await run('COMMIT');
+        return result;
+      });
+    return this.#lengthyTurns.run(run);
   }
 
   /** The database's clock, which all servers share. */
@@ -373,9 +358,13 @@ export class PostgresBackend implements Backend {
   }
 
   #late(timeout: number, started: number): DatabaseError {
-    this.#problem = `no answer within ${timeout / 1000} s`;
-    // A call that began before others succeeded does not show that the database is down now.
-    if (this.#worked < started) this.#downUntil = this.#host.monotonic() + PAUSE;
+    const problem = `no answer within ${timeout / 1000} s`;
+    // Others have succeeded meanwhile: the database works, but not fast enough.
+    if (this.#worked >= started) {
+      return new DatabaseError('ERR_STORE_BUSY', `the database ${this.#name} is overloaded: ${problem}`);
+    }
+    this.#problem = problem;
+    this.#downUntil = this.#host.monotonic() + PAUSE;
     return this.#down();
   }
 }

@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely';
 import { parseAddress } from '../protocol/bytes/address.js';
 import type { HomeAgent, Ike, Lease, Subscriber } from '../protocol/home/records.js';
 import { type Page, StoreError } from './records.js';
-import type { Schema } from './schema.js';
+import { isPostgres, type Schema } from './schema.js';
 import { Statement } from './statement.js';
 
 export type Db = Kysely<Schema>;
@@ -26,6 +26,21 @@ export interface DutyHolder {
   readonly run: number;
   /** Whether the server runs hooks of home agents. Otherwise no duties to run them are stored. */
   readonly hooks: boolean;
+}
+
+/** Rows in one statement: SQLite allows 32,766 parameters. */
+export const ROWS = 500;
+
+/** Divides items into parts that fit into one statement. */
+export function inParts<T>(items: readonly T[]): T[][] {
+  const parts: T[][] = [];
+  for (let i = 0; i < items.length; i += ROWS) parts.push(items.slice(i, i + ROWS));
+  return parts;
+}
+
+/** Locks the rows that a query in a shared transaction finds, and leaves out those that others have locked. */
+export function freeRows<Q extends { forNoKeyUpdate(): Q; skipLocked(): Q }>(db: Db, query: Q): Q {
+  return isPostgres(db) ? query.forNoKeyUpdate().skipLocked() : query;
 }
 
 /** Whether a column contains a text, ignoring case. A plain LIKE is case-sensitive in PostgreSQL. */

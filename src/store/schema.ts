@@ -1,5 +1,6 @@
 import { type ColumnDefinitionBuilder, CompiledQuery, type Generated, type Kysely, PostgresAdapter, sql } from 'kysely';
 import { BOOTSTRAP_FUNCTIONS } from './postgres-functions.js';
+import { SESSION_FUNCTIONS } from './postgres-session-functions.js';
 
 /**
  * Flags are 0 and 1, times are milliseconds since 1970 UTC, addresses are canonical text. SQLite and PostgreSQL both
@@ -322,10 +323,12 @@ const duties: Migrate = async (db) => {
   await db.schema.createIndex('duties_by_time').on('duties').column('held_until').execute();
 };
 
-/** PostgreSQL runs a bootstrap as a function. */
-const bootstrapFunction: Migrate = async (db) => {
+/** PostgreSQL runs what servers do most often as functions. */
+const functions: Migrate = async (db) => {
   if (!isPostgres(db)) return;
-  for (const text of BOOTSTRAP_FUNCTIONS) await db.executeQuery(CompiledQuery.raw(text));
+  for (const text of [...BOOTSTRAP_FUNCTIONS, ...SESSION_FUNCTIONS]) {
+    await db.executeQuery(CompiledQuery.raw(text));
+  }
 };
 
 /** The migrations in order. A released migration is never changed. Each runs in one transaction. */
@@ -337,7 +340,7 @@ export const MIGRATIONS: Readonly<Record<string, Migrate>> = {
   '0005-pins': pins,
   '0006-wide': wide,
   '0007-duties': duties,
-  '0008-bootstrap': bootstrapFunction,
+  '0008-functions': functions,
 };
 
 /** Names of the migrations that this version contains. */

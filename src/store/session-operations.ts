@@ -4,8 +4,9 @@ import type { Session } from '../protocol/home/records.js';
 import { release, writeDuty } from './duties.js';
 import { MAX_LIST, page, text } from './inputs.js';
 import { administrative, type Dated, internal, recorded } from './operation.js';
+import { storedEndSession } from './postgres-sessions.js';
 import { MAX_PAGE, type Page } from './records.js';
-import { type Db, leases, pageOf } from './rows.js';
+import { type Db, freeRows, inParts, leases, pageOf } from './rows.js';
 import type { Schema } from './schema.js';
 import { Statement } from './statement.js';
 
@@ -30,6 +31,7 @@ export const sessionOperations = {
   endSession: internal<Dated<HomeOperations['endSession']>>({
     kind: 'write',
     measuredAs: 'session',
+    stored: storedEndSession,
     async run(db, given, context) {
       const { sessionId, origin, now } = given;
       if (origin !== undefined) {
@@ -121,24 +123,25 @@ export const sessionOperations = {
    * milliseconds, because the nodes return and get the same addresses. Returns the number of sessions.
    */
   endSessionsOf: internal<HomeOperations['endSessionsOf']>({
-    kind: 'write',
+    kind: 'shared',
     measuredAs: 'session',
     async run(db, { origin, before, leasesFor }, context) {
       const leasesUntil = context.now() + leasesFor;
-      const gone = await db
+      const old = db
         .selectFrom('sessions')
         .select('id')
         .where('origin', '=', origin)
-        .where('origin_state', '<', before)
-        .execute();
-      for (const { id } of gone) {
+        .where('origin_state', '<', before);
+      // A session that others have locked has just begun again or ends.
+      const gone = (await freeRows(db, old).execute()).map(({ id }) => id);
+      for (const ids of inParts(gone)) {
         await db
           .updateTable('leases')
           .set({ expires_at: leasesUntil })
-          .where('session_id', '=', id)
+          .where('session_id', 'in', ids)
           .where('expires_at', '>', leasesUntil)
           .execute();
-        await db.deleteFrom('sessions').where('id', '=', id).execute();
+        await db.deleteFrom('sessions').where('id', 'in', ids).execute();
       }
       return gone.length;
     },
@@ -169,6 +172,19 @@ export async function sessionOf(db: Db, sessionId: string): Promise<Session | un
     .where('sessions.id', '=', sessionId)
     .executeTakeFirst();
   return row && toSession(row);
+}
+
+/** Those of these sessions that exist, by Session-Id. */
+export async function sessionsOf(db: Db, ids: readonly string[]): Promise<Map<string, Session>> {
+  if (ids.length === 0) return new Map();
+  const rows = await db
+    .selectFrom('sessions')
+    .innerJoin('subscribers', 'subscribers.id', 'sessions.subscriber_id')
+    .selectAll('sessions')
+    .select('subscribers.nai')
+    .where('sessions.id', 'in', ids)
+    .execute();
+  return new Map(rows.map((row) => [row.id, toSession(row)]));
 }
 
 /** Converts a row of a session, with the NAI of its subscriber. */

@@ -37,6 +37,7 @@ class Failing implements Backend {
 
   read = (job: DatabaseJob) => this.#real.read(job);
   lengthy = (job: DatabaseJob) => this.#real.lengthy(job);
+  shared = (job: DatabaseJob) => this.#real.shared(job);
   close = () => this.#real.close();
 
   check(): void {
@@ -214,6 +215,7 @@ describe('StoreEngine', () => {
         concurrent: true,
         read: aside,
         lengthy: aside,
+        shared: aside,
         commit: (jobs, first) => real.commit(jobs, first),
         close: () => real.close(),
       };

@@ -103,7 +103,7 @@ describe('PostgresBackend.commit', () => {
     ]);
     const [begin, ...rest] = database.queries;
     expect(begin).toMatch(
-      /^BEGIN; SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = 3000; SELECT pg_advisory_xact_lock\(\d+\)$/,
+      /^BEGIN; SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = 3000; SET LOCAL statement_timeout = 3500; SELECT pg_advisory_xact_lock\(\d+\)$/,
     );
     expect(rest).toEqual([
       'SAVEPOINT job',
@@ -160,7 +160,7 @@ describe('PostgresBackend.call', () => {
     expect(await backend.call('pana_bootstrap', () => ({ nai: "o'neil\\@x" }))).toEqual({ result: 'none' });
     expect(database.queries).toEqual([
       'BEGIN; SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL synchronous_commit = on; ' +
-        `SET LOCAL lock_timeout = 3000; SELECT pana_bootstrap( E'{"nai":"o''neil\\\\\\\\@x"}') AS answer; COMMIT`,
+        `SET LOCAL lock_timeout = 3000; SET LOCAL statement_timeout = 3500; SELECT pana_bootstrap( E'{"nai":"o''neil\\\\\\\\@x"}') AS answer; COMMIT`,
     ]);
     expect(database.released).toEqual([false]);
   });
@@ -179,7 +179,8 @@ describe('PostgresBackend.call', () => {
     expect(await backend.call('pana_bootstrap', request)).toEqual({ result: 'none' });
     expect(requests).toBe(3);
     database.answer = () => Promise.reject(sqlError('40P01'));
-    await expect(backend.call('pana_bootstrap', request)).rejects.toMatchObject({ code: 'ERR_STORE_DOWN' });
+    // The database works, but not for this call.
+    await expect(backend.call('pana_bootstrap', request)).rejects.toMatchObject({ code: 'ERR_STORE_BUSY' });
     expect(requests).toBe(6);
   });
 
@@ -189,8 +190,8 @@ describe('PostgresBackend.call', () => {
     expect(database.queries).toHaveLength(1);
   });
 
-  it('that waited too long for a lock reports overload', async () => {
-    database.answer = () => Promise.reject(sqlError('55P03'));
+  it.each(['55P03', '57014'])('that waited too long for a lock or ran too long reports overload: %s', async (code) => {
+    database.answer = () => Promise.reject(sqlError(code));
     await expect(backend.call('pana_bootstrap', () => ({}))).rejects.toMatchObject({ code: 'ERR_STORE_BUSY' });
     expect(database.queries).toHaveLength(1);
   });
@@ -198,20 +199,32 @@ describe('PostgresBackend.call', () => {
   it('waits for its turn, and reports overload if that comes too late', async () => {
     const finish: (() => void)[] = [];
     database.answer = () => new Promise((resolve) => finish.push(() => resolve(answered)));
-    const calls = Array.from({ length: 8 }, () => backend.call('pana_bootstrap', () => ({})).catch((error) => error));
+    const calls = Array.from({ length: 26 }, () =>
+      backend.call('pana_bootstrap', () => ({}), 'timely').catch((error) => error.code),
+    );
+    for (let round = 1; round <= 4; round += 1) {
+      await pass(3_000);
+      expect(database.queries).toHaveLength(6 * round);
+      for (const end of finish.splice(0)) end();
+    }
     await pass(0);
-    expect(database.queries).toHaveLength(6);
-    finish[0]?.();
-    await pass(0);
-    expect(database.queries).toHaveLength(7);
-    await pass(3_001);
-    finish[1]?.();
-    await pass(0);
-    expect(database.queries).toHaveLength(7);
-    expect(await calls[7]).toMatchObject({ code: 'ERR_STORE_BUSY' });
-    for (const end of finish) end();
-    expect(await Promise.all(calls.slice(0, 7))).toEqual(Array(7).fill({ result: 'none' }));
+    expect(database.queries).toHaveLength(24);
+    const refused = Array(2).fill('ERR_STORE_BUSY');
+    expect(await Promise.all(calls)).toEqual([...Array(24).fill({ result: 'none' }), ...refused]);
     expect(database.released.every((closed) => !closed)).toBe(true);
+  });
+});
+
+describe('PostgresBackend.shared', () => {
+  it('shares the lock of writers, and is repeated only if it conflicted with another one', async () => {
+    const { job, runs } = interrupted(2);
+    expect(await backend.shared(job, async () => undefined)).toBe('run 3');
+    expect([runs(), count('COMMIT')]).toEqual([3, 1]);
+    expect(database.queries[0]).toMatch(/; SELECT pg_advisory_xact_lock_shared\(\d+\)$/);
+    database.answer = (text) => text === 'COMMIT' && Promise.reject(new Error('read ECONNRESET'));
+    const once = interrupted(0);
+    await expect(backend.shared(once.job)).rejects.toMatchObject({ code: 'ERR_STORE_DOWN' });
+    expect(once.runs()).toBe(1);
   });
 });
 
@@ -262,12 +275,15 @@ describe('A connection', () => {
     expect(await backend.read(async () => 1)).toBe(1);
   });
 
-  it('that was given up does not make other calls fail if a transaction has succeeded since', async () => {
+  it('that was given up while others succeeded shows overload', async () => {
     const asked = backend.read(never).catch((error: Error) => error);
     await pass(2_000);
     await backend.read(async () => 1);
     await pass(2_000);
-    expect(await asked).toMatchObject({ code: 'ERR_STORE_DOWN' });
+    expect(await asked).toMatchObject({
+      code: 'ERR_STORE_BUSY',
+      message: 'the database postgres://db.example/pana is overloaded: no answer within 4 s',
+    });
     expect(await backend.read(async () => 2)).toBe(2);
   });
 

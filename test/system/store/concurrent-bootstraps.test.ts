@@ -6,9 +6,11 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Drbg } from '../../../src/protocol/bytes/drbg.js';
 import { encodeUtf8 } from '../../../src/protocol/bytes/octets.js';
+import { type EndedDuty, subjectOfLease } from '../../../src/protocol/home/duties.js';
+import type { Lease } from '../../../src/protocol/home/records.js';
 import type { Store } from '../../../src/store/store.js';
 import { Postgres, withoutPostgres } from '../../postgres.js';
-import { LOCAL, NOW, StoreUser } from '../../store/fixtures.js';
+import { HOUR, LOCAL, NOW, StoreUser } from '../../store/fixtures.js';
 import { openStore } from '../../store/open-store.js';
 
 const SUBSCRIBERS = 30;
@@ -54,7 +56,7 @@ describe.skipIf(withoutPostgres !== undefined)('Bootstraps of several servers at
     }
   });
 
-  it('leave counters, leases, history, sessions and duties consistent, with other writes in between', async () => {
+  it('leave counters, leases, history, sessions and duties consistent, with ends, expiry and duties in between', async () => {
     const seed = Date.now() % 1_000_000;
     const drbg = new Drbg(encodeUtf8(`${seed}`));
     const below = (limit: number) => Math.floor(drbg.unit() * limit);
@@ -66,19 +68,45 @@ describe.skipIf(withoutPostgres !== undefined)('Bootstraps of several servers at
       await any().addSubscriber(nai(n), { sessions: n % 4 === 1 ? 'one' : 'replace', mip6: n % 9 !== 5, ...own });
     }
     const results: Record<string, number> = {};
+    /** Hooks that the servers have run, for their next reports. */
+    const run: EndedDuty[][] = servers.map(() => []);
+    const hookOf = (i: number, event: 'up' | 'down', lease: Lease | undefined) => {
+      if (lease?.duty === undefined) return;
+      const { duty, ...plain } = lease;
+      const ended = { subject: subjectOfLease(lease), mark: duty, over: false, notified: { event, lease: plain } };
+      run[i % servers.length]?.push(ended);
+    };
     const call = async (i: number) => {
       const n = below(SUBSCRIBERS);
       const sessionId = `s${below(3)};${n}`;
       // The clocks of the servers agree.
       const now = NOW + Math.floor(i / AT_ONCE) * 1_200_000;
-      const what = below(10);
+      const what = below(15);
       const server = servers[i % servers.length] as Store;
-      if (what === 0) return server.run('endSession', { sessionId });
-      if (what === 1) return server.run('expire', { now, limit: 50 });
+      if (what === 0 || what === 2) {
+        const { released } = await server.run('endSession', { sessionId, unconfirmed: below(2) === 0 });
+        return hookOf(i, 'down', released);
+      }
+      if (what === 1) {
+        for (const lease of await server.run('expire', { now, limit: 50 })) hookOf(i, 'down', lease);
+        return undefined;
+      }
+      if (what === 3) {
+        const ended = run[i % servers.length]?.splice(0) ?? [];
+        return server.run('duties', { held: ended, ended, term: 60_000, retry: 15_000, limit: 5 });
+      }
+      if (what === 4) return server.run('probedHomeAgent', { name: 'ha2', alive: below(2) === 0, by: 'a', trust: 0 });
+      if (what === 5) {
+        const origin = { origin: 'paa.access.example', before: 100 + below(2) };
+        return below(4) === 0 ? server.run('endSessionsOf', { ...origin, leasesFor: HOUR }) : undefined;
+      }
+      if (what === 6) return server.run('forgetHistory', { now, age: HOUR, limit: 5 });
       const wish = (['home', 'any', 'local', undefined] as const)[below(20) < 17 ? 0 : below(4)];
       const local = below(2) === 0 ? LOCAL : undefined;
-      const { result } = await any(i).bootstrap(nai(n), sessionId, { wish, local, now });
-      results[result] = (results[result] ?? 0) + 1;
+      const given = await any(i).bootstrap(nai(n), sessionId, { wish, local, now });
+      results[given.result] = (results[given.result] ?? 0) + 1;
+      hookOf(i, 'down', given.released);
+      if (given.result === 'home') hookOf(i, 'up', given.lease);
       return undefined;
     };
     for (let i = 0; i < CALLS; i += AT_ONCE) {
@@ -100,7 +128,8 @@ describe.skipIf(withoutPostgres !== undefined)('Bootstraps of several servers at
       (SELECT count(*)::int FROM leases l JOIN sessions s ON s.id = l.session_id
         WHERE s.subscriber_id <> l.subscriber_id OR s.hoa <> l.hoa) AS of_other_session,
       (SELECT count(*)::int FROM leases l JOIN subscribers u ON u.id = l.subscriber_id
-        JOIN home_agents a ON a.id = l.home_agent_id WHERE NOT EXISTS (SELECT FROM duties d
+        JOIN home_agents a ON a.id = l.home_agent_id JOIN sessions s ON s.id = l.session_id
+        WHERE NOT EXISTS (SELECT FROM duties d
         WHERE d.subject = format('lease %s %s %s', a.address, l.hoa, u.nai) AND d.content::jsonb->>'event' = 'up'))
         AS without_duty`);
     expect({ seed, ...broken }).toEqual({
