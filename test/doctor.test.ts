@@ -821,6 +821,10 @@ describe('doctor as root', () => {
     expect(groups).toContain(65_534);
     const none = { ...systemComputer(), output: () => Promise.resolve(undefined) };
     expect(await computerFor(service, none)).toBe(none);
+    // The capabilities of root's services differ, and most let it access all files.
+    await chown(network.path('pki', 'mn1-key.pem'), 65_534, 65_534);
+    const root = await computerFor({ ...service, user: 'root' }, systemComputer());
+    expect(await root.files.may(network.path('pki', 'mn1-key.pem'), 'write')).toBe(true);
   });
 
   it('knows a unit that is not installed, and one of root', () => {

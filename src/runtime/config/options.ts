@@ -136,6 +136,11 @@ function put(tree: Tree, path: readonly string[], value: unknown): void {
 
 // ---------------------------------------------------------------------------------------------------------- the file
 
+const READING: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file (ENOENT)',
+  EACCES: 'this user may not read it, or look into a folder above it (EACCES)',
+};
+
 interface FileTree {
   readonly tree: Tree;
   /** `file:line` of a key, or of the innermost section that contains it. */
@@ -146,7 +151,7 @@ async function readFileTree(path: string | undefined): Promise<FileTree> {
   if (path === undefined) return { tree: {}, place: () => 'configuration' };
   if (path === '') throw new OperatorError('-c needs the name of the configuration file');
   const text = await readText(path).catch((error: NodeJS.ErrnoException) => {
-    throw new OperatorError(`cannot read the configuration ${path}: ${error.code ?? error.message}`);
+    throw new OperatorError(`cannot read the configuration ${path}: ${READING[error.code ?? ''] ?? error.message}`);
   });
   if (text === undefined) {
     const remedy = 'is this the right file?';
@@ -155,12 +160,18 @@ async function readFileTree(path: string | undefined): Promise<FileTree> {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const [error] = document.errors;
-  if (error) throw new OperatorError(`${path}:${lines.linePos(error.pos[0]).line}: not YAML: ${error.message}`);
+  if (error)
+    throw new OperatorError(`${path}:${lines.linePos(error.pos[0]).line}: not YAML: ${yamlProblem(error.message)}`);
   const tree = readDocument(document, (offset) => `${path}:${lines.linePos(offset).line}`) ?? {};
   if (typeof tree !== 'object' || tree === null || Array.isArray(tree)) {
     throw new OperatorError(`${path}:1: the configuration must be a map of sections, such as "log:" and "pana:"`);
   }
   return { tree: tree as Tree, place: (keys) => `${path}${lineOf(document.contents, keys, lines)}` };
+}
+
+/** `identity: @home.example` is a frequent mistake. */
+function yamlProblem(message: string): string {
+  return message.includes('reserved character') ? `${message}: put the value in quotes` : message;
 }
 
 /**
@@ -232,7 +243,10 @@ function explain(schema: z.ZodObject, issue: Issue, places: ReadonlyMap<string, 
   if (issue.code === 'invalid_type' && issue.input === undefined) {
     return [`${place(issue.path)}: ${name} is missing: ${describe(schema, issue.path)}`];
   }
-  const wanted = issue.message.replace(/^Invalid (input|option): /, '');
+  const wanted = issue.message
+    .replace(/^Invalid (input|option): /, '')
+    .replace('expected array', 'expected a list, whose items begin with "- "')
+    .replace('expected object', 'expected a section with keys');
   return [`${place(issue.path)}: ${name}: ${wanted}${hint(schema, issue.path)}`];
 }
 

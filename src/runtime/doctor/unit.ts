@@ -80,10 +80,11 @@ export function commandAs(
 }
 
 /**
- * The computer as root sees it for the user of a service: which files that user may access. Without setpriv, it is as root
- * sees it for itself.
+ * The computer as root sees it for the user of a service: which files that user may access. If that is root, or without
+ * setpriv, it is as root sees it for itself.
  */
 export async function computerFor(unit: ServiceUnit, computer: Computer): Promise<Computer> {
+  if (unit.user === 'root') return { ...computer, service: unit };
   const asUser = (...program: readonly string[]) => {
     const { words } = commandAs(unit, program, computer.environment);
     const [command = '', ...rest] = words;

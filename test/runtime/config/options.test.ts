@@ -73,9 +73,16 @@ describe('An error in the configuration', () => {
     host: z.string().describe('the name of this node'),
     port: z.number().optional().describe('its port'),
     inner: z.strictObject({ name: z.string(), size: z.number().optional() }).optional(),
+    peers: z.array(z.string()).optional(),
   });
 
   it.each([
+    ['host: a\ninner: b', 'x.yaml:2: inner: expected a section with keys, received string'],
+    ['host: a\npeers:\n  b: c', 'x.yaml:2: peers: expected a list, whose items begin with "- ", received object'],
+    [
+      'host: a\npeers: [@b]',
+      'x.yaml:2: not YAML: Plain value cannot start with reserved character @: put the value in quotes',
+    ],
     ['', 'x.yaml: host is missing: the name of this node'],
     ['port: 1', 'x.yaml: host is missing: the name of this node'],
     ['host: a\ninner:\n  size: 1', 'x.yaml:2: inner.name is missing: it is required'],
