@@ -118,6 +118,7 @@ function route() {
     shown?.closed?.();
     shown = view;
     main.replaceChildren(view.element);
+    main.scrollTop = 0;
     main.setAttribute('role', 'tabpanel');
     main.setAttribute('aria-labelledby', `tab-${name}`);
     view.opened?.();

@@ -70,11 +70,11 @@ class PaaSessions {
     this.table = new VirtualTable(
       'Sessions',
       [
-        { title: 'Session', width: '6.5rem', text: (row) => row.session },
-        { title: 'Subscriber', width: 'minmax(10rem, 2fr)', text: (row) => row.nai },
-        { title: 'State', width: '9.5rem', text: (row) => row.state },
-        { title: 'Address', width: 'minmax(9rem, 1.5fr)', text: (row) => row.address },
-        { title: 'Home address', width: 'minmax(10rem, 2fr)', text: (row) => row.homeAddress },
+        { title: 'Session', width: '6rem', text: (row) => row.session },
+        { title: 'Subscriber', width: 'minmax(9rem, 2fr)', text: (row) => row.nai },
+        { title: 'State', width: 'minmax(7rem, 9.5rem)', text: (row) => row.state },
+        { title: 'Address', width: 'minmax(8rem, 1.5fr)', text: (row) => row.address },
+        { title: 'Home address', width: 'minmax(9rem, 2fr)', text: (row) => row.homeAddress },
         { title: 'Left', width: '5rem', text: (row) => this.left(row) },
       ],
       { keyOf: (row) => row.session, onOpen: (row) => this.open(row) },
