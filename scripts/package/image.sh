@@ -48,13 +48,15 @@ while [ $# -gt 0 ]; do
 	shift
 done
 [ "$(id -u)" = 0 ] || die "run this as root"
-for program in buildah tar; do
+for program in buildah tar dpkg-deb; do
 	command -v "$program" >/dev/null || die "$program is not installed: apt install --no-install-recommends $program"
 done
 set -- "$packages"/pana-mip6_*.deb "$packages"/pana-mip6-nodejs_*.deb
 if [ $# != 2 ] || [ ! -f "$1" ] || [ ! -f "$2" ]; then
 	die "$packages must have one pana-mip6 and one pana-mip6-nodejs: npm run package"
 fi
+# Colons separate names in the place of an archive; tags have no tilde.
+tag=$(dpkg-deb --field "$1" Version | sed 's/-[^-]*$//; s/~/-/g')
 epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 
 work=$(mktemp -d)
@@ -99,5 +101,5 @@ buildah config --env NODE_ENV=production --user pana --workingdir / --stop-signa
 	--cmd '["pana-aaa", "run", "-c", "/etc/pana-mip6/pana-aaa.yaml"]' "$container"
 mkdir -p "$(dirname "$output")"
 rm -f "$output"
-buildah commit --quiet --timestamp "$epoch" "$container" "oci-archive:$output" >/dev/null
+buildah commit --quiet --timestamp "$epoch" "$container" "oci-archive:$output:localhost/pana-mip6:$tag" >/dev/null
 echo "$output"
