@@ -92,6 +92,12 @@ export class TwoLinks {
     await this.ip(this.#switch, 'link', 'set', 'port', 'down');
   }
 
+  /** Connects the node to another link so fast that its kernel often reports no loss of the carrier. */
+  async swap(link: Link): Promise<void> {
+    const lines = ['link set port down', `link set port master br-${link}`, 'link set port up'];
+    await this.exec(this.#switch, 'sh', '-c', `printf '${lines.join('\\n')}\\n' | ip -batch -`);
+  }
+
   /** Starts router advertisements on a link. They end with the test. */
   async advertise(link: Link, lab: Lab): Promise<void> {
     const [config, pid] = [lab.path(`radvd-${link}.conf`), lab.path(`radvd-${link}.pid`)];

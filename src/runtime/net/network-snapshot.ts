@@ -16,20 +16,22 @@ export interface LinkSnapshot {
   readonly generation: string;
 }
 
+const FOLDER = '/sys/class/net';
+
 /** Takes a snapshot of the network of this computer. */
-export function networkSnapshot(folder = '/sys/class/net'): NetworkSnapshot {
+export function networkSnapshot(folder = FOLDER): NetworkSnapshot {
   const addresses = Object.entries(networkInterfaces()).map(([name, list]) => [
     name,
     list?.map(({ address }) => address),
   ]);
-  const links = namesIn(folder).map((name) => {
-    const read = (file: string) => textOf(join(folder, name, file));
-    return [
-      name,
-      { up: read('carrier') === '1', generation: `${read('ifindex')} ${read('carrier_changes')}` },
-    ] as const;
-  });
+  const links = namesIn(folder).map((name) => [name, linkSnapshot(name, folder)] as const);
   return { addresses: JSON.stringify(addresses), links: new Map(links) };
+}
+
+/** Takes a snapshot of one interface. */
+export function linkSnapshot(name: string, folder = FOLDER): LinkSnapshot {
+  const read = (file: string) => textOf(join(folder, name, file));
+  return { up: read('carrier') === '1', generation: `${read('ifindex')} ${read('carrier_changes')}` };
 }
 
 function namesIn(folder: string): string[] {

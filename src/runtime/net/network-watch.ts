@@ -13,19 +13,28 @@ import {
 } from '../../protocol/attachment/movement.js';
 import { Driver } from '../system/driver.js';
 import { type CancelTimer, every, type Host } from '../system/host.js';
-import { type NetworkSnapshot, networkSnapshot } from './network-snapshot.js';
+import { type LinkSnapshot, linkSnapshot, type NetworkSnapshot, networkSnapshot } from './network-snapshot.js';
 
 /** A program that reports changes of addresses and routes as they happen, one per line. */
 export interface Monitor {
   readonly command: readonly [string, ...string[]];
   /** Reads a line of its output. Undefined: the line is not an event. */
   readonly read: (line: string) => KernelEvent | undefined;
+  /** The command that makes the kernel forget the neighbours on an interface. */
+  readonly forget?: (name: string) => readonly [string, ...string[]];
+}
+
+/** Reads the state of the network: all of it, or that of one interface. */
+export interface NetworkReader {
+  readonly all: () => NetworkSnapshot;
+  readonly link: (name: string) => LinkSnapshot;
 }
 
 const MONITORS: Readonly<Partial<Record<NodeJS.Platform, Monitor>>> = {
   linux: {
     command: ['ip', '-oneline', 'monitor', 'link', 'address', 'prefix', 'route'],
     read: kernelEventOf,
+    forget: (name) => ['ip', 'neigh', 'flush', 'dev', name],
   },
   freebsd: { command: ['route', '-n', 'monitor'], read: routeEventOf },
 };
@@ -41,6 +50,9 @@ const PROVEN = 1_000;
  */
 const FIRST_RESTART = 1_000;
 const LONGEST_RESTART = 60_000;
+
+/** How long the kernel may take to forget neighbours, in milliseconds. */
+const FORGET_LIMIT = 500;
 
 /** Maximum number of lines of the monitor, of MAX_EVENT_LINE at most, that are read in LINES_INTERVAL (milliseconds). */
 const MAX_LINES = 1_000;
@@ -62,7 +74,10 @@ export type WatchNetwork = (access: string | undefined, listener: NetworkListene
 
 /** Watches the network of this computer. */
 export const watchNetwork: WatchNetwork = (access, listener, host) => {
-  const watch = new NetworkWatch(access, listener, host, MONITORS[process.platform], networkSnapshot);
+  const watch = new NetworkWatch(access, listener, host, MONITORS[process.platform], {
+    all: networkSnapshot,
+    link: linkSnapshot,
+  });
   return () => watch.stop();
 };
 
@@ -79,11 +94,15 @@ export class NetworkWatch {
   readonly #listener: NetworkListener;
   readonly #host: Host;
   readonly #monitor: Monitor | undefined;
-  readonly #snapshot: () => NetworkSnapshot;
+  readonly #access: string | undefined;
+  readonly #network: NetworkReader;
   readonly #driver: Driver<MovementInput, NetworkChange>;
   readonly #cancelClocks: CancelTimer;
   #run: Run | undefined;
-  #seen: NetworkSnapshot;
+  #addresses: string;
+  #links: Map<string, LinkSnapshot>;
+  /** Cancel the time limits of programs that make the kernel forget neighbours. */
+  readonly #forgetting = new Set<CancelTimer>();
   #cancelPoll: CancelTimer | undefined;
   #cancelRestart: CancelTimer | undefined;
   #restartAfter = FIRST_RESTART;
@@ -95,12 +114,13 @@ export class NetworkWatch {
     listener: NetworkListener,
     host: Host,
     monitor: Monitor | undefined,
-    snapshot: () => NetworkSnapshot,
+    network: NetworkReader,
   ) {
+    this.#access = access;
     this.#listener = listener;
     this.#host = host;
     this.#monitor = monitor;
-    this.#snapshot = snapshot;
+    this.#network = network;
     this.#driver = new Driver<MovementInput, NetworkChange>(
       new Movement(access),
       (change) => listener.changed(change),
@@ -109,7 +129,9 @@ export class NetworkWatch {
     const compareClocks = () => this.#driver.feed({ type: 'clocks', wall: host.wall() });
     compareClocks();
     this.#cancelClocks = every(host, CLOCKS_INTERVAL, compareClocks, false);
-    this.#seen = snapshot();
+    const { addresses, links } = network.all();
+    this.#addresses = addresses;
+    this.#links = new Map(links);
     this.#poll();
     this.#start();
   }
@@ -121,6 +143,7 @@ export class NetworkWatch {
     this.#driver.stop();
     this.#cancelRestart?.();
     this.#cancelPoll?.();
+    for (const cancel of this.#forgetting) cancel();
     this.#run?.cancelPause?.();
     this.#run?.child.kill();
     this.#run?.child.stdout?.destroy();
@@ -167,7 +190,9 @@ export class NetworkWatch {
     } else {
       // Its last events may be missing.
       this.#lost();
-      this.#seen = this.#snapshot();
+      const { addresses, links } = this.#network.all();
+      this.#addresses = addresses;
+      this.#links = new Map(links);
       this.#poll();
     }
     this.#restartLater();
@@ -206,7 +231,53 @@ export class NetworkWatch {
   #line(event: KernelEvent | undefined): void {
     if (this.#stopped) return;
     this.#listener.counted(event?.type ?? 'unreadable');
-    if (event) this.#driver.feed({ type: 'event', event });
+    if (event?.type === 'link' && event.up && this.#hasBlinked(event.interface)) this.#reconnect(event.interface);
+    else if (event) this.#driver.feed({ type: 'event', event });
+    if (event?.type === 'link')
+      this.#links.set(event.interface, { ...this.#network.link(event.interface), up: event.up });
+  }
+
+  /**
+   * Whether an interface that is up has been on no link, or on another one, since its last event. Linux collects changes
+   * of carriers for up to a second, and reports the last state only.
+   */
+  #hasBlinked(name: string): boolean {
+    const before = this.#links.get(name);
+    return before?.up === true && before.generation !== this.#network.link(name).generation;
+  }
+
+  /**
+   * Reports a link that was lost and is back. The kernel, which has not noticed the loss, still has the link-layer
+   * addresses of the former link's neighbours, and would send packets for a PAA with the same address there for up to
+   * half a minute.
+   */
+  #reconnect(name: string): void {
+    const forget = this.#access === undefined || name === this.#access ? this.#monitor?.forget : undefined;
+    if (!forget) {
+      this.#reconnected(name);
+      return;
+    }
+    let isDone = false;
+    const done = () => {
+      if (isDone || this.#stopped) return;
+      isDone = true;
+      cancel();
+      this.#forgetting.delete(cancel);
+      this.#reconnected(name);
+    };
+    const cancel = this.#host.after(FORGET_LIMIT, done);
+    this.#forgetting.add(cancel);
+    const [program, ...parameters] = forget(name);
+    try {
+      // It fails without the right to do that (CAP_NET_ADMIN).
+      spawn(program, parameters, { stdio: 'ignore' }).once('error', done).once('exit', done);
+    } catch {
+      done();
+    }
+  }
+
+  #reconnected(name: string): void {
+    for (const up of [false, true]) this.#driver.feed({ type: 'event', event: { type: 'link', interface: name, up } });
   }
 
   #pause(run: Run, duration: number): void {
@@ -237,15 +308,16 @@ export class NetworkWatch {
   }
 
   #compare(): void {
-    const [before, now] = [this.#seen, this.#snapshot()];
-    this.#seen = now;
-    for (const name of new Set([...before.links.keys(), ...now.links.keys()])) {
-      const [old, link] = [before.links.get(name), now.links.get(name)];
+    const [before, { addresses, links }] = [this.#links, this.#network.all()];
+    this.#links = new Map(links);
+    for (const name of new Set([...before.keys(), ...links.keys()])) {
+      const [old, link] = [before.get(name), links.get(name)];
       if (old?.generation === link?.generation && old?.up === link?.up) continue;
       // The interface may have been down in between.
-      this.#driver.feed({ type: 'event', event: { type: 'link', interface: name, up: false } });
-      if (link?.up) this.#driver.feed({ type: 'event', event: { type: 'link', interface: name, up: true } });
+      if (link?.up) this.#reconnect(name);
+      else this.#driver.feed({ type: 'event', event: { type: 'link', interface: name, up: false } });
     }
-    if (now.addresses !== before.addresses) this.#driver.feed({ type: 'changed' });
+    if (addresses !== this.#addresses) this.#driver.feed({ type: 'changed' });
+    this.#addresses = addresses;
   }
 }

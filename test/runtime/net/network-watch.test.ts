@@ -37,6 +37,7 @@ vi.mock('node:child_process', async (original) => {
     if (program !== 'played') return (real.spawn as (...all: unknown[]) => unknown)(program, ...more);
     if (computer.refuses) throw computer.refuses;
     const monitor = new PlayedMonitor();
+    monitor.did.push(...(more as unknown as [readonly string[]])[0]);
     computer.played.push(monitor);
     return monitor;
   };
@@ -64,8 +65,11 @@ function watching(monitor: Monitor | undefined) {
     counted: (kind: string) => counted.push(kind),
     monitorMissing: (reason: string) => missing.push(reason),
   };
-  const snapshot = () => ({ addresses: network.addresses, links: new Map(network.links) });
-  const watch = new NetworkWatch('eth0', listener, host, monitor, snapshot);
+  const reader = {
+    all: () => ({ addresses: network.addresses, links: new Map(network.links) }),
+    link: (name: string) => network.links.get(name) ?? { up: false, generation: ' ' },
+  };
+  const watch = new NetworkWatch('eth0', listener, host, monitor, reader);
   onTestFinished(() => watch.stop());
   return { host, watch, network, changes, counted, missing };
 }
@@ -270,6 +274,89 @@ describe('NetworkWatch with a monitor program', () => {
     host.wallOffset += 3_600_000;
     host.advance(1_020);
     expect(changes).toEqual(['wake']);
+  });
+});
+
+/** A watch of eth0, which is up, with a monitor and a program that makes the kernel forget neighbours. */
+function connected(name = 'eth0') {
+  const watched = watching({ ...PLAYED, forget: (link) => ['played', 'forget', link] });
+  const set = (changes: number) => watched.network.links.set(name, { up: true, generation: `2 ${changes}` });
+  set(2);
+  played[0]?.say(UP.replaceAll('eth0', name));
+  watched.host.advance(5_000);
+  expect(watched.changes).toEqual([]);
+  return { ...watched, set, say: (line: string) => played[0]?.say(line.replaceAll('eth0', name)) };
+}
+
+describe('A link that is lost and back before the kernel reports it', () => {
+  it('is reported when the kernel has forgotten its neighbours', () => {
+    const { host, changes, set, say } = connected();
+    set(4);
+    say(UP);
+    expect(played[1]?.did).toEqual(['forget', 'eth0']);
+    host.advance(100);
+    expect(changes).toEqual([]);
+    played[1]?.emit('exit', 0, null);
+    host.advance(20);
+    expect([changes, host.timers]).toEqual([['link-up'], 1]);
+    // Further events of the link.
+    say(UP);
+    host.advance(10_000);
+    expect([changes, played.length]).toEqual([['link-up'], 2]);
+  });
+
+  it.each<[string, (child: PlayedMonitor | undefined) => void, number]>([
+    ['cannot be started', (child) => child?.emit('error', new Error()), 20],
+    ['fails', (child) => child?.emit('exit', 2, null), 20],
+    ['does not end', () => undefined, 520],
+  ])('is reported once if the program for that %s', (_how, end, after) => {
+    const { host, changes, set, say } = connected();
+    set(4);
+    say(UP);
+    end(played[1]);
+    host.advance(after - 1);
+    expect(changes).toEqual([]);
+    host.advance(1);
+    played[1]?.emit('exit', 0, null);
+    host.advance(10_000);
+    expect(changes).toEqual(['link-up']);
+  });
+
+  it('is reported at once if there are no resources for the program', () => {
+    const { host, changes, set, say } = connected();
+    computer.refuses = Object.assign(new Error(), { code: 'ENOMEM' });
+    set(4);
+    say(UP);
+    host.advance(20);
+    expect(changes).toEqual(['link-up']);
+  });
+
+  it('keeps its neighbours if the kernel has noticed the loss and forgotten them itself', () => {
+    const { host, changes, set, say } = connected();
+    set(3);
+    say(DOWN);
+    set(4);
+    say(UP);
+    host.advance(20);
+    expect([changes, played.length]).toEqual([['link-up'], 1]);
+  });
+
+  it('keeps its neighbours if it is not the access link', () => {
+    const { host, changes, set, say } = connected('eth1');
+    set(4);
+    say(UP);
+    host.advance(20);
+    expect([changes, played.length]).toEqual([[''], 1]);
+  });
+
+  it('is not reported after the watch has stopped', () => {
+    const { host, watch, changes, set, say } = connected();
+    set(4);
+    say(UP);
+    watch.stop();
+    played[1]?.emit('exit', 0, null);
+    host.advance(10_000);
+    expect([changes, host.timers]).toEqual([[], 0]);
   });
 });
 
