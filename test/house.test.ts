@@ -139,6 +139,7 @@ const EXCEPTIONS: Readonly<Record<string, readonly [used: readonly string[], why
   'runtime/log/log.ts': [['performance.now'], 'the time of a log line is the time at which pino writes it'],
   'runtime/service/service.ts': [['hrtime'], 'systemd compares it with its CLOCK_MONOTONIC'],
   'runtime/hooks/process.ts': [['setImmediate'], 'turns of the event loop in which the output of a process arrives'],
+  'runtime/diameter/transport.ts': [['setImmediate'], 'the turn of the event loop whose writes go out together'],
   'runtime/tls/engine.ts': [['setImmediate'], 'turns of the event loop in which OpenSSL writes a flight'],
   'store/postgres.ts': [['setImmediate'], 'a turn of the event loop in which the driver reports an error'],
   'aaa/commands/subscriber-import.ts': [['randomUUID'], 'a command of the operator, not a daemon'],
@@ -202,7 +203,7 @@ describe('The rooms of src', () => {
 });
 
 /** Functions of node:crypto that depend on their arguments only. */
-const PURE_CRYPTO = ['createHash', 'createHmac', 'timingSafeEqual'];
+const PURE_CRYPTO = ['createCipheriv', 'createHash', 'createHmac', 'hash', 'timingSafeEqual'];
 
 /** Names through which code reaches the computer. `Buffer` is not one of them: it converts octets. */
 const IMPURE =

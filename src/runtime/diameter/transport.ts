@@ -121,10 +121,56 @@ function take(socket: Socket, buffer: Uint8Array, length: number): boolean {
 
 function tcpConnection(socket: Socket): TransportConnection {
   return {
-    stream: socket,
+    stream: new GatheringStream(socket),
     localAddress: parseAddress(withoutScope(socket.localAddress)) ?? new Uint8Array(4),
     remoteAddress: socket.remoteAddress ?? '',
     identities: undefined,
     reset: () => socket.resetAndDestroy(),
   };
+}
+
+/**
+ * Gathers what is written within a turn of the event loop and passes it to the system in one call. A write to a TCP
+ * connection costs more than encoding the message, and many messages become ready in the same turn. The octets are
+ * passed where they are and not copied, so that the writer can overwrite a key once they are sent.
+ */
+class GatheringStream implements OctetStream {
+  readonly #socket: Socket;
+  #gathers = false;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  get writable(): boolean {
+    return this.#socket.writable;
+  }
+
+  get closed(): boolean {
+    return this.#socket.closed;
+  }
+
+  get writableLength(): number {
+    return this.#socket.writableLength;
+  }
+
+  on(event: 'data' | 'close' | 'error', listener: (chunk: Uint8Array) => void): unknown {
+    return this.#socket.on(event, listener);
+  }
+
+  write(octets: Uint8Array, sent?: () => void): unknown {
+    if (!this.#gathers) {
+      this.#gathers = true;
+      this.#socket.cork();
+      setImmediate(() => {
+        this.#gathers = false;
+        this.#socket.uncork();
+      });
+    }
+    return this.#socket.write(octets, sent);
+  }
+
+  end(): unknown {
+    return this.#socket.end();
+  }
 }
