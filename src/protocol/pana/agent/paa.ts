@@ -203,7 +203,7 @@ export class Paa {
     const { sessionId, sequence } = pan.message;
     const start = this.#offers.prove(from, sessionId, sequence, now);
     if (!start || this.#ended.has(sessionId, now)) return [refuse('bad-start', from)];
-    this.#pciLimiter.proven(from.address);
+    this.#pciLimiter.proven(from.address, from.port);
     const { limits } = this.#config;
     const { size, halfOpen } = this.#sessions;
     const room = this.#sessions.room(

@@ -139,10 +139,17 @@ export class PciLimiter {
     return undefined;
   }
 
-  /** Removes the counts of PCIs of an address that has sent a valid PAN[S], including those repeated after a loss. */
-  proven(address: string): void {
+  /**
+   * Removes the counts of PCIs of an address that has sent a valid PAN[S], including those repeated after a loss. Of its
+   * repeats it removes one, that of the offer that was answered: otherwise, at hundreds of starts per second, a node
+   * whose cell others have used would get an offer meant for a PaC that ignored the ones before.
+   */
+  proven(address: string, port: number): void {
     const words = this.#words;
     readAddressWords(address, words);
+    words[ADDRESS_WORDS] = port;
+    const place = halfSipHash(this.#addressKey, words, PLACE_WORDS) % SECOND_CELLS;
+    this.#repeats.put(place, Math.max(0, this.#repeats.at(place) - 1));
     const cell = halfSipHash(this.#addressKey, words, ADDRESS_WORDS) % ADDRESS_CELLS;
     const now = Math.max(1, this.#addresses.at(cell));
     const before = this.#addressesBefore.at(cell);

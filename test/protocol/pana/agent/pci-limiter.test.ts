@@ -47,6 +47,28 @@ describe('PciLimiter', () => {
     expect(limiter.repeats('::1', 716, 1)).toBe(1);
   });
 
+  it('removes one repetition of the place whose start was completed', () => {
+    const limiter = new PciLimiter(KEY, LIMITS);
+    expect([1, 2, 3].map(() => limiter.repeats('::1', 716, 0))).toEqual([0, 1, 2]);
+    limiter.proven('::1', 717);
+    expect(limiter.repeats('::1', 716, 0)).toBe(3);
+    limiter.proven('::1', 716);
+    expect(limiter.repeats('::1', 716, 0)).toBe(3);
+    for (let nth = 0; nth < 9; nth += 1) limiter.proven('::1', 716);
+    expect(limiter.repeats('::1', 716, 0)).toBe(0);
+  });
+
+  it('leaves the first offer to nodes of which thousands start in a minute', () => {
+    const limiter = new PciLimiter(KEY, LIMITS);
+    let others = 0;
+    for (let n = 0; n < 60_000; n += 1) {
+      const address = `2001:db8:${(n >> 8).toString(16)}::${(n & 255).toString(16)}`;
+      if (limiter.repeats(address, 716, 0) > 0) others += 1;
+      limiter.proven(address, 716);
+    }
+    expect(others).toBe(0);
+  });
+
   it('limits one network without affecting the others', () => {
     const limiter = new PciLimiter(KEY, { perAddress: 5, perNetwork: 20, inAll: 1_000 });
     const said = Array.from({ length: 100 }, (_, n) => limiter.refuse(`2001:db8:66::${n.toString(16)}`, 0));
@@ -89,7 +111,7 @@ describe('PciLimiter', () => {
     for (let round = 1; round <= 20; round += 1) {
       for (const [attacker, now] of flood(round * SECOND, round * SECOND + 200)) limiter.refuse(attacker, now);
       if (limiter.refuse('10.66.0.5', round * SECOND + 200)) refused += 1;
-      limiter.proven('10.66.0.5');
+      limiter.proven('10.66.0.5', 716);
     }
     expect(refused).toBe(0);
   });
@@ -99,7 +121,7 @@ describe('PciLimiter', () => {
     for (let start = 0; start < 20; start += 1) {
       // Two PCIs that are lost, or whose PAR[S] is lost, and one that leads to PAN[S].
       for (let nth = 0; nth < 3; nth += 1) limiter.refuse('10.66.0.5', start * 4_000);
-      limiter.proven('10.66.0.5');
+      limiter.proven('10.66.0.5', 716);
     }
     // The flood uses everything that is not reserved for quiet networks.
     for (let n = 0; n < 8; n += 1) for (let again = 0; again < 8; again += 1) limiter.refuse(`10.9.9.${n}`, 100_000);
@@ -114,7 +136,7 @@ describe('PciLimiter', () => {
     for (let n = 0; n < 3; n += 1) limiter.refuse('10.66.0.5', n * 1_000);
     limiter.refuse('10.66.0.6', 4_000);
     if (later > 0) limiter.refuse('10.66.0.6', later);
-    limiter.proven('10.66.0.6');
+    limiter.proven('10.66.0.6', 716);
     for (let n = 0; n < 8; n += 1)
       for (let again = 0; again < 8; again += 1) limiter.refuse(`10.9.9.${n}`, later + 9_000);
     // The flood leaves only what is reserved for quiet networks, and this network is not quiet.
