@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { DecodeError } from '../bytes/decode-error.js';
-import { toHex } from '../bytes/octets.js';
+import { concat, encodeUtf8, toHex } from '../bytes/octets.js';
 import {
   context,
   type DerReader,
@@ -115,7 +115,7 @@ export function readCertificate(der: Uint8Array): Certificate {
   const alternativeNames = extensions.get(EXTENSION.SUBJECT_ALT_NAME)?.value;
   return {
     der,
-    fingerprint256: createHash('sha256').update(der).digest('hex'),
+    fingerprint256: hash('sha256', der),
     serial,
     issuer,
     subject,
@@ -123,12 +123,7 @@ export function readCertificate(der: Uint8Array): Certificate {
     notAfter,
     publicKey: keyElement.whole,
     keyKind: readKeyKind(keyElement),
-    issuerId: createHash('sha256')
-      .update(subject.key)
-      .update(Uint8Array.of(0))
-      .update(keyElement.whole)
-      .digest('hex')
-      .slice(0, 32),
+    issuerId: hash('sha256', concat(encodeUtf8(subject.key), Uint8Array.of(0), keyElement.whole)).slice(0, 32),
     signed,
     ...constraints,
     keyUsage: readOptional(extensions, EXTENSION.KEY_USAGE, (value) => readBits(whole(value, TAG.BIT_STRING))),

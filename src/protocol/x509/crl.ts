@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { CodedError } from '../../errors/coded-error.js';
 import { DecodeError } from '../bytes/decode-error.js';
 import {
@@ -70,7 +70,7 @@ export function readCrl(der: Uint8Array): CertificateList {
   refuseKinds(extensions, issuer.text);
   const number = extensions.get(EXTENSION.CRL_NUMBER);
   return {
-    fingerprint256: createHash('sha256').update(der).digest('hex'),
+    fingerprint256: hash('sha256', der),
     issuer,
     authorityKeyId: authorityKeyIdOf(extensions),
     number: number && readNumber(number.value),

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { BoundedMap } from '../../protocol/bytes/bounded-map.js';
 import { DecodeError } from '../../protocol/bytes/decode-error.js';
@@ -93,7 +94,7 @@ export class PeerJudge {
       const code = String(socket.authorizationError ?? 'unknown');
       return { reason: REASONS[code] ?? 'other-ca', detail: `${subjectOf(raw)}: ${code}` };
     }
-    const leaf = read(raw);
+    const leaf = this.#leafOf(raw);
     if (!leaf) return { reason: 'other-ca', detail: 'the certificate is not valid DER (RFC 5280)' };
     const resumed = socket.isSessionReused();
     const paths = resumed ? this.#known(leaf, now) : this.#pathsOf(leaf, socket, now);
@@ -106,7 +107,7 @@ export class PeerJudge {
    * before the engine resumes the session, because with TLS 1.2 it sends Finished before the certificate is verified.
    */
   canResume(der: Uint8Array, now: number): boolean {
-    const leaf = read(der);
+    const leaf = this.#leafOf(der);
     const paths = leaf && this.#known(leaf, now);
     if (!paths || 'reason' in paths) return false;
     return paths.some((path) => this.#problem(path, now) === undefined);
@@ -122,6 +123,12 @@ export class PeerJudge {
       if (outdated) return outdated;
     }
     return this.#problem(path, now);
+  }
+
+  /** Reads a certificate, unless a path of it is kept: one that resumes or comes again is read once. */
+  #leafOf(der: Uint8Array): Certificate | undefined {
+    const [known] = this.#kept.get(hash('sha256', der)) ?? [];
+    return known ?? read(der);
   }
 
   #problem(path: Path, now: number): CertificateRefusal | undefined {

@@ -62,6 +62,18 @@ describe('PeerJudge', () => {
     expect('peer' in judgement && judgement.peer.path).toHaveLength(3);
   });
 
+  it('reads the certificate of a node once, in full and resumed handshakes', () => {
+    const judge = judgeOf([root, issuing]);
+    const leafOf = (end: Ended) => {
+      const judgement = judge.judge(ended(end), NOW);
+      return 'peer' in judgement ? judgement.peer.path[0] : undefined;
+    };
+    const first = leafOf({ raw: leaf() });
+    expect(first?.serial).toBe('8');
+    expect(leafOf({ raw: leaf() })).toBe(first);
+    expect(leafOf({ raw: leaf(), resumed: true })).toBe(first);
+  });
+
   it.each<[string, Ended, string]>([
     ['that is missing', {}, 'no-certificate'],
     ['that cannot be read', { raw: UNREADABLE }, 'other-ca'],

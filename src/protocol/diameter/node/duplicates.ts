@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { OrderedMap } from '../../bytes/ordered-map.js';
 import { OrderedSet } from '../../fairness/ordered-set.js';
 import { answerTo } from '../wire/answers.js';
-import { type DiameterMessage, decodeDiameter, encodeDiameter } from '../wire/codec.js';
+import { type DiameterMessage, decodeDiameter, encodeDiameter, encodeGroup } from '../wire/codec.js';
 import { AVPS } from '../wire/dictionary.js';
 import type { Grammarian } from '../wire/grammar.js';
 import { holdsKey } from '../wire/keys.js';
@@ -226,11 +226,8 @@ export class Duplicates {
   #keyOf({ endToEnd, commandCode, avps }: DiameterMessage): string | undefined {
     const origin = this.#grammarian.find(avps, 'Origin-Host')?.toLowerCase();
     if (origin === undefined) return undefined;
-    const hash = createHash('sha1');
-    for (const { code, flags, vendorId = 0, data } of avps) {
-      if (!OF_AGENTS.has(code)) hash.update(`${code} ${flags} ${vendorId} ${data.length} `).update(data);
-    }
-    return `${origin} ${endToEnd} ${commandCode} ${hash.digest('base64')}`;
+    const own = avps.filter(({ code }) => !OF_AGENTS.has(code));
+    return `${origin} ${endToEnd} ${commandCode} ${hash('sha1', encodeGroup(own), 'base64')}`;
   }
 }
 

@@ -199,7 +199,8 @@ export function writeAvp(writer: Writer, avp: Avp): void {
 
 /** Encodes the members of a group with their padding. */
 export function encodeGroup(avps: readonly Avp[]): Uint8Array {
-  const writer = new Writer();
+  // As in encodeDiameter, the exact size avoids copies.
+  const writer = new Writer(lengthOf({ avps }) - HEADER_LENGTH);
   for (const avp of avps) writeAvp(writer, avp);
   return writer.finish();
 }
