@@ -141,7 +141,7 @@ const EXCEPTIONS: Readonly<Record<string, readonly [used: readonly string[], why
   'runtime/hooks/process.ts': [['setImmediate'], 'turns of the event loop in which the output of a process arrives'],
   'runtime/diameter/transport.ts': [['setImmediate'], 'the turn of the event loop whose writes go out together'],
   'runtime/tls/engine.ts': [['setImmediate'], 'turns of the event loop in which OpenSSL writes a flight'],
-  'store/postgres.ts': [['setImmediate'], 'a turn of the event loop in which the driver reports an error'],
+  'store/postgres-client.ts': [['setImmediate'], 'a turn of the event loop in which the driver reports an error'],
   'aaa/commands/subscriber-import.ts': [['randomUUID'], 'a command of the operator, not a daemon'],
 };
 
