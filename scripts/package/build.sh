@@ -142,13 +142,8 @@ mkdir -p "$root/DEBIAN" "$lib" "$share" "$doc"
 node scripts/package/modules.mjs "$lib" >"$work/licences"
 addon=$lib/node_modules/better-sqlite3/build/Release/better_sqlite3.node
 strip --strip-unneeded --remove-section=.comment "$addon"
-find dist -type d | while read -r folder; do mkdir -p "$lib/$folder"; done
-find dist -type f ! -name '*.map' ! -name '*.d.ts' | while read -r file; do
-	case $file in
-	*.js) sed -e '1s/^#!.*//' -e '/^\/\/# sourceMappingURL=/d' "$file" >"$lib/$file" ;;
-	*) cp "$file" "$lib/$file" ;;
-	esac
-done
+tar -cf - --exclude='*.map' --exclude='*.d.ts' dist | tar -C "$lib" -xf - --no-same-owner --no-same-permissions
+find "$lib/dist" -type f -name '*.js' -exec sed -i -e '1s/^#!.*//' -e '/^\/\/# sourceMappingURL=/d' {} +
 cp package.json "$lib/"
 find "$lib" -type d -empty -delete
 find "$lib" -type f -exec chmod 644 {} +

@@ -7,25 +7,29 @@ import { eventually, within } from '../../eventually.js';
 
 const run = promisify(execFile);
 
-/** What a shell printed for one block of commands, in milliseconds. */
+/** What a shell printed for one block of commands, and how long that took in milliseconds. */
 export interface Typed {
+  /** Both outputs, in the order in which they arrived. */
   readonly output: string;
+  readonly stdout: string;
+  readonly stderr: string;
   readonly duration: number;
 }
 
 /** A shell in which commands are typed. It ends at the first command that fails. */
 class Shell {
   readonly #process: ChildProcess;
-  #printed = '';
+  readonly #printed = { stdout: '', stderr: '', both: '' };
   #count = 0;
   #ended = false;
 
   constructor(command: readonly string[], environment: NodeJS.ProcessEnv, cwd = '/') {
     const [program = '', ...parameters] = command;
     this.#process = spawn(program, parameters, { env: environment, stdio: ['pipe', 'pipe', 'pipe'], cwd });
-    for (const stream of [this.#process.stdout, this.#process.stderr]) {
-      stream?.on('data', (piece: Buffer) => {
-        this.#printed += piece.toString();
+    for (const name of ['stdout', 'stderr'] as const) {
+      this.#process[name]?.setEncoding('utf8').on('data', (piece: string) => {
+        this.#printed[name] += piece;
+        this.#printed.both += piece;
       });
     }
     this.#process.once('close', () => {
@@ -38,22 +42,27 @@ class Shell {
   async type(commands: string, limit: number): Promise<Typed> {
     this.#count += 1;
     const mark = `--- end of block ${this.#count} ---`;
-    const since = this.#printed.length;
+    const printed = this.#printed;
+    const since = { stdout: printed.stdout.length, stderr: printed.stderr.length, both: printed.both.length };
+    const of = (which: keyof typeof since) => printed[which].slice(since[which]).replaceAll(mark, '').trim();
     const began = performance.now();
     // Commands must not read those that follow.
     const quoted = `'${commands.replaceAll("'", "'\\''")}'`;
-    this.#process.stdin?.write(`eval ${quoted} </dev/null\nprintf '\\n%s\\n' '${mark}'\n`);
+    this.#process.stdin?.write(
+      `eval ${quoted} </dev/null\nprintf '\\n%s\\n' '${mark}'\nprintf '\\n%s\\n' '${mark}' >&2\n`,
+    );
     await eventually(
       () => {
         if (this.#ended) return;
-        if (!this.#printed.includes(mark))
-          throw new Error(`still running:\n${commands}\n${this.#printed.slice(since)}`);
+        // Each output arrives on its own.
+        if (printed.stdout.includes(mark) && printed.stderr.includes(mark)) return;
+        throw new Error(`still running:\n${commands}\n${of('both')}`);
       },
       { limit },
     );
-    const output = this.#printed.slice(since).replace(mark, '').trim();
-    if (this.#ended) throw new Error(`a command failed:\n${commands}\n${output}`);
-    return { output, duration: performance.now() - began };
+    if (this.#ended) throw new Error(`a command failed:\n${commands}\n${of('both')}`);
+    const [output, stdout, stderr] = [of('both'), of('stdout'), of('stderr')];
+    return { output, stdout, stderr, duration: performance.now() - began };
   }
 
   end(): void {
