@@ -219,6 +219,9 @@ install_all() {
 	run npm install --global --prefix "$root$prefix" ${settings:+--globalconfig "$settings"} \
 		--omit=dev --no-audit --no-fund $(approval) "$tarball"
 	record tree "$package"
+	say "compiling the programs for this Node.js"
+	run node "$root$package/dist/bundle/make-cache.cjs" ||
+		echo "install.sh: warning: the programs were not compiled, so they start slower" >&2
 	for program in $programs; do record file "$prefix/bin/$program"; done
 
 	if [ "$dry" = yes ]; then

@@ -56,7 +56,7 @@ done
 here=$(cd "$(dirname "$0")" && pwd)
 project=$(cd "$here/../.." && pwd)
 cd "$project"
-[ -f dist/aaa/main.js ] || die "dist is missing: npm run build"
+[ -f dist/bundle/loader.cjs ] || die "dist is missing: npm run build"
 [ -f node_modules/better-sqlite3/build/Release/better_sqlite3.node ] ||
 	die "better-sqlite3 is not compiled: npm rebuild better-sqlite3"
 
@@ -142,8 +142,11 @@ mkdir -p "$root/DEBIAN" "$lib" "$share" "$doc"
 node scripts/package/modules.mjs "$lib" >"$work/licences"
 addon=$lib/node_modules/better-sqlite3/build/Release/better_sqlite3.node
 strip --strip-unneeded --remove-section=.comment "$addon"
-tar -cf - --exclude='*.map' --exclude='*.d.ts' dist | tar -C "$lib" -xf - --no-same-owner --no-same-permissions
+tar -cf - --exclude='*.js.map' --exclude='*.d.ts' --exclude='*.cache' dist |
+	tar -C "$lib" -xf - --no-same-owner --no-same-permissions
 find "$lib/dist" -type f -name '*.js' -exec sed -i -e '1s/^#!.*//' -e '/^\/\/# sourceMappingURL=/d' {} +
+# Programs are started by the launcher.
+find "$lib/dist/bundle" -type f -name 'pana-*.cjs' ! -path '*/chunks/*' -exec sed -i '1s/^#!.*//' {} +
 cp package.json "$lib/"
 find "$lib" -type d -empty -delete
 find "$lib" -type f -exec chmod 644 {} +
@@ -174,25 +177,25 @@ for daemon in aaa paa pac; do
 	render "scripts/config/pana-$daemon.example.yaml" "$root/etc/pana-mip6/pana-$daemon.yaml"
 done
 
-# A program with the manual and the completion that it prints; $2: bin or sbin, $3: its file, $4: sections of the manual.
+# A program with the manual and the completion that it prints; $2: bin or sbin, $3: sections of the manual.
 program() {
 	mkdir -p "$root/usr/$2" "$root/usr/share/bash-completion/completions" "$root/usr/share/zsh/vendor-completions" \
 		"$root/usr/share/fish/vendor_completions.d"
-	sed "s|@FILE@|/usr/lib/pana-mip6/dist/$3|" "$here/launcher" >"$root/usr/$2/$1"
+	sed "s|@FILE@|/usr/lib/pana-mip6/dist/bundle/$1.cjs|" "$here/launcher" >"$root/usr/$2/$1"
 	chmod 755 "$root/usr/$2/$1"
-	for section in $4; do
+	for section in $3; do
 		page=$1.$section
 		[ "$section" != 5 ] || page=$1.yaml.5
-		node "dist/$3" --manual "$section" >"$work/page"
+		node "dist/bundle/$1.cjs" --manual "$section" >"$work/page"
 		render "$work/page" "$root/usr/share/man/man$section/$page"
 		gzip -9n "$root/usr/share/man/man$section/$page"
 	done
-	node "dist/$3" completion bash >"$root/usr/share/bash-completion/completions/$1"
-	node "dist/$3" completion zsh >"$root/usr/share/zsh/vendor-completions/_$1"
-	node "dist/$3" completion fish >"$root/usr/share/fish/vendor_completions.d/$1.fish"
+	node "dist/bundle/$1.cjs" completion bash >"$root/usr/share/bash-completion/completions/$1"
+	node "dist/bundle/$1.cjs" completion zsh >"$root/usr/share/zsh/vendor-completions/_$1"
+	node "dist/bundle/$1.cjs" completion fish >"$root/usr/share/fish/vendor_completions.d/$1.fish"
 }
-program pana-mip6 bin tool/main.js 1
-for daemon in aaa paa pac; do program "pana-$daemon" sbin "$daemon/main.js" '8 5'; done
+program pana-mip6 bin 1
+for daemon in aaa paa pac; do program "pana-$daemon" sbin '8 5'; done
 
 for page in docs/*; do render "$page" "$doc/$page"; done
 # It compares both sets of paths.

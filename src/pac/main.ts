@@ -1,49 +1,6 @@
 #!/usr/bin/env node
-import { importEagerly } from '../runtime/system/eager-import.js';
 import { listenEarly } from '../runtime/system/early-signals.js';
 
 listenEarly(process.argv[2] === 'run');
 
-const [{ print }, { askDaemon, readable, runDaemonProgram, withControl }, { pacSchema }] = await Promise.all([
-  import('../runtime/cli/cli.js'),
-  import('../runtime/cli/daemon-commands.js'),
-  import('./options.js'),
-]);
-
-const flags = { prefix: 'PANA_PAC', schema: pacSchema };
-
-await runDaemonProgram({
-  ...flags,
-  name: 'pana-pac',
-  description:
-    'PANA client of a mobile node (RFC 5191): authenticates with EAP-TLS and gets its home agent, home address and IKE key.',
-  start: async (options, log) => {
-    const { PacDaemon } = await importEagerly(() => import('./daemon.js'));
-    return PacDaemon.start(options, log);
-  },
-  checks: async (options, file, computer) => {
-    const { pacChecks } = await import('./checks.js');
-    return pacChecks(options, file, computer);
-  },
-  api: async () => (await import('./control-api.js')).PAC_API,
-  commands: (cli) =>
-    cli
-      .command(
-        'reauth',
-        'Re-authenticate now',
-        (run) => withControl(run, flags).example('pana-pac reauth', 'get a new key before the lifetime ends'),
-        async (argv) => print(readable(await askDaemon(argv, flags, 'POST', '/reauth'))),
-      )
-      .command(
-        'move',
-        'Move the session to the current address and another port, as after a change of network',
-        (run) => withControl(run, flags).example('pana-pac move', 'if the daemon did not notice a change'),
-        async (argv) => print(readable(await askDaemon(argv, flags, 'POST', '/move'))),
-      )
-      .command(
-        'ping',
-        'Ping the PAA',
-        (run) => withControl(run, flags).example('pana-pac ping', 'the log shows the answer'),
-        async (argv) => print(readable(await askDaemon(argv, flags, 'POST', '/ping'))),
-      ),
-});
+void import('./program.js').then(({ runCommandLine }) => runCommandLine());

@@ -191,8 +191,13 @@ describe('install.sh', () => {
       expect(update.output).toContain('systemctl try-restart');
       expect(update.status).toBe(0);
       expect(await everything(root)).toEqual(before);
-      const open = 'usr/local/lib/node_modules/pana-mip6/dist/aaa/main.js';
-      expect((await stat(join(root, open))).mode & 0o777).toBe(0o755);
+      const bundle = join(root, 'usr/local/lib/node_modules/pana-mip6/dist/bundle');
+      expect((await stat(join(bundle, 'pana-aaa.cjs'))).mode & 0o777).toBe(0o755);
+      // Compiled code, which daemons of another user read.
+      const chunks = await readdir(join(bundle, 'chunks'));
+      for (const chunk of chunks.filter((file) => file.endsWith('.cjs'))) {
+        expect((await stat(join(bundle, 'chunks', `${chunk}.cache`))).mode & 0o777).toBe(0o644);
+      }
       expect((await stat(join(root, 'etc/systemd/system/pana-aaa.service'))).mode & 0o777).toBe(0o644);
       const dropIn = 'usr/local/lib/systemd/system/pana-paa.service.d/packet-filter.conf';
       expect(await readFile(join(root, dropIn), 'utf8')).toContain('AmbientCapabilities=CAP_NET_ADMIN\n');
