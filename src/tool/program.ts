@@ -60,7 +60,7 @@ export function runCommandLine(): Promise<void> {
         )
         .command(
           'bench',
-          'Benchmark this host: bootstraps, TLS handshakes, a store of a million leases, the enforcement point, a flood of PCIs, first bootstraps',
+          'Benchmark this host: bootstraps, TLS handshakes, a store of a million leases, the enforcement point, a flood of PCIs, first bootstraps, starts of programs',
           (bench) =>
             bench
               .option('count', { type: 'number', default: 200, description: 'bootstraps of each kind' })
@@ -101,8 +101,17 @@ export function runCommandLine(): Promise<void> {
               .option('soak-rate', { type: 'number', default: 5, description: 'bootstraps per second of the soak' })
               .option('svg', { type: 'string', default: 'bench.svg', description: 'file for plots' })
               .example('pana-mip6 bench --soak 1h --svg soak.svg', 'heap, files, timers and leases over an hour')
+              .option('starts', {
+                type: 'number',
+                default: 5,
+                description:
+                  'rounds in which starts of the programs are measured against those of Node.js; 0: skip them',
+              })
               .example('pana-mip6 bench --count 1000', 'prints tables; asserts nothing')
-              .example('pana-mip6 bench --count 0 --clients 0 --flood 0 --first 0 --leases 100000', 'only the store'),
+              .example(
+                'pana-mip6 bench --count 0 --clients 0 --flood 0 --first 0 --starts 0 --leases 100000',
+                'only the store',
+              ),
           async (argv) => {
             if (argv.soak !== undefined) {
               const [{ runSoak }, { durationOf }] = await Promise.all([
