@@ -141,6 +141,7 @@ const EXCEPTIONS: Readonly<Record<string, readonly [used: readonly string[], why
   'runtime/hooks/process.ts': [['setImmediate'], 'turns of the event loop in which the output of a process arrives'],
   'runtime/diameter/transport.ts': [['setImmediate'], 'the turn of the event loop whose writes go out together'],
   'runtime/tls/engine.ts': [['setImmediate'], 'turns of the event loop in which OpenSSL writes a flight'],
+  'runtime/eap/threaded-engine.ts': [['setImmediate'], 'the turn of the event loop whose messages are sent together'],
   'store/postgres-client.ts': [['setImmediate'], 'a turn of the event loop in which the driver reports an error'],
   'aaa/commands/subscriber-import.ts': [['randomUUID'], 'a command of the operator, not a daemon'],
 };

@@ -38,6 +38,7 @@ import { StoreReporter } from './store-reporter.js';
 import { type AaaSurroundings, systemAaaSurroundings } from './surroundings.js';
 import { UpkeepRunner } from './upkeep-runner.js';
 import { aaaWebPage } from './web.js';
+import { workerReporter, workersOf } from './workers.js';
 
 /** Time limit of hooks when the daemon stops, in milliseconds. */
 const HOOKS_AT_END = 5_000;
@@ -112,6 +113,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     this.#tls = tls;
     void storeReporter.ended.then(() => this.#finish(1));
     const { hooks } = options;
+    const workers = workersOf(options.workers);
     const learned = new Inbox<void>();
     const duties = new Inbox<DutyInput>();
     const record = (input: DutyInput) => duties.put(input);
@@ -128,7 +130,7 @@ export class AaaDaemon implements Service<AaaOptions> {
         guard: barrier,
         onLearned: () => learned.put(),
       },
-      makeEngine: surroundings.makeEngine,
+      makeEngine: (given) => surroundings.makeEngine(given, { workers, onEvent: workerReporter(log, metrics) }),
       originState,
       guard: barrier,
       homeAgents: this.#homeAgents,
@@ -163,6 +165,7 @@ export class AaaDaemon implements Service<AaaOptions> {
       host,
       store,
       conversations: () => this.#server.home.conversations,
+      workers: () => this.#server.home.eap.workers,
       hooks: () => this.#hooks.status(),
       peers: () => this.#server.diameter.node.status(),
       storeWorks: () => this.#storeReporter.works,

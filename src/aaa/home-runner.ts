@@ -85,6 +85,7 @@ export class HomeRunner {
   stop(): void {
     this.#driver.feed({ type: 'stop' });
     this.#driver.stop();
+    this.#eap.server.close();
   }
 
   /** Forgets remembered authentications, because subscribers have changed. */

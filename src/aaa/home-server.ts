@@ -14,6 +14,7 @@ import type { EapCredentials, MakeEngine } from './eap-conversations.js';
 import type { HomeAgentHooks } from './home-agent-hooks.js';
 import { HomeRunner } from './home-runner.js';
 import type { StoreCalls } from './measured-store.js';
+import { enginesOf, workersOf } from './workers.js';
 
 export interface HomeServerParts {
   readonly log: Logger;
@@ -58,7 +59,7 @@ export class HomeServer {
   }
 }
 
-function homeConfig({ diameter, session, eap, limits, mobility, hooks }: AaaOptions): HomeConfig {
+function homeConfig({ workers, diameter, session, eap, limits, mobility, hooks }: AaaOptions): HomeConfig {
   return {
     conversations: diameter.conversations,
     roundTimeout: diameter['round-timeout'],
@@ -69,6 +70,6 @@ function homeConfig({ diameter, session, eap, limits, mobility, hooks }: AaaOpti
     failures: limits['failures-per-subscriber'],
     pskRoot: mobility['psk-root'],
     hookWait: hooks.wait,
-    engines: { count: 1, parallel: 2 },
+    engines: enginesOf(workersOf(workers)),
   };
 }

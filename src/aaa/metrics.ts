@@ -48,6 +48,7 @@ export const AAA_METRICS: MetricDescriptions = {
       help: 'Authentications refused without a check: certificate with too many failures, no free conversation, TLS engine too busy',
       series: each('of', ['certificate', 'conversations', 'engine']),
     },
+    workers_ended: { help: 'Worker threads that ended while the server ran, with the handshakes in them' },
     known_subscribers: { help: 'Nodes admitted because of an earlier authentication while the store was unavailable' },
     probes: { help: 'Results of the probe hook for home agents', series: each('result', ['alive', 'failed']) },
     hook_runs: {
@@ -81,6 +82,8 @@ export interface MeasuredParts {
   readonly host: Host;
   readonly store: StoreCalls;
   readonly conversations: () => number;
+  /** Number of worker threads that run. */
+  readonly workers: () => number;
   readonly hooks: () => readonly HookView[];
   readonly peers: () => readonly NodePeerStatus[];
   readonly storeWorks: () => boolean;
@@ -106,6 +109,7 @@ export function registerGauges(metrics: Metrics, parts: MeasuredParts): void {
     );
 
   metrics.gauge('conversations', 'EAP conversations in progress', parts.conversations);
+  metrics.gauge('workers', 'Worker threads that run', parts.workers);
   metrics.gauge('sessions', 'Sessions in the store, counted once a minute', async () => (await statistics()).sessions);
   metrics.gauge(
     'subscribers',

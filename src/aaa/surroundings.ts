@@ -1,4 +1,5 @@
 import type { ServerEngine } from '../runtime/eap/engine.js';
+import { type ThreadedEngineParts, ThreadedTlsEngine } from '../runtime/eap/threaded-engine.js';
 import { TlsServerEngine, type TlsServerOptions } from '../runtime/eap/tls-server.js';
 import { type Surroundings, systemSurroundings } from '../runtime/surroundings/surroundings.js';
 import type { StorePort } from '../store/port.js';
@@ -11,12 +12,13 @@ export interface AaaSurroundings extends Surroundings {
   /** Reads the EAP server's certificates and key. */
   readonly readCredentials: ReadCredentials;
   /** Creates the engine of the EAP server. A simulation's engine need not be TLS, see runtime/eap/engine.ts. */
-  readonly makeEngine: (options: TlsServerOptions) => ServerEngine<TlsServerOptions>;
+  readonly makeEngine: (options: TlsServerOptions, threads: ThreadedEngineParts) => ServerEngine<TlsServerOptions>;
 }
 
 export const systemAaaSurroundings: AaaSurroundings = {
   ...systemSurroundings,
   openStore: Store.open,
   readCredentials,
-  makeEngine: (options) => new TlsServerEngine(options),
+  makeEngine: (options, threads) =>
+    threads.workers === 0 ? new TlsServerEngine(options) : new ThreadedTlsEngine(options, threads),
 };

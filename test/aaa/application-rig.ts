@@ -70,6 +70,7 @@ export class Application {
     this.#onKeys = onKeys;
     const options = aaaSchema.parse({
       store: 'nowhere.db',
+      workers: 0,
       diameter: {
         host: SERVER,
         realm: 'home.example',

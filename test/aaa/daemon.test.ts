@@ -39,6 +39,7 @@ beforeEach(async () => {
   await writeFile(tls.key, server.keyPem, { mode: 0o600 });
   options = aaaSchema.parse({
     store: join(folder, 'of', 'the', 'store', 'store.db'),
+    workers: 0,
     diameter: { host: 'aaa.home.example', realm: 'home.example', peers: [] },
     tls,
     hooks: { 'state-dir': join(folder, 'state'), ha: '/ha' },

@@ -14,6 +14,7 @@ it('registerGauges reports one state per home agent: dead only if no operator se
   const metrics = new Metrics('pana_aaa', AAA_METRICS);
   const nothing = {
     conversations: () => 0,
+    workers: () => 2,
     storeWorks: () => true,
     hooks: () => [],
     peers: () => [],

@@ -105,6 +105,7 @@ export class ServerMachine extends Machine<AaaDaemon> {
     const { paas, servers, lifetime, hookWait, probes, watchdog } = this.#options;
     return aaaSchema.parse({
       store: join(folder, 'store.db'),
+      workers: 0,
       diameter: {
         host: serverHost(this.#number),
         realm: 'home.example',

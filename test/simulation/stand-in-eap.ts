@@ -147,6 +147,10 @@ class StandInPeerHandshake implements PeerHandshake {
     // There are no tickets.
   }
 
+  close(): void {
+    // Nothing to release.
+  }
+
   destroy(): void {
     // Nothing to release.
   }
@@ -222,6 +226,10 @@ export class StandInServer<O> implements ServerEngine<O> {
 
   setTicketKey(): void {
     // There are no tickets.
+  }
+
+  close(): void {
+    // Nothing to release.
   }
 }
 

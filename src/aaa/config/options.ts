@@ -13,6 +13,14 @@ export const aaaSchema = z.strictObject({
     .min(1)
     .default('/var/db/pana-aaa/store.db')
     .describe('store of subscribers and leases: a SQLite file, or postgres://…'),
+  workers: z
+    .number()
+    .int()
+    .min(0)
+    .max(256)
+    .optional()
+    .describe('threads for TLS handshakes; default: number of cores less one; 0: handshakes run in the main thread')
+    .meta({ examples: [2] }),
   diameter: section.group({
     ...section.diameter,
     peers: reloadable(

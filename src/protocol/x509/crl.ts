@@ -25,6 +25,7 @@ import { type DistinguishedName, readName } from './name.js';
 
 /** A complete CRL of one issuer, decoded from DER (RFC 5280 5.1). Times are milliseconds since 1970, UTC. */
 export interface CertificateList {
+  readonly der: Uint8Array;
   /** SHA-256 of the DER, lower-case hexadecimal. */
   readonly fingerprint256: string;
   readonly issuer: DistinguishedName;
@@ -70,6 +71,7 @@ export function readCrl(der: Uint8Array): CertificateList {
   refuseKinds(extensions, issuer.text);
   const number = extensions.get(EXTENSION.CRL_NUMBER);
   return {
+    der,
     fingerprint256: hash('sha256', der),
     issuer,
     authorityKeyId: authorityKeyIdOf(extensions),

@@ -77,6 +77,8 @@ export interface ServerJudge {
 /** The engine that all conversations of a server share. `O`: its credentials and settings. */
 export interface ServerEngine<O> {
   readonly judge: ServerJudge;
+  /** Number of its threads that run. Undefined: it has none. */
+  readonly running?: number;
   /**
    * Begins a handshake with a client whose first flight is `hello`. The caller passes the same flight to `exchange`.
    * `thread`: which of its threads an engine with several uses.
@@ -89,4 +91,6 @@ export interface ServerEngine<O> {
    * tickets.
    */
   setTicketKey(key: Uint8Array): void;
+  /** Frees the engine at the end of the server, when no conversation uses it. */
+  close(): void;
 }

@@ -78,6 +78,16 @@ export class EapServer<G> {
     this.#engine.setTicketKey(key);
   }
 
+  /** Number of the engine's threads that run. */
+  get workers(): number {
+    return this.#engine.running ?? 0;
+  }
+
+  /** Frees the engine. Close all conversations before. */
+  close(): void {
+    this.#engine.close();
+  }
+
   conversation(parts: ConversationParts): EapConversation<G> {
     const { maxClientFlight: maxFlight } = this.#options;
     const identifier = this.#host.random(1)[0] ?? 0;

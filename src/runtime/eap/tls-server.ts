@@ -11,6 +11,7 @@ import {
 import { concat } from '../../protocol/bytes/octets.js';
 import { Secret } from '../../protocol/bytes/secret.js';
 import { Hellos } from '../../protocol/eap/hello.js';
+import type { Certificate } from '../../protocol/x509/certificate.js';
 import { type Guard, unguarded } from '../service/barrier.js';
 import { type Host, systemHost } from '../system/host.js';
 import { certificatesOfPem } from '../tls/certificates/pem.js';
@@ -32,10 +33,10 @@ export interface TlsServerOptions {
   /** Undefined: certificates are not checked for revocation. */
   readonly revocation?: Revocation | undefined;
   /**
-   * Called with the verified path when a client has sent the certificate of a CA that was unknown, so that its CRL can
-   * be verified.
+   * Called with the CAs of a verified path when a client has sent the certificate of one that was unknown, so that its
+   * CRL can be verified.
    */
-  readonly onLearned?: ((path: Path) => void) | undefined;
+  readonly onLearned?: ((authorities: readonly Certificate[]) => void) | undefined;
   readonly minVersion?: SecureVersion;
   readonly maxVersion?: SecureVersion;
   readonly ciphers?: string | undefined;
@@ -91,6 +92,16 @@ export class TlsServerEngine implements ServerEngine<TlsServerOptions> {
     this.#ticketKey.wipe();
     this.#ticketKey = Secret.copyOf(key);
     this.#renewTicketKey();
+  }
+
+  /** Remembers CAs of paths that another engine has verified. Returns whether one of them is new. */
+  learn(authorities: readonly Certificate[]): boolean {
+    return this.#judge.learn(authorities);
+  }
+
+  close(): void {
+    this.#ticketKey.wipe();
+    this.#derivedKey.wipe();
   }
 
   begin(hello: Uint8Array): TlsServerHandshake {

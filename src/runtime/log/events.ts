@@ -27,6 +27,10 @@ export type LogEvent =
   | 'fault contained'
   /** The daemon ends with status 1 after too many faults. */
   | 'too many faults'
+  /** A thread for TLS handshakes has ended; `count` handshakes were lost. It is replaced after `pause`. */
+  | 'worker ended'
+  /** A thread has taken the place of one that ended. */
+  | 'worker replaced'
   /** Standard output did not take the lines in time. */
   | 'log lines lost'
   // Certificates and CRLs.
@@ -312,6 +316,9 @@ interface FieldTypes {
   readonly where: string;
   readonly stack: string | undefined;
   readonly unlogged: number;
+  /** Number of a worker thread, and milliseconds until it is replaced. */
+  readonly worker: number;
+  readonly pause: number;
   readonly signal: string;
   /** Addresses and ports that are listened on. */
   readonly listening: readonly { readonly address: string; readonly port: number }[];

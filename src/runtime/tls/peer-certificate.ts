@@ -38,8 +38,8 @@ export interface PeerJudgeOptions {
   readonly revocation?: Revocation | undefined;
   /** The last check of an otherwise valid path. Returns why it is refused. */
   readonly policy?: ((path: Path) => CertificateRefusal | undefined) | undefined;
-  /** Called with a verified path when a CA in it was learned or its CRL became verifiable. */
-  readonly onLearned?: ((path: Path) => void) | undefined;
+  /** Called with the CAs of a verified path when one of them was new or its CRL became verifiable. */
+  readonly onLearned?: ((authorities: readonly Certificate[]) => void) | undefined;
 }
 
 /**
@@ -79,11 +79,11 @@ export class PeerJudge {
     this.#options = { ...options, trust };
   }
 
-  /** Remembers the CAs of a verified path. Returns whether one of them is new, or its CRL became verifiable. */
-  learn(path: Path): boolean {
+  /** Remembers the CAs of verified paths. Returns whether one of them is new, or its CRL became verifiable. */
+  learn(authorities: readonly Certificate[]): boolean {
     const { trust, revocation } = this.#options;
-    const learned = trust.learn(path).length > 0;
-    return revocation?.learn(path.slice(1)) || learned;
+    const learned = trust.add(authorities).length > 0;
+    return revocation?.learn(authorities) || learned;
   }
 
   /** `now`: milliseconds since 1970, UTC. */
@@ -172,7 +172,8 @@ export class PeerJudge {
     let refusal: CertificateRefusal | undefined;
     for (const path of paths) {
       // Also learn from revoked paths, since sessions of other certificates may depend on them.
-      if (this.learn(path)) this.#options.onLearned?.(path);
+      const authorities = path.slice(1);
+      if (this.learn(authorities)) this.#options.onLearned?.(authorities);
       const problem = this.#problem(path, now);
       if (!problem) return { peer: this.#keep(path) };
       refusal ??= problem;

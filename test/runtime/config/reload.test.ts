@@ -113,6 +113,7 @@ async function aaa(): Promise<ReadonlySet<string>> {
   const backend = await SqliteBackend.open(':memory:');
   const options: AaaOptions = aaaSchema.parse({
     store: join(folder, 'store.db'),
+    workers: 0,
     diameter: {
       host: 'aaa.home.example',
       realm: 'home.example',

@@ -95,6 +95,7 @@ describe('A fault of the TLS engine at the EAP server', () => {
       begin,
       reload: () => undefined,
       setTicketKey: () => undefined,
+      close: () => undefined,
     };
     const authorize = () => Promise.resolve({ ok: true, identity: 'mn', grant: 'yes' } as const);
     const options = { caPem: '', certificatePem: '', keyPem: '', authorize, guard };

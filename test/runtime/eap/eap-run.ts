@@ -53,6 +53,8 @@ export interface Ends {
   readonly withoutCertificate?: boolean;
   readonly serverOptions?: Partial<EapServerOptions<string>>;
   readonly eapServer?: EapServer<string>;
+  /** Number of the engine thread. */
+  readonly thread?: number;
   /** Of an earlier run, with its ticket. */
   readonly credentials?: TlsPeerCredentials;
 }
@@ -97,7 +99,9 @@ function makeCredentials(pki: TestPki, ends: Ends): TlsPeerCredentials {
 export async function runEap(pki: TestPki, ends: Ends = {}): Promise<Outcome> {
   const server = ends.eapServer ?? makeServer(pki, ends);
   const mtu = ends.mtu ?? 1100;
-  const conversation = server.conversation({ mtu });
+  const { thread: engine = 0 } = ends;
+  const turn = () => Promise.resolve({ engine, done: () => undefined });
+  const conversation = server.conversation({ mtu, turn });
   const credentials = ends.credentials ?? makeCredentials(pki, ends);
   const events: EapPeerEvent[] = [];
   let onResponse: (packet: Uint8Array | undefined) => void = () => undefined;

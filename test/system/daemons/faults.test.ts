@@ -85,6 +85,7 @@ beforeAll(async () => {
   const aaaFile = await lab.configure('aaa', {
     control: { socket: lab.socket('aaa') },
     store: lab.path('aaa.db'),
+    workers: 0,
     diameter: {
       host: `aaa.${REALM}`,
       realm: REALM,

@@ -66,7 +66,12 @@ export class Revocation {
 
   /** CRLs whose signature cannot be verified because the issuer is unknown. */
   get unverified(): CrlOfFile[] {
-    return this.#all().filter(({ list }) => !this.#verified.has(list));
+    return this.lists.filter(({ list }) => !this.#verified.has(list));
+  }
+
+  /** All configured CRLs. */
+  get lists(): CrlOfFile[] {
+    return [...this.#byName.values()].flat();
   }
 
   /** Binds CRLs to the issuers in a verified path. Returns whether a CRL became verifiable. */
@@ -96,10 +101,6 @@ export class Revocation {
       }
     }
     return undefined;
-  }
-
-  #all(): CrlOfFile[] {
-    return [...this.#byName.values()].flat();
   }
 
   /** The CRLs that this issuer signed, newest first. Verified once for each issuer. */

@@ -65,15 +65,23 @@ export class Trust {
     return [...this.#bySubject.values()].flat();
   }
 
+  /** Certificates that were learned from verified paths, oldest first. */
+  get learned(): Certificate[] {
+    return [...this.#learned.values()];
+  }
+
   isAnchor(certificate: Certificate): boolean {
     return this.#anchors.has(certificate);
   }
 
   /** Remembers the intermediates of a verified path. Returns the new ones. */
   learn(path: Path): Certificate[] {
-    const fresh = path
-      .slice(1, -1)
-      .filter((one) => !this.#bySubject.get(one.subject.key)?.some((known) => same(known, one)));
+    return this.add(path.slice(1, -1));
+  }
+
+  /** Remembers CAs of verified paths. Returns the new ones. */
+  add(authorities: readonly Certificate[]): Certificate[] {
+    const fresh = authorities.filter((one) => !this.#bySubject.get(one.subject.key)?.some((known) => same(known, one)));
     for (const certificate of fresh) {
       const [oldest] = this.#learned.values();
       if (oldest && this.#learned.size >= MAX_LEARNED) this.#forget(oldest);
