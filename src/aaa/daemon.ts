@@ -374,6 +374,6 @@ export class AaaDaemon implements Service<AaaOptions> {
   }
 }
 
-function upkeepConfig({ session, tls }: AaaOptions): UpkeepConfig {
-  return { history: session.history, ticketKeyLifetime: tls['ticket-key-lifetime'] };
+function upkeepConfig({ history, tls }: AaaOptions): UpkeepConfig {
+  return { history: history.keep, ticketKeyLifetime: tls['ticket-key-lifetime'] };
 }

@@ -1,5 +1,6 @@
 import type { Metrics } from '../runtime/service/metrics.js';
 import type { Host } from '../runtime/system/host.js';
+import { DatabaseError } from '../store/database-error.js';
 import type { StoreClass } from '../store/operation.js';
 import type { StorePort } from '../store/port.js';
 import { StoreError } from '../store/records.js';
@@ -16,6 +17,8 @@ export function measured(store: StorePort, metrics: Metrics, host: Host): StoreC
       took();
       // A refused operator request is a valid answer, not a failure of the store.
       if (!(error instanceof StoreError)) metrics.count('store_failures', { class: kind });
+      if (error instanceof DatabaseError && error.code === 'ERR_STORE_BUSY')
+        metrics.count('store_refused', { class: kind });
     });
     return answer;
   };

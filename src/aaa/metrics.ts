@@ -63,6 +63,10 @@ export const AAA_METRICS: MetricDescriptions = {
       help: 'Failed store operations, by class',
       series: each('class', STORE_CLASSES),
     },
+    store_refused: {
+      help: 'Failed store operations that were refused because the store is overloaded, by class',
+      series: each('class', STORE_CLASSES),
+    },
     clock_steps: { help: 'Steps of the wall clock after which this server shifted the times in the store' },
     reloads: { help: 'Reloads of certificates, keys and CRLs' },
     ...DIAMETER_COUNTERS,

@@ -20,6 +20,10 @@ export class StoreReporter {
         if (works) log.warn('store available');
         else log.error({ reason }, 'store unavailable');
       },
+      overload: (overloaded, reason) => {
+        if (overloaded) log.warn({ reason }, 'store overloaded');
+        else log.info('store overload ended');
+      },
       ended: (reason) => {
         log.error({ reason }, 'store terminated');
         this.#end();

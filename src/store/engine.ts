@@ -23,6 +23,9 @@ const CHECK_INTERVAL = 2_000;
  */
 const FULL_QUIET = 15_000;
 
+/** The store counts as overloaded until it has refused no call for this time, in milliseconds. */
+const OVERLOAD_QUIET = 10_000;
+
 /** Number of tries of a call while the clock of the store steps. */
 const CLOCK_TRIES = 5;
 
@@ -64,6 +67,8 @@ export class StoreEngine implements StorePort {
   #idle: (() => void) | undefined;
 
   #works = true;
+  /** When a call was last refused because of overload; undefined: not lately. */
+  #refusedAt: number | undefined;
   /** Whether the last write found the disk full. */
   #isFull = false;
   /** The operations that found the disk full, and when the last of them did. */
@@ -297,7 +302,11 @@ export class StoreEngine implements StorePort {
   #failed(where: string, reason: unknown): Error {
     if (reason instanceof StoreError) return reason;
     // An overloaded database works.
-    if (isBusy(reason)) return reason;
+    if (isBusy(reason)) {
+      if (this.#refusedAt === undefined) this.#events.overload?.(true, reason.message);
+      this.#refusedAt = this.#host.monotonic();
+      return reason;
+    }
     if (reason instanceof DatabaseError) {
       this.#lost(reason.message);
       return reason;
@@ -314,6 +323,10 @@ export class StoreEngine implements StorePort {
   }
 
   #succeeded(operation: OperationName): void {
+    if (this.#refusedAt !== undefined && this.#host.monotonic() - this.#refusedAt >= OVERLOAD_QUIET) {
+      this.#refusedAt = undefined;
+      this.#events.overload?.(false, '');
+    }
     if (this.#works || (this.#full.size > 0 && !this.#hasRoom(operation))) return;
     this.#works = true;
     this.#full.clear();

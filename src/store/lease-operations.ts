@@ -107,7 +107,10 @@ export const leaseOperations = {
     },
   }),
 
-  /** Deletes history entries that ended more than `age` milliseconds ago; at most `limit`. */
+  /**
+   * Deletes entries of the history that ended, and of the audit trail that were written, more than `age` milliseconds
+   * ago; at most `limit` of each. Returns the larger number.
+   */
   forgetHistory: internal<Dated<UpkeepOperations['forgetHistory']>>({
     kind: 'shared',
     measuredAs: 'upkeep',

@@ -45,6 +45,7 @@ export type FromThread =
   | { readonly type: 'replies'; readonly replies: readonly StoreReply[] }
   /** Events, as in StoreEvents and EngineEvents. */
   | { readonly type: 'state'; readonly works: boolean; readonly reason: string }
+  | { readonly type: 'overload'; readonly overloaded: boolean; readonly reason: string }
   | { readonly type: 'clockStep'; readonly milliseconds: number }
   | { readonly type: 'fault'; readonly where: string; readonly failure: ThreadFailure }
   | { readonly type: 'warning'; readonly text: string }

@@ -31,6 +31,8 @@ export interface StorePort {
 export interface StoreEvents {
   /** The database has failed, or works again. */
   readonly state?: (works: boolean, reason: string) => void;
+  /** The store began to refuse calls because it is overloaded, or has refused none for a while. */
+  readonly overload?: (overloaded: boolean, reason: string) => void;
   /** The store ended unexpectedly and answers no more calls. */
   readonly ended?: (reason: string) => void;
   /** The wall clock stepped by this many milliseconds, and the times in the store were shifted. */

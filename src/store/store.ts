@@ -208,6 +208,9 @@ export class Store implements StorePort {
       case 'state':
         events.state?.(message.works, message.reason);
         break;
+      case 'overload':
+        events.overload?.(message.overloaded, message.reason);
+        break;
       case 'clockStep':
         events.clockStep?.(message.milliseconds);
         break;

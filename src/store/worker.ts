@@ -18,6 +18,7 @@ async function main(): Promise<void> {
   const backend = await open(thread);
   const engine = await StoreEngine.open(backend, threadHost, {
     state: (works, reason) => post({ type: 'state', works, reason }),
+    overload: (overloaded, reason) => post({ type: 'overload', overloaded, reason }),
     clockStep: (milliseconds) => post({ type: 'clockStep', milliseconds }),
     fault: (where, fault) => post({ type: 'fault', where, failure: toFailure(fault) }),
     warning: (text) => post({ type: 'warning', text }),

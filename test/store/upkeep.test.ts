@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Store } from '../../src/store/store.js';
 import { DATABASES } from './databases.js';
-import { HOUR, NOW, StoreUser } from './fixtures.js';
+import { HOUR, NOW, StoreUser, subscriberOf } from './fixtures.js';
 import { openStore } from './open-store.js';
 
 let store: Store;
@@ -61,6 +61,16 @@ for (const { kind, without, places } of DATABASES) {
         const forget = () => store.run('forgetHistory', { now: NOW + 4 * HOUR, age: HOUR, limit: 3 });
         const forgotten = [await forget(), await forget(), await forget()];
         expect(forgotten).toEqual([3, 2, 0]);
+      });
+
+      it('and administrative changes are forgotten when they are old, the oldest first', async () => {
+        for (let i = 1; i <= 3; i += 1) {
+          await store.run('addSubscriber', { subscriber: subscriberOf(`mn${i}@home.example`) }, `admin${i}`);
+        }
+        await execute(place, `UPDATE audit SET at = ${NOW} - 1000 * (4 - id)`);
+        const forget = (age: number) => store.run('forgetHistory', { now: NOW, age, limit: 1 });
+        expect([await forget(1_500), await forget(1_500), await forget(1_500)]).toEqual([1, 1, 0]);
+        expect((await store.run('listAudit', {})).items).toMatchObject([{ who: 'admin3' }]);
       });
 
       it('outlive a restart of their PAA for a while, and the node gets the same address again', async () => {

@@ -86,10 +86,6 @@ export const aaaSchema = z.strictObject({
   }),
   session: section.group({
     lifetime: section.duration().default(3_600_000).describe('session lifetime, unless set for the subscriber'),
-    history: section
-      .duration()
-      .default(180 * 86_400_000)
-      .describe('how long the lease history is kept'),
     outage: section
       .duration()
       .default(3_600_000)
@@ -97,6 +93,12 @@ export const aaaSchema = z.strictObject({
         'while the store is unavailable, admit subscribers for this time after their last authentication; 0: never',
       ),
     grace: section.duration().default(60_000).describe('how much longer than its session a lease is kept'),
+  }),
+  history: section.group({
+    keep: section
+      .duration()
+      .default(180 * 86_400_000)
+      .describe('how long the history of leases and the audit trail are kept'),
   }),
   limits: section.group({
     'failures-per-subscriber': z

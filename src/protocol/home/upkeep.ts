@@ -7,6 +7,9 @@ import type { Lease } from './records.js';
 export const EXPIRY_INTERVAL = 5_000;
 const EXPIRY_BATCH = 256;
 
+/** Number of entries of the history, and of the audit trail, that are deleted at a time. */
+const HISTORY_BATCH = 1_000;
+
 /**
  * Imports without additions for this time are abandoned; also the interval between checks for them, in milliseconds.
  */
@@ -16,7 +19,7 @@ export const IMPORT_LIFETIME = 3_600_000;
 export const TICKET_RETRY = 10_000;
 
 export interface UpkeepConfig {
-  /** How long the history of home addresses is kept, and how long a key issues session tickets, in milliseconds. */
+  /** How long the history of home addresses and the audit trail are kept, and how long a key issues session tickets, in milliseconds. */
   readonly history: number;
   readonly ticketKeyLifetime: number;
 }
@@ -24,7 +27,11 @@ export interface UpkeepConfig {
 /** Store operations for maintenance. */
 export interface UpkeepOperations {
   readonly expire: readonly [given: { readonly limit: number }, result: readonly Lease[]];
-  readonly forgetHistory: readonly [given: { readonly age: number; readonly limit: number }, result: unknown];
+  readonly forgetHistory: readonly [
+    given: { readonly age: number; readonly limit: number },
+    /** Number of deleted entries; at least `limit`: there may be more. */
+    result: number,
+  ];
   readonly abandonImport: readonly [given: { readonly age: number }, result: unknown];
   readonly ticketKey: readonly [
     given: { readonly every: number },
@@ -149,7 +156,7 @@ export class Upkeep {
   #forget(): UpkeepOutput {
     return this.#ask('forgetHistory', {
       operation: 'forgetHistory',
-      given: { age: this.#config.history, limit: EXPIRY_BATCH },
+      given: { age: this.#config.history, limit: HISTORY_BATCH },
     });
   }
 
@@ -172,6 +179,8 @@ export class Upkeep {
     switch (task) {
       case 'expire': {
         const leases = stored.operation === 'expire' ? stored.result : [];
+        // There may be more: the next round starts at once.
+        if (leases.length >= EXPIRY_BATCH) this.#nextRoundAt = now;
         return [
           ...leases.map((lease) => ({ type: 'expired', lease }) as const),
           this.#duties.isDue(now) ? this.#askForDuties('duties') : this.#forget(),
@@ -180,6 +189,7 @@ export class Upkeep {
       case 'duties':
         return [...duties, this.#forget()];
       case 'forgetHistory':
+        if (stored.operation === 'forgetHistory' && stored.result >= HISTORY_BATCH) this.#nextRoundAt = now;
         if (now - this.#importsAt < IMPORT_LIFETIME) return this.#end(now);
         // The process of an import that has been idle for IMPORT_LIFETIME was killed.
         return [this.#ask('abandonImport', { operation: 'abandonImport', given: { age: IMPORT_LIFETIME } })];

@@ -186,6 +186,10 @@ export type LogEvent =
   // The store.
   /** The database answers again. */
   | 'store available'
+  /** No call of the store was refused for ten seconds. */
+  | 'store overload ended'
+  /** The store has begun to refuse calls, because they waited too long for their turn or for a lock. */
+  | 'store overloaded'
   /** The database does not answer; subscribers known from before get access without Mobile IPv6. */
   | 'store unavailable'
   /** The thread of the store has ended, and the daemon ends too. */

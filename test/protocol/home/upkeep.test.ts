@@ -63,6 +63,7 @@ function advance(milliseconds: number, failing: ReadonlySet<string> = new Set(),
       if (failing.has(operation)) reply(failed);
       else if (operation === 'ticketKey') reply(key(validFor));
       else if (operation === 'duties') reply(nothingToDo);
+      else if (operation === 'forgetHistory') reply({ operation, result: 0 });
       else reply({ operation, result: [] });
     }
   };
@@ -109,7 +110,7 @@ describe('Upkeep', () => {
     now = EXPIRY_INTERVAL;
     take(machine.handle({ type: 'tick' }, now));
     reply({ operation: 'expire', result: [] });
-    expect(waiting[0]?.call).toEqual({ operation: 'forgetHistory', given: { age: DAY, limit: 256 } });
+    expect(waiting[0]?.call).toEqual({ operation: 'forgetHistory', given: { age: DAY, limit: 1_000 } });
   });
 
   it('retries a failed ticket key after TICKET_RETRY, and reports ready without it', () => {
@@ -143,7 +144,27 @@ describe('Upkeep', () => {
       [now, { type: 'expired', lease }],
       [now, 'forgetHistory'],
     ]);
-    expect(waiting[0]?.call).toEqual({ operation: 'forgetHistory', given: { age: 180 * DAY, limit: 256 } });
+    expect(waiting[0]?.call).toEqual({ operation: 'forgetHistory', given: { age: 180 * DAY, limit: 1_000 } });
+  });
+
+  it.each([
+    ['expire', 256],
+    ['forgetHistory', 1_000],
+  ] as const)('starts the next round at once after a full batch of %s, so that it catches up', (operation, batch) => {
+    for (const full of [false, true]) {
+      machine = new Upkeep({ history: 180 * DAY, ticketKeyLifetime: DAY / 2 });
+      waiting = [];
+      now = 0;
+      start();
+      reply(key(DAY));
+      now = EXPIRY_INTERVAL;
+      take(machine.handle({ type: 'tick' }, now));
+      const many = full ? batch : batch - 1;
+      reply({ operation: 'expire', result: Array(operation === 'expire' ? many : 0).fill(leaseOf('s')) });
+      reply({ operation: 'forgetHistory', result: operation === 'forgetHistory' ? many : 0 });
+      reply({ operation: 'abandonImport', result: undefined });
+      expect(machine.deadline).toBe(full ? now : 2 * EXPIRY_INTERVAL);
+    }
   });
 
   it.each([
