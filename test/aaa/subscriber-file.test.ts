@@ -27,7 +27,7 @@ const optional = <T>(given: fc.Arbitrary<T>) => fc.option(given, { nil: undefine
 
 /** A name that a certificate may contain, including characters that CSV and YAML treat specially. */
 const name = fc
-  .string({ minLength: 1, maxLength: 40, unit: 'grapheme' })
+  .string({ minLength: 1, maxLength: 40, unit: 'grapheme', size: 'max' })
   .filter((text) => text === text.trim() && ![...text].some((character) => character < ' ' || character === '\x7f'));
 
 const subscriber: fc.Arbitrary<Subscriber> = fc.record({

@@ -209,7 +209,7 @@ for (const { kind, runs, without, place } of DATABASES) {
         },
         { weight: 1, arbitrary: fc.record({ what: fc.constant('restart' as const), by: fc.nat(1) }) },
       );
-      const check = fc.asyncProperty(fc.array(event, { maxLength: 40 }), async (events) => {
+      const check = fc.asyncProperty(fc.array(event, { maxLength: 20, size: 'max' }), async (events) => {
         where = await place();
         world = new World();
         const both = [await start(), await start()];

@@ -73,7 +73,7 @@ describe('StoreClock', () => {
       ),
     });
     fc.assert(
-      fc.property(fc.array(look, { maxLength: 60 }), (looks) => {
+      fc.property(fc.array(look, { maxLength: 60, size: 'max' }), (looks) => {
         let monotonic = 0;
         let wall = START;
         let last = START;

@@ -151,7 +151,7 @@ describe('Decoding of a TCP connection', () => {
     const cut = fc.integer({ min: 1, max: stream.length - 1 });
     fc.assert(
       fc.property(
-        fc.uniqueArray(cut, { maxLength: 12 }),
+        fc.uniqueArray(cut, { maxLength: 12, size: 'max' }),
         fc.integer(),
         fc.infiniteStream(fc.nat(3)),
         (cuts, seed, moves) => {

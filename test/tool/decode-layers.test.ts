@@ -121,8 +121,8 @@ describe('Layers around IP', () => {
   it('never end otherwise than with a packet or a name, whatever the octets are', () => {
     const linkTypes = [0, 1, 8, 9, 50, 51, 101, 104, 105, 109, 113, 117, 127, 138, 166, 192, 204, 228, 229, 239, 276];
     const bytes = fc.oneof(
-      fc.uint8Array({ maxLength: 300 }),
-      fc.uint8Array({ maxLength: 100 }).map((tail) => concat(V6.subarray(0, 40), tail)),
+      fc.uint8Array({ maxLength: 300, size: 'max' }),
+      fc.uint8Array({ maxLength: 100, size: 'max' }).map((tail) => concat(V6.subarray(0, 40), tail)),
     );
     const dissector = new Dissector();
     let at = 0;

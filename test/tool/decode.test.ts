@@ -91,7 +91,7 @@ describe('Decoder', () => {
     const stream = concat(...messages);
     fc.assert(
       fc.property(
-        fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 1, maxLength: 20 }),
+        fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 1, maxLength: 20, size: 'max' }),
         fc.integer({ min: 0, max: 0xffff_ffff }),
         fc.boolean(),
         (cuts, begin, swap) => {
@@ -138,7 +138,7 @@ describe('Decoder', () => {
         return copy;
       });
     fc.assert(
-      fc.property(fc.oneof(mutated, fc.uint8Array({ maxLength: 200 })), (input) => {
+      fc.property(fc.oneof(mutated, fc.uint8Array({ maxLength: 200, size: 'max' })), (input) => {
         try {
           for (const { text } of new Decoder(32473).decode(input)) expect(typeof text).toBe('string');
           const dissector = new Dissector();

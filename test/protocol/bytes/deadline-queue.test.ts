@@ -10,7 +10,7 @@ describe('DeadlineQueue', () => {
         { arbitrary: fc.record({ now: fc.nat(50) }), weight: 2 },
         { arbitrary: fc.constant('clear' as const), weight: 1 },
       ),
-      { maxLength: 400 },
+      { maxLength: 400, size: 'max' },
     );
     fc.assert(
       fc.property(operations, (list) => {

@@ -6,7 +6,7 @@ describe('OrderedMap', () => {
   it('has the same entries, order and results as a Map', () => {
     const operation = fc.record({ what: fc.constantFrom('set', 'delete', 'clear'), key: fc.nat(6), value: fc.nat() });
     fc.assert(
-      fc.property(fc.array(operation, { maxLength: 60 }), (list) => {
+      fc.property(fc.array(operation, { maxLength: 60, size: 'max' }), (list) => {
         const map = new OrderedMap<number, number>();
         const plain = new Map<number, number>();
         for (const { what, key, value } of list) {

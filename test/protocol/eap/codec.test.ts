@@ -70,7 +70,7 @@ describe('EAP packets', () => {
         return copy;
       });
     fc.assert(
-      fc.property(fc.oneof(fc.uint8Array({ maxLength: 64 }), mutated), (octets) => {
+      fc.property(fc.oneof(fc.uint8Array({ maxLength: 64, size: 'max' }), mutated), (octets) => {
         isDecodeError(() => {
           const { type, data } = decodeEap(octets);
           if (type === 13) isDecodeError(() => decodeEapTls(data));
@@ -85,7 +85,7 @@ describe('EAP packets', () => {
       code: fc.constantFrom(1 as const, 2 as const),
       identifier: fc.integer({ min: 0, max: 255 }),
       type: fc.integer({ min: 0, max: 255 }),
-      data: fc.uint8Array({ maxLength: 300 }),
+      data: fc.uint8Array({ maxLength: 300, size: 'max' }),
     });
     fc.assert(
       fc.property(packet, (given) => {

@@ -33,7 +33,7 @@ describe('a TLS flight', () => {
 
   it('has its length in the first of several fragments only', () => {
     fc.assert(
-      fc.property(fc.uint8Array({ minLength: 1, maxLength: 5000 }), mtus, (flight, mtu) => {
+      fc.property(fc.uint8Array({ minLength: 1, maxLength: 5000, size: 'max' }), mtus, (flight, mtu) => {
         const [first, ...rest] = cutFlight(flight, mtu);
         expect(first?.total).toBe(rest.length > 0 ? flight.length : undefined);
         expect(rest.every(({ total }) => total === undefined)).toBe(true);
@@ -50,7 +50,7 @@ describe('a TLS flight', () => {
       fragment: fc.integer({ min: 1, max: 40 }).map((length) => new Uint8Array(length)),
     });
     fc.assert(
-      fc.property(fc.array(fragment, { minLength: 1, maxLength: 12 }), (fragments) => {
+      fc.property(fc.array(fragment, { minLength: 1, maxLength: 12, size: 'max' }), (fragments) => {
         const buffer = new FlightBuffer(LIMIT);
         let held = 0;
         for (const data of fragments) {

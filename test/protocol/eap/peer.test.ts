@@ -341,7 +341,7 @@ describe('an unexpected result of the engine', () => {
 
 describe('the peer with any input', () => {
   const octets = fc.oneof(
-    fc.uint8Array({ maxLength: 40 }),
+    fc.uint8Array({ maxLength: 40, size: 'max' }),
     fc.constantFrom(EMPTY, ZERO, START, tls(record(2)), tls(EMPTY)),
   );
   // An input that moves the method forward. Without such inputs, few runs would reach the keys.
@@ -367,7 +367,7 @@ describe('the peer with any input', () => {
   it('has keys at most once and only after the commitment, and wipes all others', () => {
     let succeeded = 0;
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 40, size: 'max' }), (steps) => {
         const rig = new Rig();
         const made: EapKeys[] = [];
         const taken: EapKeys[] = [];

@@ -25,7 +25,7 @@ describe('addressPath', () => {
 
   it('returns a short key for any text', () => {
     fc.assert(
-      fc.property(fc.string({ maxLength: 500 }), (text) => {
+      fc.property(fc.string({ maxLength: 500, size: 'max' }), (text) => {
         for (const each of addressPath(text)) expect(each.length).toBeLessThanOrEqual(64);
       }),
     );
@@ -60,7 +60,7 @@ describe('FairTable', () => {
         { arbitrary: fc.record({ remove: fc.nat(60) }), weight: 1 },
         { arbitrary: fc.record({ promote: fc.nat(60), to: arbitrarySeat }), weight: 1 },
       ),
-      { maxLength: 120 },
+      { maxLength: 120, size: 'max' },
     );
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 24 }), operations, (limit, list) => {
@@ -219,7 +219,10 @@ describe('FairQueue', () => {
   it('runs every job when there is room, and loses none', () => {
     fc.assert(
       fc.property(
-        fc.array(fc.record({ whose: arbitrarySeat, takes: fc.nat(20), pause: fc.nat(30) }), { maxLength: 60 }),
+        fc.array(fc.record({ whose: arbitrarySeat, takes: fc.nat(20), pause: fc.nat(30) }), {
+          maxLength: 60,
+          size: 'max',
+        }),
         fc.integer({ min: 1, max: 4 }),
         (jobs, parallel) => {
           const shop = new Workshop({ parallel, waiting: 100, patience: 1e9 });

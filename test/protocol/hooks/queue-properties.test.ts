@@ -226,7 +226,7 @@ function walk(steps: readonly Step[]): World {
 describe('HookQueue with any inputs in any order', () => {
   it('keeps the order of each subject and the limit, and loses no job', () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 120, size: 'max' }), (steps) => {
         const world = walk(steps);
         world.settleDown();
         // Each job has a first result and is done, and each but a replaced refresh has run.
@@ -243,9 +243,9 @@ describe('HookQueue with any inputs in any order', () => {
   it('stops within its time, whatever its hooks do', () => {
     fc.assert(
       fc.property(
-        fc.array(step, { maxLength: 60 }),
+        fc.array(step, { maxLength: 60, size: 'max' }),
         fc.nat(10_000),
-        fc.array(step, { maxLength: 20 }),
+        fc.array(step, { maxLength: 20, size: 'max' }),
         (steps, within, more) => {
           const world = walk(steps);
           const began = world.now;

@@ -16,8 +16,8 @@ describe('boundFields', () => {
     fc.assert(
       fc.property(
         fc.dictionary(
-          fc.string({ maxLength: 20 }),
-          fc.oneof(fc.string({ maxLength: 40 }), fc.integer(), fc.boolean(), fc.constant(null)),
+          fc.string({ maxLength: 20, size: 'max' }),
+          fc.oneof(fc.string({ maxLength: 40, size: 'max' }), fc.integer(), fc.boolean(), fc.constant(null)),
           { maxKeys: 10 },
         ),
         (fields) => {

@@ -75,7 +75,6 @@ export function decodeRadius(octets: Uint8Array): RadiusPacket {
   const identifier = reader.u8();
   const length = reader.u16();
   if (length < HEADER_LENGTH || length > MAX_PACKET) throw new DecodeError('bad-length', 2, `Length ${length}`);
-  if (length > octets.length) throw new DecodeError('truncated', 2, `Length ${length} of ${octets.length}`);
   const authenticator = reader.bytes(AUTHENTICATOR_LENGTH);
   const attributes = reader.block(length - HEADER_LENGTH, readAttributes);
   return { code, identifier, authenticator, attributes };

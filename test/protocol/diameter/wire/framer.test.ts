@@ -31,7 +31,7 @@ const lengths = fc.array(
     fc.integer({ min: 5, max: 100 }).map((words) => words * 4),
     fc.constant(4096),
   ),
-  { maxLength: 12 },
+  { maxLength: 12, size: 'max' },
 );
 
 describe('DiameterFramer', () => {

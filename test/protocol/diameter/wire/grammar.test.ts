@@ -246,7 +246,7 @@ describe('a violation', () => {
       code: fc.oneof(fc.constantFrom(...codes), fc.nat(0xffff_ffff)),
       flags: fc.constantFrom(0, AVP_FLAG.M, 0x7f),
       vendorId: fc.constantFrom(undefined, 0, 9, OWN_VENDOR),
-      data: fc.uint8Array({ maxLength: 30 }),
+      data: fc.uint8Array({ maxLength: 30, size: 'max' }),
     });
     const specs = fc.constantFrom<CommandSpec>(...COMMANDS, ERROR_ANSWER);
     const any = fc.property(specs, fc.array(avp, { maxLength: 6 }), fc.boolean(), (spec, avps, behind) => {

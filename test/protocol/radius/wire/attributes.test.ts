@@ -71,6 +71,11 @@ describe('AttributeReader', () => {
     expect(() => reader.one(name)).toThrow(DecodeError);
   });
 
+  it('writes a prefix with a reserved octet of zero and no more octets than it needs', () => {
+    const [written] = attribute('MIP6-Home-Link-Prefix', { length: 48, address: address('2001:db8:1::') });
+    expect(toHex(written?.value ?? new Uint8Array())).toBe('0030' + '20010db80001');
+  });
+
   it('accepts a prefix with more octets than it needs', () => {
     const value = fromHex('00 30 20010db8000100000000000000000000');
     const reader = new AttributeReader({ attributes: [{ type: 125, value }] });
@@ -88,8 +93,8 @@ describe('AttributeReader', () => {
 
 describe('attribute', () => {
   const values: { readonly [N in AttributeName]?: fc.Arbitrary<ValueOf<N>> } = {
-    'User-Name': fc.string({ unit: 'grapheme', maxLength: 40 }),
-    State: fc.uint8Array({ maxLength: 253 }),
+    'User-Name': fc.string({ unit: 'grapheme', maxLength: 40, size: 'max' }),
+    State: fc.uint8Array({ maxLength: 253, size: 'max' }),
     'Session-Timeout': fc.nat(0xffff_ffff),
     'Acct-Status-Type': fc.nat(0xffff_ffff),
     'Event-Timestamp': fc.nat(0xffff_ffff).map((seconds) => seconds * 1000),
@@ -97,7 +102,7 @@ describe('attribute', () => {
     'NAS-IP-Address': fc.uint8Array({ minLength: 4, maxLength: 4 }),
     'Framed-IPv6-Address': fc.uint8Array({ minLength: 16, maxLength: 16 }),
     'Framed-Interface-Id': fc.uint8Array({ minLength: 8, maxLength: 8 }),
-    'EAP-Message': fc.uint8Array({ minLength: 1, maxLength: 2000 }),
+    'EAP-Message': fc.uint8Array({ minLength: 1, maxLength: 2000, size: 'max' }),
     'MIP6-Home-Link-Prefix': fc
       .tuple(fc.nat(128), fc.uint8Array({ minLength: 16, maxLength: 16 }))
       .map(([length, octets]) => ({

@@ -3,13 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { DecodeError } from '../../../../src/protocol/bytes/decode-error.js';
 import { toHex } from '../../../../src/protocol/bytes/octets.js';
 import {
+  CODE,
   decodeRadius,
   encodeRadius,
   lengthOf,
   MAX_PACKET,
   type RadiusPacket,
 } from '../../../../src/protocol/radius/wire/codec.js';
-import { PACKETS, STATUS, TELNET } from './vectors.js';
+import { NAMED, PACKETS, STATUS, TELNET } from './vectors.js';
 
 const ALL = [...PACKETS, TELNET.request, TELNET.accept, STATUS.request, STATUS.accept];
 
@@ -19,6 +20,12 @@ describe('RADIUS packets of FreeRADIUS, eapol_test, radclient and the RFCs', () 
       const packet = decodeRadius(octets);
       expect(toHex(encodeRadius(packet))).toBe(toHex(octets));
       expect(lengthOf(packet)).toBe(octets.length);
+    }
+  });
+
+  it('have the codes of their names', () => {
+    for (const { names, packets } of NAMED) {
+      expect(names.map((name) => CODE[name])).toEqual(packets.map((octets) => decodeRadius(octets).code));
     }
   });
 
@@ -71,12 +78,12 @@ describe('RADIUS packets of FreeRADIUS, eapol_test, radclient and the RFCs', () 
   });
 });
 
-const octetsOf = (maxLength: number) => fc.uint8Array({ maxLength });
+const octetsOf = (maxLength: number) => fc.uint8Array({ maxLength, size: 'max' });
 const packets: fc.Arbitrary<RadiusPacket> = fc.record({
   code: fc.nat(255),
   identifier: fc.nat(255),
   authenticator: fc.uint8Array({ minLength: 16, maxLength: 16 }),
-  attributes: fc.array(fc.record({ type: fc.nat(255), value: octetsOf(253) }), { maxLength: 15 }),
+  attributes: fc.array(fc.record({ type: fc.nat(255), value: octetsOf(253) }), { maxLength: 15, size: 'max' }),
 });
 
 describe('decodeRadius and encodeRadius', () => {

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { encodeUtf8, fromHex } from '../../../../src/protocol/bytes/octets.js';
 import { Secret } from '../../../../src/protocol/bytes/secret.js';
+import type { CODE } from '../../../../src/protocol/radius/wire/codec.js';
 
 interface Recorded {
-  readonly code: string;
+  readonly code: keyof typeof CODE;
   readonly hex: string;
 }
 
@@ -28,6 +29,12 @@ export const EXCHANGES = RECORDING.exchanges.map(({ client, request, response })
   request: fromHex(request.hex),
   response: response && fromHex(response.hex),
 }));
+
+/** The same packets with the names of their codes. */
+export const NAMED = RECORDING.exchanges.map(({ request, response }) => {
+  const recorded = response ? [request, response] : [request];
+  return { names: recorded.map(({ code }) => code), packets: recorded.map(({ hex }) => fromHex(hex)) };
+});
 
 export const PACKETS = EXCHANGES.flatMap(({ request, response }) => (response ? [request, response] : [request]));
 
