@@ -177,10 +177,9 @@ for daemon in aaa paa pac; do
 	render "scripts/config/pana-$daemon.example.yaml" "$root/etc/pana-mip6/pana-$daemon.yaml"
 done
 
-# A program with the manual and the completion that it prints; $2: bin or sbin, $3: sections of the manual.
+# A program with the manual that it prints; $2: bin or sbin, $3: sections of the manual.
 program() {
-	mkdir -p "$root/usr/$2" "$root/usr/share/bash-completion/completions" "$root/usr/share/zsh/vendor-completions" \
-		"$root/usr/share/fish/vendor_completions.d"
+	mkdir -p "$root/usr/$2"
 	sed "s|@FILE@|/usr/lib/pana-mip6/dist/bundle/$1.cjs|" "$here/launcher" >"$root/usr/$2/$1"
 	chmod 755 "$root/usr/$2/$1"
 	for section in $3; do
@@ -190,12 +189,28 @@ program() {
 		render "$work/page" "$root/usr/share/man/man$section/$page"
 		gzip -9n "$root/usr/share/man/man$section/$page"
 	done
-	node "dist/bundle/$1.cjs" completion bash >"$root/usr/share/bash-completion/completions/$1"
-	node "dist/bundle/$1.cjs" completion zsh >"$root/usr/share/zsh/vendor-completions/_$1"
-	node "dist/bundle/$1.cjs" completion fish >"$root/usr/share/fish/vendor_completions.d/$1.fish"
 }
 program pana-mip6 bin 1
 for daemon in aaa paa pac; do program "pana-$daemon" sbin '8 5'; done
+
+# What "pana-aaa completion bash" and so on print.
+mkdir -p "$root/usr/share/bash-completion/completions" "$root/usr/share/zsh/vendor-completions" \
+	"$root/usr/share/fish/vendor_completions.d"
+node --input-type=module - "$root/usr/share" <<-'END'
+	import { writeFileSync } from 'node:fs';
+	import { completionScript } from './dist/runtime/cli/completion.js';
+
+	const [, , share] = process.argv;
+	for (const program of ['pana-mip6', 'pana-aaa', 'pana-paa', 'pana-pac']) {
+	  for (const [shell, file] of [
+	    ['bash', `bash-completion/completions/${program}`],
+	    ['zsh', `zsh/vendor-completions/_${program}`],
+	    ['fish', `fish/vendor_completions.d/${program}.fish`],
+	  ]) {
+	    writeFileSync(`${share}/${file}`, `${completionScript(program, shell)}\n`);
+	  }
+	}
+END
 
 for page in docs/*; do render "$page" "$doc/$page"; done
 # It compares both sets of paths.
