@@ -4,6 +4,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 const LONG = [
   'daemons/bootstrap',
   'long/simulation',
+  'system/quick-start',
   'long/',
   'protocol/pana/session/simulation',
   'system/daemons/',

@@ -1,12 +1,13 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { missing } from '../access-network.js';
 
 const run = promisify(execFile);
 
-/** What a Debian with these daemons has beyond the minimum. */
-const INCLUDED = ['systemd-sysv', 'dbus', 'debconf', 'iproute2', 'procps', 'libstdc++6'];
+/** What a Debian that systemd boots has beyond the minimum. */
+const INCLUDED = ['systemd-sysv', 'dbus', 'debconf'];
 
 /** Programs that make a root; mmdebstrap needs half of the time. */
 const MAKERS = ['mmdebstrap', 'debootstrap'];
@@ -18,14 +19,18 @@ export function rootMissing(): string | undefined {
 }
 
 /**
- * The root of a bare Debian 12, made at `path` from the mirror that its maker knows. PANA_DEBIAN_ROOT names one that is
- * there, which is then used and not changed.
+ * The root of a bare Debian, made at `path` from the mirror that its maker knows. PANA_DEBIAN_ROOTS names a folder with
+ * roots by their release, such as `trixie`, which are then used and not changed.
  */
-export async function debianRoot(path: string): Promise<string> {
-  const given = process.env['PANA_DEBIAN_ROOT'];
-  if (given !== undefined && existsSync(given)) return given;
+export async function debianRoot(
+  release: 'bookworm' | 'trixie',
+  path: string,
+  more: readonly string[] = [],
+): Promise<string> {
+  const given = join(process.env['PANA_DEBIAN_ROOTS'] ?? '/nonexistent', release);
+  if (existsSync(given)) return given;
   const maker = MAKERS.find((program) => missing(program) === undefined) ?? '';
-  const parameters = ['--variant=minbase', `--include=${INCLUDED.join(',')}`, 'bookworm', path];
+  const parameters = ['--variant=minbase', `--include=${[...INCLUDED, ...more].join(',')}`, release, path];
   await run(maker, parameters, { maxBuffer: 2 ** 24 });
   return path;
 }

@@ -59,7 +59,9 @@ async function variant(version: string, line: string): Promise<string> {
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'pana-packages-'));
-  if (canBuild && canBoot) root = debianRoot(join(folder, 'base'));
+  if (canBuild && canBoot) {
+    root = debianRoot('bookworm', join(folder, 'base'), ['iproute2', 'procps', 'libstdc++6']);
+  }
   // The test that uses it reports the error.
   root?.catch(() => undefined);
   if (canBuild) made = await build(join(folder, 'made'));
@@ -114,7 +116,7 @@ async function addressesOf(namespace: string): Promise<void> {
 describe.skipIf(!canBuild || !canBoot)('The packages on a bare Debian 12', () => {
   it('install, run, upgrade, are removed and purged', { timeout: PATIENCE }, async () => {
     const base = (await root) ?? '';
-    const host = new BootedHost('debian', { root: base, folder, others: [], environment: {} });
+    const host = new BootedHost('debian', { roots: [base], folder, others: [], environment: {} });
     onTestFinished(() => host.remove());
     await host.prepare({});
     await addressesOf(host.namespace);

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { eventually, within } from '../../eventually.js';
@@ -71,8 +71,8 @@ class Shell {
 }
 
 export interface HostSettings {
-  /** Root of a Debian system that the host gets a copy of. */
-  readonly root: string;
+  /** Roots of a Debian system, the upper ones first, that the host gets a copy of. */
+  readonly roots: readonly string[];
   /** Folder of the host's own files. */
   readonly folder: string;
   /** The folder that holds the roots of all hosts, by name. */
@@ -122,27 +122,20 @@ export class BootedHost {
     this.#settings = settings;
   }
 
+  /** What the host has changed in the roots that it has a copy of. */
+  get changes(): string {
+    return join(this.#settings.folder, this.name, 'upper');
+  }
+
   get root(): string {
     return join(this.#settings.folder, this.name, 'root');
   }
 
-  /** Mounts the file system, and removes from it what is not part of a bare Debian. */
-  async prepare(files: Readonly<Record<string, string>>): Promise<void> {
-    await mountCopy(this.#settings.root, join(this.#settings.folder, this.name));
+  /** Mounts the file system, and makes it that of this host. */
+  async prepare(files: Readonly<Record<string, string | Uint8Array>>): Promise<void> {
+    await mountCopy(this.#settings.roots, join(this.#settings.folder, this.name));
     await run('ip', ['netns', 'add', this.namespace]);
     const services = join(this.root, 'etc/systemd/system');
-    for (const name of await readdir(services)) {
-      if (name.endsWith('.wants')) await rm(join(services, name), { recursive: true });
-    }
-    for (const level of await readdir(join(this.root, 'etc'))) {
-      if (!/^rc[S0-6]\.d$/.test(level)) continue;
-      await rm(join(this.root, 'etc', level), { recursive: true });
-      await mkdir(join(this.root, 'etc', level));
-    }
-    for (const left of ['etc/pana-mip6', 'etc/swanctl/conf.d', 'var/db', 'usr/local/share/pana-mip6']) {
-      await rm(join(this.root, left), { recursive: true, force: true });
-    }
-    await mkdir(join(this.root, 'etc/swanctl/conf.d'), { recursive: true });
     // Units of Debian that would look for hardware, a network or an update.
     for (const unit of ['apt-daily.timer', 'apt-daily-upgrade.timer', 'systemd-networkd.service']) {
       await run('ln', ['-sfn', '/dev/null', join(services, unit)]);
@@ -235,6 +228,13 @@ export class BootedHost {
   }
 
   async remove(): Promise<void> {
+    await this.halt();
+    await run('umount', ['--lazy', this.root]).catch(() => undefined);
+    await run('ip', ['netns', 'delete', this.namespace]).catch(() => undefined);
+  }
+
+  /** Ends its processes. */
+  async halt(): Promise<void> {
     for (const shell of [this.#shell, this.#online]) shell?.end();
     if (this.#container && this.#container.exitCode === null && this.#container.signalCode === null) {
       const ended = once(this.#container, 'exit');
@@ -243,15 +243,13 @@ export class BootedHost {
       this.#container.kill('SIGTERM');
       await within(ended, `${this.name} ends`).catch(() => this.#container?.kill('SIGKILL'));
     }
-    await run('umount', ['--lazy', this.root]).catch(() => undefined);
-    await run('ip', ['netns', 'delete', this.namespace]).catch(() => undefined);
   }
 }
 
-/** Mounts `folder/root`: a view of `lower` whose changes are in `folder`. */
-async function mountCopy(lower: string, folder: string): Promise<void> {
+/** Mounts `folder/root`: a view of the layers `lower`, the upper ones first, whose changes are in `folder/upper`. */
+async function mountCopy(lower: readonly string[], folder: string): Promise<void> {
   for (const name of ['root', 'upper', 'work']) await mkdir(join(folder, name), { recursive: true });
-  const layers = `lowerdir=${lower},upperdir=${join(folder, 'upper')},workdir=${join(folder, 'work')}`;
+  const layers = `lowerdir=${lower.join(':')},upperdir=${join(folder, 'upper')},workdir=${join(folder, 'work')}`;
   await run('mount', ['-t', 'overlay', 'overlay', '-o', layers, join(folder, 'root')]);
 }
 
@@ -268,7 +266,7 @@ export class Workstation {
 
   /** `hosts`: the folder with the roots of the hosts. */
   async prepare(names: readonly string[], hosts: string, environment: NodeJS.ProcessEnv): Promise<void> {
-    await mountCopy(this.#source, this.#folder);
+    await mountCopy([this.#source], this.#folder);
     for (const name of names) {
       await mkdir(join(this.#folder, 'hosts'), { recursive: true });
       await run('ln', ['-s', join(hosts, name, 'root'), join(this.#folder, 'hosts', name)]);
