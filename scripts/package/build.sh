@@ -154,7 +154,7 @@ find "$lib" -type f -exec chmod 644 {} +
 # What a running system reads of scripts, under its own name.
 (cd scripts && find ./* -type f) | sed 's|^\./||' | while read -r file; do
 	case $file in
-	examples/* | package/* | rc.d/* | systemd/*) continue ;;
+	bundle/* | examples/* | package/* | rc.d/* | systemd/*) continue ;;
 	*/*) ;;
 	*) continue ;;
 	esac

@@ -142,6 +142,10 @@ export function runCommandLine(): Promise<void> {
               const { runFirstBench } = await import('../lab/bench/first.js');
               await runFirstBench(argv.first);
             }
+            if (argv.starts > 0) {
+              const { runStartsBench } = await import('../lab/bench/starts.js');
+              await runStartsBench(argv.starts);
+            }
           },
         )
         .command(
