@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
-import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -83,6 +83,25 @@ export class Postgres {
     await run(command, options, { cwd: folder });
     await postgres.begin();
     return postgres;
+  }
+
+  /** Starts another server that replicates this one by streaming. This one restarts, as its files are copied. */
+  async replica(): Promise<Postgres> {
+    const folder = await mkdtemp(join(tmpdir(), 'pana-postgres-'));
+    const replica = new Postgres(folder, await freePort(), this.#environment);
+    await this.kill();
+    const data = join(folder, 'data');
+    await run('cp', ['-a', join(this.folder, 'data'), data]);
+    await rm(join(data, 'postmaster.pid'), { force: true });
+    await writeFile(join(data, 'standby.signal'), '');
+    await appendFile(
+      join(data, 'postgresql.auto.conf'),
+      `primary_conninfo = 'host=127.0.0.1 port=${this.port} user=pana'\n`,
+    );
+    if (isRoot) await run('chown', ['-R', `${NOBODY}:${NOBODY}`, folder]);
+    await this.begin();
+    await replica.begin();
+    return replica;
   }
 
   /** Starts the server. After `kill` it recovers what was committed. */
