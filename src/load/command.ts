@@ -30,7 +30,7 @@ export async function loadCommand(flags: LoadFlags): Promise<void> {
   });
   const identities = new Identities(configuration);
   const plan = planOf(flags, identities.count, openFiles());
-  await identities.readAll();
+  await identities.read(plan.nodes);
   // A socket that is not there is found before the run, and not after it.
   await readDaemons(sockets);
   const run = new LoadRun(plan, { configuration, identities, addresses, readDaemons: () => readDaemons(sockets) });

@@ -117,9 +117,9 @@ export class Identities {
     return this.#configuration.certificates.length;
   }
 
-  /** Reads all certificates, so that this is not measured. Throws OperatorError. */
-  async readAll(): Promise<void> {
-    for (let number = 0; number < this.count; number += 1) await this.#credentials(number);
+  /** Reads the certificates of the first nodes, so that this is not measured. Throws OperatorError. */
+  async read(count: number): Promise<void> {
+    for (let number = 0; number < Math.min(count, this.count); number += 1) await this.#credentials(number);
   }
 
   async of(node: number): Promise<TlsPeerCredentials> {

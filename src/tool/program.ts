@@ -60,9 +60,26 @@ export function runCommandLine(): Promise<void> {
         )
         .command(
           'bench',
-          'Benchmark this host: bootstraps, TLS handshakes, a store of a million leases, the enforcement point, a flood of PCIs, first bootstraps, starts of programs',
+          'Benchmark this host in two minutes, with OpenSSL and FreeRADIUS beside it; --full: everything, with plots',
           (bench) =>
             bench
+              .option('full', {
+                type: 'boolean',
+                default: false,
+                description:
+                  'also: curves over concurrency, overload, sessions and leases (SVG), and all that the flags below name',
+              })
+              .option('json', { type: 'string', default: 'bench.json', description: 'file for all figures' })
+              .option('seconds', {
+                type: 'number',
+                default: 95,
+                description: 'begin no further measurement after this time; --full: no limit',
+              })
+              .option('sessions', {
+                type: 'number',
+                default: 100_000,
+                description: 'with --full: idle sessions whose heap is measured; 0: no curves',
+              })
               .option('count', { type: 'number', default: 200, description: 'bootstraps of each kind' })
               .option('at-once', {
                 type: 'number',
@@ -107,11 +124,8 @@ export function runCommandLine(): Promise<void> {
                 description:
                   'rounds in which starts of the programs are measured against those of Node.js; 0: skip them',
               })
-              .example('pana-mip6 bench --count 1000', 'prints tables; asserts nothing')
-              .example(
-                'pana-mip6 bench --count 0 --clients 0 --flood 0 --first 0 --starts 0 --leases 100000',
-                'only the store',
-              ),
+              .example('pana-mip6 bench', 'the figures that have marks, and bench.json; asserts nothing')
+              .example('pana-mip6 bench --full --leases 10000000', 'all figures and plots; takes hours'),
           async (argv) => {
             if (argv.soak !== undefined) {
               const [{ runSoak }, { durationOf }] = await Promise.all([
@@ -121,6 +135,14 @@ export function runCommandLine(): Promise<void> {
               const duration = durationOf('soak', argv.soak);
               if (!(await runSoak({ duration, rate: argv['soak-rate'], svg: argv.svg }))) process.exitCode = 1;
               return;
+            }
+            const { runQuickBench } = await import('../lab/bench/quick.js');
+            const budget = argv.full ? Number.POSITIVE_INFINITY : argv.seconds * 1_000;
+            await runQuickBench({ json: argv.json, budget });
+            if (!argv.full) return;
+            if (argv.sessions > 0) {
+              const { runCurves } = await import('../lab/bench/curves.js');
+              await runCurves({ sessions: argv.sessions, leases: argv.leases, svg: argv.svg });
             }
             if (argv.count > 0) {
               const { runBench } = await import('../lab/bench/bench.js');

@@ -86,7 +86,7 @@ interface Filled {
   readonly memory: number;
 }
 
-async function fill(store: Store, count: number, onProgress: typeof progress): Promise<Filled> {
+export async function fill(store: Store, count: number, onProgress: typeof progress): Promise<Filled> {
   for (let i = 1; i <= HOME_AGENTS; i += 1) {
     const agent = {
       name: `ha${i}`,
@@ -188,7 +188,7 @@ async function showAssignments(subjects: readonly Subject[]): Promise<void> {
   );
 }
 
-function requestOf(number: number): BootstrapRequest {
+export function requestOf(number: number): BootstrapRequest {
   return {
     nai: `mn${number}@home.example`,
     sessionId: `paa${number % 100}.access.example;1;${number}`,
