@@ -308,7 +308,7 @@ export class Attachments {
         this.#driver.feed({ type: 'silent', attempt: id });
         break;
       case 'heard':
-        this.#driver.feed({ type: 'answered', attempt: id });
+        this.#driver.feed({ type: 'answered', attempt: id, besideHeard: this.standby?.isHeard ?? false });
     }
   }
 

@@ -145,6 +145,11 @@ export class Attempt {
     if (this.#options.initiate) this.feed({ type: 'start' });
   }
 
+  /** Whether at least one message of its PAA was accepted. */
+  get isHeard(): boolean {
+    return this.#session.heard;
+  }
+
   /** Checks whether the PAA still has the session, if there is one. `heard` follows. */
   probe(): void {
     if (this.#options.initiate || this.sessionId !== undefined) this.feed({ type: 'probe' });

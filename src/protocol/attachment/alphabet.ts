@@ -29,7 +29,9 @@ export type AttachmentInput =
   /** Reports from an attempt. `heard`: the session accepted at least one message of its PAA. */
   | { readonly type: 'authorized'; readonly attempt: number }
   | { readonly type: 'closed'; readonly attempt: number; readonly cause: string; readonly heard: boolean }
-  | { readonly type: 'silent' | 'answered'; readonly attempt: number }
+  | { readonly type: 'silent'; readonly attempt: number }
+  /** `besideHeard`: the attempt beside it has accepted at least one message of its PAA. */
+  | { readonly type: 'answered'; readonly attempt: number; readonly besideHeard: boolean }
   /** The session of this attempt continues from another address, and has sent a request from there. */
   | { readonly type: 'moved'; readonly attempt: number }
   | { readonly type: 'networkChanged'; readonly sign: MoveSign }

@@ -114,7 +114,7 @@ export class Attachment {
       case 'silent':
         return this.#unanswered(input.attempt);
       case 'answered':
-        return this.#answered(input.attempt);
+        return this.#answered(input.attempt, input.besideHeard);
       case 'moved':
         this.#ask(input.attempt, now);
         return [];
@@ -286,14 +286,16 @@ export class Attachment {
     return this.#config.stay ? [...out, ...this.#begin()] : out;
   }
 
-  #answered(id: number): AttachmentOutput[] {
+  #answered(id: number, besideHeard: boolean): AttachmentOutput[] {
     if (id !== this.#current?.id) return [];
+    // After a move another PAA has answered first: it is on this link, and the late one may be on the link before.
+    const isOvertaken = this.#doubt.name === 'confirmed' && besideHeard && this.#standby?.paa !== this.#current.paa;
     const out: AttachmentOutput[] = this.#silent ? [event({ type: 'answers-again', paa: this.#current.paa })] : [];
     this.#silent = false;
     // After another sign of movement, an answer to an earlier request proves nothing.
     const isProof = this.#doubt.name !== 'arisen';
     if (isProof) this.#doubt = NO_DOUBT;
-    if (!this.#elsewhere) return [...out, ...this.#dismissStandby()];
+    if (!this.#elsewhere && !isOvertaken) return [...out, ...this.#dismissStandby()];
     return isProof && this.isSettling ? [...out, { type: 'settled' }] : out;
   }
 

@@ -232,7 +232,7 @@ describe('the end of a session', () => {
     expect(node.close('no-answer', false, attempt)).toEqual([]);
     expect(node.authorize(attempt)).toEqual([]);
     expect(node.feed({ type: 'silent', attempt })).toEqual([]);
-    expect(node.feed({ type: 'answered', attempt })).toEqual([]);
+    expect(node.feed({ type: 'answered', attempt, besideHeard: false })).toEqual([]);
     expect(node.feed({ type: 'located', attempt, paas: ['p9'], from: 'same' })).toEqual([]);
   });
 
@@ -265,7 +265,10 @@ describe('a silent PAA', () => {
   it('keeps its session when the PAA answers again', () => {
     const node = attached();
     node.feed({ type: 'silent', attempt: node.current });
-    expect(node.feed({ type: 'answered', attempt: node.current })).toEqual(['answers-again', 'close p1']);
+    expect(node.feed({ type: 'answered', attempt: node.current, besideHeard: false })).toEqual([
+      'answers-again',
+      'close p1',
+    ]);
     expect([node.machine.standby, node.machine.isSilent, node.machine.deadline]).toEqual([undefined, false, undefined]);
   });
 
@@ -277,7 +280,7 @@ describe('a silent PAA', () => {
     feed({ type: 'authorized', attempt: 1 });
     feed({ type: 'silent', attempt: 1 });
     feed({ type: 'found', token: 2, paas: ['p1'] });
-    feed({ type: 'answered', attempt: 1 });
+    feed({ type: 'answered', attempt: 1, besideHeard: false });
     expect(feed({ type: 'opened', attempt: 2 })).toEqual([{ type: 'close', attempt: 2 }]);
   });
 
@@ -297,7 +300,7 @@ describe('a silent PAA', () => {
     const node = attached();
     node.feed({ type: 'silent', attempt: node.current });
     node.close('no-answer', false, node.standby);
-    node.feed({ type: 'answered', attempt: node.current });
+    node.feed({ type: 'answered', attempt: node.current, besideHeard: false });
     expect(node.tick()).toEqual([]);
   });
 
@@ -321,10 +324,13 @@ describe('a node that moves', () => {
     const begun = ['open p2 beside shortly', 'begin p2'];
     expect(node.feed({ type: 'located', attempt: node.current, paas: node.paas, from: 'same' })).toEqual(begun);
     // The old PAA answers, but the node is in another network.
-    expect(node.feed({ type: 'answered', attempt: node.current })).toEqual([]);
+    expect(node.feed({ type: 'answered', attempt: node.current, besideHeard: false })).toEqual([]);
     expect(node.authorize(node.standby)).toEqual(['retire p1']);
     node.feed({ type: 'silent', attempt: node.current });
-    expect(node.feed({ type: 'answered', attempt: node.current })).toEqual(['answers-again', 'close p2']);
+    expect(node.feed({ type: 'answered', attempt: node.current, besideHeard: false })).toEqual([
+      'answers-again',
+      'close p2',
+    ]);
   });
 
   it('tries the new network again after a refusal, even if its old session is authenticated again meanwhile', () => {
@@ -430,7 +436,8 @@ describe('Attachment with any input', () => {
     fc.record({ type: fc.constant('found' as const), token: attempt, paas }),
     fc.record({ type: fc.constant('notFound' as const), token: attempt, reason: fc.constant('EIO') }),
     fc.record({ type: fc.constantFrom('opened' as const, 'authorized' as const), attempt }),
-    fc.record({ type: fc.constantFrom('silent' as const, 'answered' as const, 'moved' as const), attempt }),
+    fc.record({ type: fc.constantFrom('silent' as const, 'moved' as const), attempt }),
+    fc.record({ type: fc.constant('answered' as const), attempt, besideHeard: fc.boolean() }),
     fc.record({ type: fc.constant('unreachable' as const), attempt, reason: fc.constant('EIO') }),
     fc.record({ type: fc.constant('located' as const), attempt, paas, from }),
     fc.record({ type: fc.constant('networkChanged' as const), sign }),

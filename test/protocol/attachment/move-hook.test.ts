@@ -84,7 +84,7 @@ class Node {
   }
 
   answer(): void {
-    this.feed({ type: 'answered', attempt: this.current });
+    this.feed({ type: 'answered', attempt: this.current, besideHeard: false });
   }
 
   changed(): void {

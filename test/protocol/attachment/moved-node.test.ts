@@ -80,7 +80,7 @@ describe('A sign that the node is on another link', () => {
       const node = attached();
       expect(node.move(sign)).toEqual(['probe p1']);
       expect(node.machine.deadline).toBe(1_000 + PROBE_WAIT);
-      expect(node.feed({ type: 'answered', attempt: node.current })).toEqual([]);
+      expect(node.feed({ type: 'answered', attempt: node.current, besideHeard: false })).toEqual([]);
       expect(node.machine.deadline).toBeUndefined();
     },
   );
@@ -99,8 +99,37 @@ describe('A sign that the node is on another link', () => {
     const node = attached();
     node.move('link');
     node.tickAt(1_000 + PROBE_WAIT);
-    expect(node.feed({ type: 'answered', attempt: node.current })).toEqual(['close p1']);
+    expect(node.feed({ type: 'answered', attempt: node.current, besideHeard: false })).toEqual(['close p1']);
     expect(node.tickAt(100_000)).toEqual([]);
+  });
+
+  it('does not end the second session when the PAA answers later than another one, which is on this link', () => {
+    const node = attached(['p1', 'p2']);
+    node.move('link');
+    expect(node.tickAt(1_000 + PROBE_WAIT)).toEqual(['open p2 short', 'begin p2']);
+    expect(node.feed({ type: 'answered', attempt: node.current, besideHeard: true })).toEqual([]);
+    expect(node.feed({ type: 'authorized', attempt: node.standby })).toEqual(['retire p1']);
+  });
+
+  it('leads to no further session when that one fails', () => {
+    const node = attached(['p1', 'p2']);
+    node.move('link');
+    node.tickAt(1_000 + PROBE_WAIT);
+    node.feed({ type: 'answered', attempt: node.current, besideHeard: true });
+    const cause = 'authentication-rejected';
+    expect(node.feed({ type: 'closed', attempt: node.standby, cause, heard: true })).toEqual(['ended', 'close p2']);
+    expect(node.tickAt(100_000)).toEqual([]);
+  });
+
+  it('ends when the PAA answers late, if the second session is with the same PAA, or another one has not answered', () => {
+    const same = attached(['p1']);
+    same.move('link');
+    same.tickAt(1_000 + PROBE_WAIT);
+    expect(same.feed({ type: 'answered', attempt: same.current, besideHeard: true })).toEqual(['close p1']);
+    const other = attached(['p1', 'p2']);
+    other.move('link');
+    other.tickAt(1_000 + PROBE_WAIT);
+    expect(other.feed({ type: 'answered', attempt: other.current, besideHeard: false })).toEqual(['close p2']);
   });
 
   it('is necessary: a change of addresses alone does not make the node ask', () => {
@@ -124,7 +153,7 @@ describe('A sign that the node is on another link', () => {
     const node = attached();
     node.move('link');
     node.feed({ type: 'networkChanged', sign: 'link' });
-    node.feed({ type: 'answered', attempt: node.current });
+    node.feed({ type: 'answered', attempt: node.current, besideHeard: false });
     expect(node.located('same')).toEqual(['probe p1']);
   });
 
