@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { afterEach, expect, it } from 'vitest';
-import { BenchNode } from '../../dist/lab/bench/node.js';
 import { Lab, REALM } from '../../dist/lab/lab.js';
+import { BenchNode } from '../../dist/load/node.js';
 import { createPeerCredentials } from '../../dist/runtime/eap/tls-peer.js';
 import { callDaemon } from '../../dist/runtime/service/control.js';
 
