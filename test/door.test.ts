@@ -90,13 +90,18 @@ describe('The packed tarball', () => {
     expect(files.filter((name) => name.startsWith('test') || name.startsWith('src'))).toEqual([]);
   });
 
-  it('contains only modules that have a source, and no source maps', async () => {
+  it('contains only modules that have a source, and of the source maps those of the bundle, without sources', async () => {
     const modules = files.filter((name) => name.startsWith('dist/') && name.endsWith('.js'));
     const sources = await readdir(join(PROJECT, 'src'), { recursive: true });
     const built = sources.filter((name) => name.endsWith('.ts')).map((name) => `dist/${name.replace(/ts$/, 'js')}`);
     expect(modules).toEqual(built.sort());
     expect(modules).not.toContain(STALE);
-    expect(files.filter((name) => name.endsWith('.map'))).toEqual([]);
+    const maps = files.filter((name) => name.endsWith('.map'));
+    expect(maps.filter((name) => !/^dist\/bundle\/chunks\/[\w-]+\.cjs\.map$/.test(name))).toEqual([]);
+    for (const name of maps) {
+      const map = JSON.parse(await readFile(join(folder, 'package', name), 'utf8')) as { sourcesContent?: unknown };
+      expect(map.sourcesContent).toBeUndefined();
+    }
   });
 
   it('states the MIT licence and exports the entry points only', async () => {

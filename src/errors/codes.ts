@@ -26,6 +26,8 @@ export const ERROR_CODES = {
   ERR_DEMO: { of: 'DemoError', ...OPERATOR },
   /** The daemon cannot start now; a later start may succeed. */
   ERR_START: { of: 'StartError', ...PEOPLE },
+  /** A node of a load has no session, or lost it. */
+  ERR_LOAD_NODE: { of: 'NodeFailure', ...PEOPLE },
   /** A running daemon refused an operator's request. */
   ERR_CONTROL: { of: 'ControlError', ...PEOPLE },
   /** A certificate folder, or a request about it, is invalid. */

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { CodedError } from '../errors/coded-error.js';
 import { formatAddress } from '../protocol/bytes/address.js';
 import { CAPABILITY } from '../protocol/mip6/assignment.js';
 import { PacSession } from '../protocol/pana/session/pac.js';
@@ -36,12 +37,12 @@ const CONFIG: PacConfig = {
 };
 
 /** Why a node has no session, or lost it. `reason` is one of few, for counting; the message has the details. */
-export class NodeFailure extends Error {
+export class NodeFailure extends CodedError<'ERR_LOAD_NODE'> {
   override readonly name = 'NodeFailure';
   readonly reason: string;
 
   constructor(reason: string, message: string) {
-    super(message);
+    super('ERR_LOAD_NODE', message);
     this.reason = reason;
   }
 }

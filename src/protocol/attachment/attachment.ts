@@ -1,10 +1,17 @@
 import { earliest } from '../bytes/deadline-queue.js';
 import type { Drbg } from '../bytes/drbg.js';
 import type { AttachmentConfig, AttachmentEvent, AttachmentInput, AttachmentOutput, MoveSign } from './alphabet.js';
-import { type Attempt, type Doubt, isBeingMade, NO_DOUBT, NOTHING, type PendingQuestion } from './attachment-state.js';
-
-/** Fraction by which a wait is randomly shortened or extended, so that nodes do not all return at the same time. */
-const RETRY_JITTER = 0.1;
+import {
+  type Attempt,
+  type Doubt,
+  isBeingMade,
+  LOST,
+  NO_DOUBT,
+  NOTHING,
+  type PendingQuestion,
+  UNNOTICED,
+  waitAfter,
+} from './attachment-state.js';
 
 /**
  * How long the node waits, after a sign of movement, for the PAA to prove that it still has the session, in
@@ -15,15 +22,6 @@ export const PROBE_WAIT = 50;
 
 /** How long the node waits for PTA when it stops, in milliseconds. */
 export const PTA_AT_END = 2_000;
-
-/**
- * Causes of a session's end that leave the session open at the AAA server and at the home agent. The node therefore
- * keeps its home agent and home address.
- */
-const UNNOTICED: readonly string[] = ['no-answer', 'no-progress', 'moved'];
-
-/** Causes of a failed attempt that are attributed to packet loss if the PAA was heard during the attempt. */
-const LOST: readonly string[] = ['no-answer', 'no-progress'];
 
 /**
  * Attachment of a mobile node: it decides which PAA to try, when to retry, and when to start a second session in
@@ -208,12 +206,10 @@ export class Attachment {
 
   /** Starts again after a wait that grows with each failure, or finishes if the node must not start again. */
   #again(wasOpen: boolean, now: number): AttachmentOutput[] {
-    const { stay, first, longest } = this.#config;
-    if (!stay) return [{ type: 'finished', authorized: wasOpen }];
+    if (!this.#config.stay) return [{ type: 'finished', authorized: wasOpen }];
     if (!wasOpen) this.#nextPaa += 1;
-    const base = Math.min(first * 2 ** Math.min(this.#failures, 30), longest);
+    const milliseconds = waitAfter(this.#failures, this.#config, this.#drbg.unit());
     this.#failures += 1;
-    const milliseconds = base * (1 + RETRY_JITTER * (2 * this.#drbg.unit() - 1));
     this.#retryAt = now + milliseconds;
     return [event({ type: 'waiting', milliseconds })];
   }

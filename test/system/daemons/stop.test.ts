@@ -65,18 +65,24 @@ describe('User signals', () => {
 
   it.each(['pana-pac', 'pana-paa', 'pana-aaa'])('are handled before %s loads anything', async (name) => {
     const { bin } = JSON.parse(await readFile('package.json', 'utf8')) as { bin: Record<string, string> };
-    const program = (await readFile(bin[name] ?? '', 'utf8')).split('\n').filter((line) => line !== '');
-    const isImport = (line: string) => line.startsWith('import ');
-    const [first, ...others] = program.slice(1).filter((line) => !isImport(line));
-    expect(first).toBe("listenEarly(process.argv[2] === 'run');");
-    expect(others.join('\n')).toContain('await import');
-    const modules = program.filter(isImport).map((line) => line.match(/from '(.+)';$/)?.[1] ?? line);
-    expect(modules).toContain('../runtime/system/early-signals.js');
-    for (const module of modules) {
-      const lines = (await readFile(join('dist/x', module), 'utf8')).split('\n').filter(isImport);
+    const [, entry = ''] = /\.run\('([\w-]+\.cjs)'/.exec(await readFile(bin[name] ?? '', 'utf8')) ?? [];
+    const chunk = (file: string) => readFile(join('dist/bundle/chunks', file), 'utf8');
+    const loadedAtOnce = (text: string) =>
+      [...text.matchAll(/^const \w+ = require\("(.+)"\);$/gm)].map(([, id = '']) => id);
+    const program = await chunk(entry);
+    const [handles, loads] = [
+      program.indexOf('listenEarly(process.argv[2] === "run")'),
+      program.indexOf('require("./program-'),
+    ];
+    expect(handles).toBeGreaterThan(0);
+    expect(loads).toBeGreaterThan(handles);
+    const first = loadedAtOnce(program);
+    expect(first.map((id) => id.replace(/-.{8}\.cjs$/, '')).sort()).toEqual(['./early-signals', './rolldown-runtime']);
+    for (const id of first) {
+      const further = loadedAtOnce(await chunk(id));
       expect(
-        lines.filter((line) => !line.includes("from 'node:")),
-        module,
+        further.filter((each) => !each.startsWith('./rolldown-runtime-') && !each.startsWith('node:')),
+        id,
       ).toEqual([]);
     }
   });
