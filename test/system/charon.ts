@@ -18,7 +18,7 @@ const USER_SPACE_ESP = '/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so'
 
 /** Why tests with strongSwan are skipped; undefined: they can run. */
 export function charonMissing(): string | undefined {
-  const why = missing('swanctl', 'unshare');
+  const why = missing('swanctl', 'unshare', 'ping');
   if (why !== undefined) return why;
   return CHARON === '' ? 'they need charon and swanctl of strongSwan' : undefined;
 }
