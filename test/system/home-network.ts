@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { onTestFinished } from 'vitest';
 import { hookPath } from '../../dist/lab/lab.js';
+import type { IkeSa } from '../../dist/lab/network-lab/charon.js';
 import { eventually, within } from '../eventually.js';
 import { Charon } from './charon.js';
 
@@ -316,7 +317,9 @@ export class HomeNetwork {
   /** What a host still has of nodes: IKE_SAs, home addresses, proxies, files. */
   async traces(host: string): Promise<readonly string[]> {
     const charon = this.#charons.get(host);
-    const sas = (await charon?.sas())?.map(({ connection }) => connection) ?? [];
+    // A responder keeps an IKE_SA_INIT that nobody follows up for 30 s. It does not know yet whose it is.
+    const isUnknown = ({ connection, state }: IkeSa) => connection === '(unnamed)' && state === 'CONNECTING';
+    const sas = (await charon?.sas())?.filter((sa) => !isUnknown(sa)).map(({ connection }) => connection) ?? [];
     const files = await readdir(join(charon?.swanctl ?? '', 'conf.d'));
     const addresses = await this.exec(host, 'ip', '-6', '-o', 'address');
     const proxies = await this.exec(host, 'ip', '-6', 'neighbour', 'show', 'proxy');
