@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { cp, mkdir } from 'node:fs/promises';
+import { cp, mkdir, rm } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type DaemonProcess, programOf } from '../../dist/lab/daemon-process.js';
 import { Lab, type Place } from '../../dist/lab/lab.js';
@@ -141,6 +141,8 @@ describe('pana-mip6 load', () => {
     for (const file of ['ca.pem', 'stranger.pem', 'stranger-key.pem']) {
       await cp(lab.path('pki', file), lab.path('stranger', file));
     }
+    // The other tests use all certificates of this folder.
+    for (const file of ['stranger.pem', 'stranger-key.pem']) await rm(lab.path('pki', file));
     const folder = ['--pki', lab.path('stranger'), '--server-name', 'home.example'];
     const refused = await load(...at(place.port), ...folder, ...once);
     expect(refused).toMatchObject({ status: 1, result: { failed: 1, failures: [{ count: 1 }] } });
