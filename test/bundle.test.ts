@@ -139,6 +139,25 @@ describe('Compiled code', () => {
     expect(await run(program, STATUS)).toEqual({ status: 2, output: '', errors: NO_DAEMON });
   });
 
+  it('is not left half-made on a full disk, and the programs work', async () => {
+    const bundle = await installed();
+    const full = join(folder, 'full.cjs');
+    const failing = `if (++n > 3) { write(file, data.subarray(0, 100)); throw new Error('ENOSPC: no space left on device, write'); }`;
+    await writeFile(
+      full,
+      `const fs = require('node:fs'); let n = 0; const write = fs.writeFileSync;
+      fs.writeFileSync = (file, data, options) => { ${failing} return write(file, data, options); };`,
+    );
+    const chunks = join(bundle, 'chunks');
+    expect(await run(join(bundle, 'make-cache.cjs'), [], { NODE_OPTIONS: `--require ${full}` })).toEqual({
+      status: 1,
+      output: '',
+      errors: `cannot store compiled code in ${chunks}: ENOSPC: no space left on device, write; programs start more slowly without it\n`,
+    });
+    expect((await readdir(chunks)).filter((name) => name.includes('.cache'))).toEqual([]);
+    expect(await run(join(bundle, 'pana-pac.cjs'), STATUS)).toEqual({ status: 2, output: '', errors: NO_DAEMON });
+  });
+
   it('is ignored if Node.js runs with other options, or if it is damaged', async () => {
     const bundle = await installed();
     const program = join(bundle, 'pana-pac.cjs');

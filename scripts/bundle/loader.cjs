@@ -143,23 +143,41 @@ exports.run = (name, program) => {
   load(name);
 };
 
-/** Writes the compiled code of all chunks. Runs none of them. */
+/**
+ * Writes the compiled code of all chunks. Runs none of them. If that fails, for example because the disk is full, no
+ * code is left, an error message is printed, and the exit status is 1: the programs work without it.
+ */
 exports.makeCache = () => {
-  const { setFlagsFromString } = require('node:v8');
-  removeCache();
-  for (const name of fs.readdirSync(CHUNKS).filter((file) => file.endsWith('.cjs'))) {
-    // Functions are compiled now and not at their first call.
-    setFlagsFromString('--no-lazy');
-    const script = compiled(name);
-    // Flags are part of what must fit.
-    setFlagsFromString('--lazy');
-    const file = path.join(CHUNKS, `${name}.cache`);
-    const code = script.createCachedData();
-    fs.writeFileSync(`${file}.new`, Buffer.concat([digestOf(code), code]), { flag: 'wx' });
-    fs.chmodSync(`${file}.new`, 0o644);
-    fs.renameSync(`${file}.new`, file);
+  try {
+    removeCache();
+    for (const name of fs.readdirSync(CHUNKS).filter((file) => file.endsWith('.cjs'))) store(name);
+  } catch ({ message }) {
+    try {
+      removeCache();
+    } catch {
+      // The first error says why.
+    }
+    process.stderr.write(
+      `cannot store compiled code in ${CHUNKS}: ${message}; programs start more slowly without it\n`,
+    );
+    process.exitCode = 1;
   }
 };
+
+/** Writes the compiled code of one chunk. */
+function store(name) {
+  const { setFlagsFromString } = require('node:v8');
+  // Functions are compiled now and not at their first call.
+  setFlagsFromString('--no-lazy');
+  const script = compiled(name);
+  // Flags are part of what must fit.
+  setFlagsFromString('--lazy');
+  const file = path.join(CHUNKS, `${name}.cache`);
+  const code = script.createCachedData();
+  fs.writeFileSync(`${file}.new`, Buffer.concat([digestOf(code), code]), { flag: 'wx' });
+  fs.chmodSync(`${file}.new`, 0o644);
+  fs.renameSync(`${file}.new`, file);
+}
 
 /** Removes the compiled code of all chunks. */
 function removeCache() {
