@@ -1,12 +1,10 @@
 import type { AddressOctets } from '../../bytes/address.js';
 import { assignmentProblem } from '../../mip6/address-checks.js';
 import { CAPABILITY, decodePrefix, encodePrefix, type MobilityAssignment, wishOf } from '../../mip6/assignment.js';
+import { FEATURE } from '../../mip6/feature-vector.js';
 import { type HomeAgentOffer, IKE_BITS, proposesLocal } from '../../mip6/home-agent-offer.js';
 import type { DEA, DER } from '../wire/commands.js';
 import type { Message, ValueOf } from '../wire/grammar.js';
-
-/** Bits of MIP6-Feature-Vector, RFC 5447 4.2.5. */
-export const FEATURE = { MIP6_INTEGRATED: 1n, LOCAL_HOME_AGENT_ASSIGNMENT: 2n } as const;
 
 /** The value of MIP6-Agent-Info, RFC 5447 4.2.1. */
 export type AgentInfo = ValueOf<'MIP6-Agent-Info'>;

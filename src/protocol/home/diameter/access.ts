@@ -1,5 +1,5 @@
 import { formatAddress } from '../../bytes/address.js';
-import { type AgentInfo, agentInfo, type DiameterMobility, FEATURE } from '../../diameter/mip6/mobility.js';
+import { type AgentInfo, agentInfo, type DiameterMobility } from '../../diameter/mip6/mobility.js';
 import { answerTo, errorAnswer, type Origin } from '../../diameter/wire/answers.js';
 import { AVP_FLAG, type DiameterMessage } from '../../diameter/wire/codec.js';
 import { APPLICATION, ASR, DEA, DER, RAR, STA, STR } from '../../diameter/wire/commands.js';
@@ -16,6 +16,7 @@ import { isProtocolError, isSuccess, RESULT, resultName } from '../../diameter/w
 import { EAP_TYPE } from '../../eap/codec.js';
 import { assignmentProblem } from '../../mip6/address-checks.js';
 import { CAPABILITY, decodePrefix } from '../../mip6/assignment.js';
+import { FEATURE } from '../../mip6/feature-vector.js';
 import { type HomeAgentOffer, IKE_BITS } from '../../mip6/home-agent-offer.js';
 import type {
   AcceptedAccess,

@@ -5,10 +5,10 @@ import {
   agentInfo,
   answerMobility,
   type DiameterMobility,
-  FEATURE,
   requestMobility,
 } from '../../../../src/protocol/diameter/mip6/mobility.js';
 import { CAPABILITY } from '../../../../src/protocol/mip6/assignment.js';
+import { FEATURE } from '../../../../src/protocol/mip6/feature-vector.js';
 import type { HomeAgentOffer } from '../../../../src/protocol/mip6/home-agent-offer.js';
 
 function address(text: string): Uint8Array {
