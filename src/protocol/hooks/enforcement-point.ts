@@ -1,3 +1,4 @@
+import { AddressHolders } from './address-holders.js';
 import { HookValueError, type HookVariables, hookLine } from './contract.js';
 import type { AdmittedClient, EnforcementInput, EnforcementOutput } from './enforcement-alphabet.js';
 import type { HeldClient, Move, PendingReport, Report } from './enforcement-state.js';
@@ -15,15 +16,13 @@ export class EnforcementPoint {
   readonly #interface: string;
   readonly #checkInterval: number;
   readonly #held = new Map<string, HeldClient>();
-  /**
-   * Sessions by address, the newest last. Only the newest session's events are reported, because the node no longer
-   * uses the others.
-   */
-  readonly #holders = new Map<string, Set<string>>();
+  readonly #holders = new AddressHolders();
   /** The last move of each session. */
   readonly #moves = new Map<string, Move>();
-  /** Addresses that were reported to the hook as permitted, and that it has not revoked since. */
-  readonly #permitted = new Set<string>();
+  /** Addresses that the hook may permit, each with the session that was last reported to have it. */
+  readonly #permitted = new Map<string, string>();
+  /** What `#permitted` is when the current run of `start` succeeds. */
+  readonly #listed = new Map<string, string>();
   readonly #jobs = new Map<number, PendingReport>();
   /** Unfinished jobs by the addresses that they concern. Jobs that share an address must not run at the same time. */
   readonly #about = new Map<string, Set<number>>();
@@ -98,21 +97,18 @@ export class EnforcementPoint {
       this.#leaveToStart(job, pending);
       return;
     }
-    const triedMove = pending?.report.event === 'move' && pending.report.move.reported;
-    const values = pending && this.#valuesFor(pending.report, now);
+    if (pending) this.#restore(pending);
+    const values = pending && this.#valuesFor(pending.report, (address) => this.#revocable(address, job, pending), now);
     if (!values) {
-      // Another session has the new address of a client that moved, or the client's session ended after a failed try.
-      // Its former address must still be revoked.
-      if (pending?.report.event === 'move' && !pending.report.move.superseded) {
-        const { session, move } = pending.report;
-        if (triedMove || this.#held.has(session)) this.#clear(session, move.former);
-      }
       this.#outputs.push({ type: 'nothing', job });
       return;
     }
-    pending.revoked = pending.report.event === 'move' ? values.formerAddress : undefined;
-    if (pending.report.event === 'revoke') pending.revoked = values.careOfAddress;
-    const input = pending.report.event === 'start' ? this.#allClients(now) : undefined;
+    const { event } = pending.report;
+    pending.revoked = event === 'revoke' ? values.careOfAddress : values.formerAddress;
+    // Not when the run ends: a later event of the same run may permit the address again.
+    if (pending.revoked !== undefined) this.#permitted.delete(pending.revoked);
+    const input = event === 'start' ? this.#allClients(now) : undefined;
+    pending.hasRun = true;
     this.#outputs.push({ type: 'data', job, variables: values, input });
   }
 
@@ -125,25 +121,29 @@ export class EnforcementPoint {
     this.#outputs.push({ type: 'nothing', job });
   }
 
-  #valuesFor(report: Report, now: number): HookVariables | undefined {
+  #valuesFor(
+    report: Report,
+    revocable: (address: string) => string | undefined,
+    now: number,
+  ): HookVariables | undefined {
     switch (report.event) {
       case 'start':
       case 'check':
       case 'stop':
         return { interface: this.#interface };
       case 'permit':
-        return this.#valuesOf(report.session, now);
+        return this.#valuesOf(report.session, now, report.address);
       case 'move': {
         const { session, move } = report;
         if (move.superseded) return undefined;
         move.reported = true;
-        const values = this.#valuesOf(session, now);
-        return values && { ...values, formerAddress: this.#free(move.former) };
+        const values = this.#valuesOf(session, now, move.address);
+        return values && { ...values, formerAddress: revocable(move.former) };
       }
       case 'revoke': {
         const { userName: mnId, session, address, alone } = report;
-        if (alone && this.#free(address) === undefined) return undefined;
-        return { mnId, session, careOfAddress: this.#free(address), interface: this.#interface };
+        if (alone && revocable(address) === undefined) return undefined;
+        return { mnId, session, careOfAddress: revocable(address), interface: this.#interface };
       }
     }
   }
@@ -153,18 +153,28 @@ export class EnforcementPoint {
     this.#abandon(this.#covered);
     this.#covered = this.#later;
     this.#later = [];
+    this.#listed.clear();
     let text = '';
-    for (const session of this.#held.keys()) text += this.#lineOf(session, now);
+    for (const [session, { address }] of this.#held) {
+      const line = this.#lineOf(session, now);
+      if (line !== '') this.#listed.set(address, session);
+      text += line;
+    }
     return text;
   }
 
-  #valuesOf(session: string, now: number): HookVariables | undefined {
+  /**
+   * `address`: that of the event. If the client has another one now, there is nothing to report: that address has an
+   * event of its own, in order with others about it.
+   */
+  #valuesOf(session: string, now: number, address?: string): HookVariables | undefined {
     const held = this.#held.get(session);
+    if (!held || (address !== undefined && address !== held.address)) return undefined;
     // If a newer session has the address, only that session's events are reported.
-    if (!held || this.#holder(held.address) !== session) return undefined;
+    if (this.#holders.newest(held.address) !== session) return undefined;
     const move = this.#moves.get(session);
     if (move) move.permitted = true;
-    this.#permitted.add(held.address);
+    this.#permitted.set(held.address, session);
     const { userName: mnId, address: careOfAddress, until } = held;
     const lifetime = until === undefined ? undefined : Math.max(1, Math.ceil((until - now) / 1000));
     return { mnId, session, careOfAddress, lifetime, interface: this.#interface };
@@ -191,8 +201,8 @@ export class EnforcementPoint {
     const before = this.#held.get(session);
     if (before && before.address !== address) this.#move(session, address);
     this.#held.set(session, { ...admission, until: lifetime === undefined ? undefined : now + lifetime });
-    this.#hold(session, address);
-    this.#report({ report: { event: 'permit', session }, addresses: [address], token });
+    this.#holders.add(session, address);
+    this.#report({ report: { event: 'permit', session, address }, addresses: [address], token });
   }
 
   /** Reports a move. If an earlier move of the client was not reported, this one includes it. */
@@ -200,19 +210,14 @@ export class EnforcementPoint {
     const held = this.#held.get(session);
     if (!held) return;
     this.#held.set(session, { ...held, address });
-    this.#leave(session, held.address);
-    this.#hold(session, address);
+    this.#holders.remove(session, held.address);
+    this.#holders.add(session, address);
     const last = this.#moves.get(session);
     const unreported = last && !last.reported ? last : undefined;
     if (unreported) unreported.superseded = true;
     const former = unreported && !unreported.permitted ? unreported.former : held.address;
-    const move: Move = { former, permitted: false, reported: false, superseded: false };
+    const move: Move = { former, address, permitted: false, reported: false, superseded: false };
     this.#moves.set(session, move);
-    // The hook may have permitted both addresses: the former one, and that of the unreported move.
-    if (unreported?.permitted) this.#clear(session, unreported.former);
-    // The move to this address was not reported, so the hook may still permit the address for an earlier session.
-    const left = unreported && this.#free(held.address);
-    if (left !== undefined && left !== move.former && this.#permitted.has(left)) this.#clear(session, left);
     const addresses = [move.former, held.address, address];
     this.#report({ report: { event: 'move', session, move }, addresses, token: undefined });
     if (held.address !== address) this.#permitOther(held.address);
@@ -220,9 +225,9 @@ export class EnforcementPoint {
 
   /** Reports another session that still has an address, because the hook permits an address for one session only. */
   #permitOther(address: string): void {
-    const other = this.#holder(address);
+    const other = this.#holders.newest(address);
     if (other === undefined) return;
-    this.#report({ report: { event: 'permit', session: other }, addresses: [address], token: undefined });
+    this.#report({ report: { event: 'permit', session: other, address }, addresses: [address], token: undefined });
   }
 
   #revoke(session: string): void {
@@ -231,7 +236,7 @@ export class EnforcementPoint {
     const last = this.#moves.get(session);
     this.#held.delete(session);
     this.#moves.delete(session);
-    this.#leave(session, held.address);
+    this.#holders.remove(session, held.address);
     // If the last move was not reported, the hook may still permit the address before it.
     for (const address of last && !last.reported ? [last.former, held.address] : [held.address]) {
       const report = { event: 'revoke', session, userName: held.userName, address, alone: false } as const;
@@ -240,24 +245,12 @@ export class EnforcementPoint {
     }
   }
 
-  #hold(session: string, address: string): void {
-    const sessions = this.#holders.get(address) ?? new Set();
-    sessions.delete(session);
-    this.#holders.set(address, sessions.add(session));
-  }
-
-  #leave(session: string, address: string): void {
-    const sessions = this.#holders.get(address);
-    sessions?.delete(session);
-    if (sessions?.size === 0) this.#holders.delete(address);
-  }
-
-  #holder(address: string): string | undefined {
-    return [...(this.#holders.get(address) ?? [])].at(-1);
-  }
-
-  /** The address if it may be revoked; undefined if another session uses it now. */
-  #free(address: string): string | undefined {
+  /**
+   * The address if this run of the job may revoke it. A retry may not if a later event is about the address: the hook
+   * may run for that one at the same time.
+   */
+  #revocable(address: string, job: number, { hasRun }: PendingReport): string | undefined {
+    if (hasRun && [...(this.#about.get(address) ?? [])].some((other) => other > job)) return undefined;
     return this.#holders.has(address) ? undefined : address;
   }
 
@@ -270,10 +263,7 @@ export class EnforcementPoint {
     this.#start = this.#queue({ report: { event: 'start' }, addresses: [], token }, [...this.#jobs.keys()]);
   }
 
-  /**
-   * Runs `stop` after the jobs that are running. Events that wait for `start` are dropped, because `stop` clears all
-   * permits.
-   */
+  /** Runs `stop` after the jobs that are running. It clears all permits: events that wait for `start` are dropped. */
   #end(token: number): void {
     this.#stopped = true;
     this.#abandon([...this.#covered, ...this.#later]);
@@ -319,12 +309,10 @@ export class EnforcementPoint {
       about?.delete(job);
       if (about?.size === 0) this.#about.delete(address);
     }
-    if (ok && pending?.revoked !== undefined && this.#free(pending.revoked) !== undefined) {
-      this.#permitted.delete(pending.revoked);
-    }
     if (!pending || this.#stopped) return;
-    if (!ok) this.#unfinished(pending.report, job);
+    if (!ok) this.#unfinished(pending, job);
     if (job === this.#start && ok) this.#started();
+    this.#clearForgotten(pending.addresses);
     const isNext = pending.report.event === 'check' || job === this.#start;
     if (ok && isNext && this.#checkInterval > 0) this.#checkAt = now + this.#checkInterval;
   }
@@ -336,17 +324,38 @@ export class EnforcementPoint {
   }
 
   /**
-   * Handles a check that failed, or an event whose retries were ended by a newer event of the session. The address that it should revoke may
-   * still be permitted: a separate job with its own retries revokes it.
+   * Handles a check that failed, and an event whose address may still be permitted. A revoke that used up its tries
+   * gives the address up; one that a newer event of the session replaced does not.
    */
-  #unfinished(report: Report, job: number): void {
+  #unfinished(pending: PendingReport, job: number): void {
+    const { report } = pending;
+    // A later `start`, of a reload, has the same effect as that after a check.
     if (report.event === 'check') {
-      // A later `start`, of a reload, has the same effect.
       if (this.#ready) this.#begin(undefined);
-    } else if (report.event === 'move' && report.move.reported) {
-      this.#clear(report.session, report.move.former);
-    } else if (report.event === 'revoke' && !report.alone && this.#hasLater(report.session, job)) {
-      this.#clear(report.session, report.address);
+    } else if (report.event !== 'revoke' || (!report.alone && this.#hasLater(report.session, job))) {
+      this.#restore(pending);
+    }
+  }
+
+  /** After a run that failed: the hook may still permit the address that it should have revoked. */
+  #restore(pending: PendingReport): void {
+    const { report, revoked } = pending;
+    pending.revoked = undefined;
+    if (revoked === undefined || this.#permitted.has(revoked)) return;
+    if ('session' in report) this.#permitted.set(revoked, report.session);
+  }
+
+  /**
+   * Revokes those of the addresses that the hook may still permit although no session has them and no unfinished job is
+   * about them. Only the last of several events of a session may have run, and it names at most one former address.
+   */
+  #clearForgotten(addresses: Iterable<string>): void {
+    if (!this.#ready) return;
+    for (const address of new Set(addresses)) {
+      const session = this.#permitted.get(address);
+      if (session !== undefined && !this.#holders.has(address) && !this.#about.has(address)) {
+        this.#clear(session, address);
+      }
     }
   }
 
@@ -364,7 +373,7 @@ export class EnforcementPoint {
   #started(): void {
     this.#ready = true;
     this.#permitted.clear();
-    for (const address of this.#holders.keys()) this.#permitted.add(address);
+    for (const [address, session] of this.#listed) this.#permitted.set(address, session);
     for (const { token } of this.#covered) {
       if (token !== undefined) this.#outputs.push({ type: 'firstResult', token, ok: true });
     }
@@ -372,6 +381,7 @@ export class EnforcementPoint {
     this.#covered = [];
     this.#later = [];
     for (const pending of later) this.#report(pending);
+    this.#clearForgotten(this.#listed.keys());
   }
 
   #abandon(reports: readonly PendingReport[]): void {

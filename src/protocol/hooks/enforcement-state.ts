@@ -10,6 +10,7 @@ export interface HeldClient extends AdmittedClient {
 export interface Move {
   /** The address that was last reported to the hook before the move. */
   readonly former: string;
+  readonly address: string;
   /** Whether a permit or start may have reported the new address to the hook. */
   permitted: boolean;
   /** Whether the move was reported to the hook. */
@@ -21,7 +22,7 @@ export interface Move {
 /** What a run of the hook reports. */
 export type Report =
   | { readonly event: 'start' | 'check' | 'stop' }
-  | { readonly event: 'permit'; readonly session: string }
+  | { readonly event: 'permit'; readonly session: string; readonly address: string }
   | { readonly event: 'move'; readonly session: string; readonly move: Move }
   | {
       readonly event: 'revoke';
@@ -44,4 +45,6 @@ export interface PendingReport {
   token: number | undefined;
   /** The address that the last run of the hook was to revoke. */
   revoked?: string | undefined;
+  /** Whether the hook has run for it. */
+  hasRun?: boolean;
 }

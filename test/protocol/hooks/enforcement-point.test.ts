@@ -381,7 +381,7 @@ describe.each([
     rig.permit('one', B);
     rig.end();
     rig.advance(0);
-    expect(rig.running[0]).toBe(`permit ${B}`);
+    expect(rig.running[0]).toBe(`move ${B} from ${A}`);
     rig.move('one', A);
     expect(rig.settle()).toContain(`move ${A} from ${B}`);
   });
@@ -514,6 +514,88 @@ const FOUND: [Step[]][] = [
       { do: 'end', which: 0, worked: 'yes' },
       { do: 'move', session: 3, address: 0 },
       { do: 'end', which: 0, worked: 'yes' },
+    ],
+  ],
+  // A permit of an address that its session has left runs, while the address is revoked for another session.
+  [
+    [
+      { do: 'permit', session: 2, address: 0 },
+      { do: 'move', session: 2, address: 1 },
+      { do: 'revoke', session: 2 },
+      { do: 'permit', session: 1, address: 2 },
+      { do: 'permit', session: 1, address: 1 },
+      { do: 'end', which: 0, worked: 'yes' },
+      { do: 'move', session: 1, address: 0 },
+      { do: 'end', which: 0, worked: 'yes' },
+      { do: 'permit', session: 0, address: 0 },
+      { do: 'end', which: 191993163, worked: 'yes' },
+    ],
+  ],
+  // A revoke is tried again while a permit of the same address runs.
+  [
+    [
+      { do: 'permit', session: 0, address: 0 },
+      { do: 'permit', session: 3, address: 1 },
+      { do: 'revoke', session: 3 },
+      { do: 'end', which: 0, worked: 'yes' },
+      { do: 'end', which: 0, worked: 'yes' },
+      { do: 'end', which: 0, worked: 'no' },
+      { do: 'permit', session: 2, address: 1 },
+      { do: 'permit', session: 2, address: 3 },
+      { do: 'wait', milliseconds: 1000 },
+      { do: 'end', which: 795552963, worked: 'yes' },
+      { do: 'permit', session: 0, address: 3 },
+    ],
+  ],
+  // A run that revokes an address and permits another fails, and its session returns to the first.
+  [
+    [
+      { do: 'permit', session: 3, address: 3 },
+      { do: 'end', which: 0, worked: 'yes' },
+      { do: 'wait', milliseconds: 0 },
+      { do: 'revoke', session: 3 },
+      { do: 'permit', session: 3, address: 0 },
+      { do: 'end', which: 0, worked: 'yes' },
+      { do: 'permit', session: 3, address: 3 },
+      { do: 'end', which: 0, worked: 'no' },
+      { do: 'move', session: 3, address: 0 },
+    ],
+  ],
+  // A session has two addresses while start runs, and two others before the hook has run for it.
+  [
+    [
+      { do: 'permit', session: 2, address: 0 },
+      { do: 'end', which: 0, worked: 'no' },
+      { do: 'permit', session: 2, address: 3 },
+      { do: 'wait', milliseconds: 1000 },
+      { do: 'permit', session: 1, address: 1 },
+      { do: 'revoke', session: 2 },
+      { do: 'end', which: 0, worked: 'yes' },
+      { do: 'permit', session: 1, address: 3 },
+      { do: 'end', which: 65216955, worked: 'yes' },
+      { do: 'permit', session: 1, address: 0 },
+    ],
+  ],
+  // The same run of the hook revokes an address and permits it again, then another one fails.
+  [
+    [
+      { do: 'permit', session: 0, address: 0 },
+      { do: 'permit', session: 1, address: 0 },
+      { do: 'move', session: 1, address: 3 },
+      { do: 'revoke', session: 1 },
+      { do: 'end', which: 0, worked: 'yes' },
+      { do: 'end', which: 0, worked: 'yes' },
+      { do: 'move', session: 0, address: 3 },
+      { do: 'end', which: 0, worked: 'yes' },
+      { do: 'end', which: 0, worked: 'yes' },
+      { do: 'end', which: 1285614855, worked: 'half' },
+      { do: 'revoke', session: 0 },
+      { do: 'wait', milliseconds: 1000 },
+      { do: 'end', which: 428455707, worked: 'yes' },
+      { do: 'end', which: 0, worked: 'yes' },
+      { do: 'permit', session: 0, address: 0 },
+      { do: 'end', which: 0, worked: 'yes' },
+      { do: 'end', which: 0, worked: 'no' },
     ],
   ],
 ];
