@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import type { DutyInput } from '../protocol/home/duties.js';
-import type { UpkeepConfig } from '../protocol/home/upkeep.js';
+import type { RadiusClient } from '../protocol/home/radius/clients.js';
 import { nextOriginState } from '../runtime/diameter/origin-state.js';
 import { diameterReporter, refusedReporter } from '../runtime/diameter/reporter.js';
 import { openDiameterTls, peerOptions, readDiameterTls, usedForDiameter } from '../runtime/diameter/setup.js';
@@ -33,10 +33,11 @@ import { HomeServer } from './home-server.js';
 import { measured, type StoreCalls } from './measured-store.js';
 import { AAA_METRICS, registerGauges } from './metrics.js';
 import { ProbeRunner, withdrawProbes } from './probe-runner.js';
+import { readRadiusClients } from './radius-clients.js';
 import { RevokedSessions } from './revoked-sessions.js';
 import { StoreReporter } from './store-reporter.js';
 import { type AaaSurroundings, systemAaaSurroundings } from './surroundings.js';
-import { UpkeepRunner } from './upkeep-runner.js';
+import { UpkeepRunner, upkeepConfig } from './upkeep-runner.js';
 import { aaaWebPage } from './web.js';
 import { workerReporter, workersOf } from './workers.js';
 
@@ -94,6 +95,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     credentials: TlsServerOptions,
     originState: number,
     tls: TlsTransport | undefined,
+    radiusClients: readonly RadiusClient[],
     files: FileWatch,
     surroundings: AaaSurroundings,
   ) {
@@ -135,6 +137,7 @@ export class AaaDaemon implements Service<AaaOptions> {
       guard: barrier,
       homeAgents: this.#homeAgents,
       tls,
+      radius: options.radius.listen.length > 0 ? { udp: surroundings.udp, clients: radiusClients } : undefined,
       report: diameterReporter(log, metrics, 'session', host),
     });
     this.#administrator = new Administrator({
@@ -216,8 +219,12 @@ export class AaaDaemon implements Service<AaaOptions> {
     const feed = new EventFeed('pana-aaa', logger, host);
     const { log } = feed;
     const files = new FileWatch(host, lookAtFiles);
-    const [credentials, tls] = await files.watch(credentialFiles(options), () =>
-      Promise.all([readCredentials(options, host), openDiameterTls(options.diameter, host, refusedReporter(log))]),
+    const [credentials, tls, radius] = await files.watch(credentialFiles(options), () =>
+      Promise.all([
+        readCredentials(options, host),
+        openDiameterTls(options.diameter, host, refusedReporter(log)),
+        readRadiusClients(options.radius),
+      ]),
     );
     const originState = await nextOriginState(options.hooks['state-dir'], host.wall());
     if (!isPostgresUrl(options.store)) await makeFolder(dirname(options.store), 0o700);
@@ -228,7 +235,18 @@ export class AaaDaemon implements Service<AaaOptions> {
     const opening = { use: 'server', signal, events: storeReporter.events, holder } as const;
     const store = await surroundings.openStore(options.store, opening);
     const reporting = { metrics, barrier, storeReporter };
-    const daemon = new AaaDaemon(options, feed, reporting, store, credentials, originState, tls, files, surroundings);
+    const daemon = new AaaDaemon(
+      options,
+      feed,
+      reporting,
+      store,
+      credentials,
+      originState,
+      tls,
+      radius,
+      files,
+      surroundings,
+    );
     try {
       await daemon.#open();
     } catch (error) {
@@ -250,13 +268,18 @@ export class AaaDaemon implements Service<AaaOptions> {
 
   async #reload(options: AaaOptions): Promise<void> {
     const { diameter } = options;
-    const [credentials, material] = await this.#files.watch(credentialFiles(options), () =>
-      Promise.all([this.#surroundings.readCredentials(options, this.#host), readDiameterTls(diameter, this.#host)]),
+    const [credentials, material, radius] = await this.#files.watch(credentialFiles(options), () =>
+      Promise.all([
+        this.#surroundings.readCredentials(options, this.#host),
+        readDiameterTls(diameter, this.#host),
+        readRadiusClients(options.radius),
+      ]),
     );
     this.#server.home.eap.reload({ ...this.#server.home.eap.options, ...credentials });
     this.#revocationChanged();
     if (material) this.#tls?.reload(material);
     this.#server.diameter.node.reconfigure(peerOptions(diameter.peers, this.#tls), undefined);
+    this.#server.radius?.configure(radius);
     this.#options = options;
     this.#upkeep.configure(upkeepConfig(options));
     this.#credentials.changed();
@@ -321,7 +344,7 @@ export class AaaDaemon implements Service<AaaOptions> {
       peers: () => node.status(),
       hooks: () => this.#hooks.status(),
       conversations: () => this.#server.home.conversations,
-      listening: () => node.addresses.map(({ address, port }) => `${address} port ${port}`),
+      listening: () => this.#server.listening,
     });
     const tools = { feed: this.#feed, log: this.#log, guard: this.barrier, host: this.#host };
     this.#closeWeb = await openWeb(control, page, tools);
@@ -331,7 +354,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     this.#administrator.inBackground(this.#administrator.finishOthers());
     this.#revocationChanged();
     this.#credentials.start();
-    this.#log.info({ listening: this.#server.diameter.node.addresses }, 'ready');
+    this.#log.info({ listening: this.#server.addresses }, 'ready');
   }
 
   async #close(): Promise<void> {
@@ -345,7 +368,7 @@ export class AaaDaemon implements Service<AaaOptions> {
   async status(): Promise<object> {
     const { node } = this.#server.diameter;
     return {
-      listening: node.addresses.map(({ address, port }) => `${address} port ${port}`),
+      listening: this.#server.listening,
       store: `${storeName(this.#options.store)} ${this.#storeReporter.works ? 'available' : 'unavailable'}`,
       certificates: this.#credentials.days(),
       conversations: this.#server.home.conversations,
@@ -372,8 +395,4 @@ export class AaaDaemon implements Service<AaaOptions> {
       this.#log.warn({ issuer: list.issuer.text, file: path, reason: 'issuer not known yet' }, 'CRL not verified');
     }
   }
-}
-
-function upkeepConfig({ history, tls }: AaaOptions): UpkeepConfig {
-  return { history: history.keep, ticketKeyLifetime: tls['ticket-key-lifetime'] };
 }

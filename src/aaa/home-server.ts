@@ -1,9 +1,11 @@
 import type { Grammarian } from '../protocol/diameter/wire/grammar.js';
 import type { HomeConfig, HomeInput } from '../protocol/home/alphabet.js';
+import type { RadiusClient } from '../protocol/home/radius/clients.js';
 import type { DiameterEvent, DiameterSurroundings } from '../runtime/diameter/node.js';
 import type { TlsTransport } from '../runtime/diameter/tls.js';
 import { tcpTransport } from '../runtime/diameter/transport.js';
 import type { Logger } from '../runtime/log/events.js';
+import type { Udp } from '../runtime/net/udp.js';
 import { type Guard, unguarded } from '../runtime/service/barrier.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 import { systemHost } from '../runtime/system/host.js';
@@ -14,6 +16,8 @@ import type { EapCredentials, MakeEngine } from './eap-conversations.js';
 import type { HomeAgentHooks } from './home-agent-hooks.js';
 import { HomeRunner } from './home-runner.js';
 import type { StoreCalls } from './measured-store.js';
+import { NasPorts } from './nas-ports.js';
+import { RadiusPort } from './radius-server.js';
 import { enginesOf, workersOf } from './workers.js';
 
 export interface HomeServerParts {
@@ -28,12 +32,15 @@ export interface HomeServerParts {
   readonly homeAgents: Pick<HomeAgentHooks, 'run' | 'isBehind'>;
   /** TLS transport for Diameter. Undefined: no TLS. */
   readonly tls: TlsTransport | undefined;
+  /** UDP sockets, and the clients of RADIUS. Undefined: no RADIUS. */
+  readonly radius?: { readonly udp: Udp; readonly clients: readonly RadiusClient[] } | undefined;
   readonly report: (event: DiameterEvent, grammarian: Grammarian) => void;
 }
 
-/** The home machine, and the Diameter node through which NASs reach it. */
+/** The home machine, and the servers of Diameter and RADIUS through which NASs reach it. */
 export class HomeServer {
   readonly diameter: DiameterServer;
+  readonly radius: RadiusPort | undefined;
   readonly home: HomeRunner;
 
   constructor(options: AaaOptions, parts: HomeServerParts) {
@@ -46,15 +53,30 @@ export class HomeServer {
       feed: (input) => inputs.put(input),
     });
     const { host } = surroundings;
-    this.home = new HomeRunner(homeConfig(options), { ...parts, host, guard, nas: this.diameter, inputs });
+    const { radius } = parts;
+    this.radius =
+      radius && new RadiusPort(options, { ...parts, ...radius, host, guard, feed: (input) => inputs.put(input) });
+    const nas = new NasPorts(this.diameter, this.radius);
+    this.home = new HomeRunner(homeConfig(options), { ...parts, host, guard, nas, inputs });
   }
 
-  start(): Promise<void> {
-    return this.diameter.node.start();
+  /** The addresses and ports of the open sockets, those of Diameter first. */
+  get addresses(): { readonly address: string; readonly port: number }[] {
+    return [...this.diameter.node.addresses, ...(this.radius?.addresses ?? [])];
+  }
+
+  /** The same for output to operators. */
+  get listening(): string[] {
+    return this.addresses.map(({ address, port }) => `${address} port ${port}`);
+  }
+
+  async start(): Promise<void> {
+    await this.diameter.node.start();
+    await this.radius?.start();
   }
 
   async stop(): Promise<void> {
-    await this.diameter.node.stop();
+    await Promise.all([this.diameter.node.stop(), this.radius?.stop()]);
     this.home.stop();
   }
 }

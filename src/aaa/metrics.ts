@@ -13,6 +13,7 @@ import { datedCertificates, nextEnds } from '../runtime/tls/expiry.js';
 import { STORE_CLASSES } from '../store/operation.js';
 import type { StoreStatistics } from '../store/records.js';
 import type { StoreCalls } from './measured-store.js';
+import { RADIUS_COUNTERS } from './radius-server.js';
 
 /** How long the list of home agents and the counts of whole tables are cached, in milliseconds. */
 const HOME_AGENTS_FRESH = 5_000;
@@ -70,6 +71,7 @@ export const AAA_METRICS: MetricDescriptions = {
     clock_steps: { help: 'Steps of the wall clock after which this server shifted the times in the store' },
     reloads: { help: 'Reloads of certificates, keys and CRLs' },
     ...DIAMETER_COUNTERS,
+    ...RADIUS_COUNTERS,
     ...FAULT_COUNTERS,
   },
   times: {

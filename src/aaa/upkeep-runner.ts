@@ -6,6 +6,7 @@ import type { Guard } from '../runtime/service/barrier.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 import { Driver } from '../runtime/system/driver.js';
 import type { Host } from '../runtime/system/host.js';
+import type { AaaOptions } from './config/options.js';
 import type { HomeAgentHooks } from './home-agent-hooks.js';
 import type { StoreCalls } from './measured-store.js';
 import { askStore } from './store-questions.js';
@@ -127,4 +128,9 @@ export class UpkeepRunner {
     else if (event === 'up') reauthenticate(duty.session);
     else disconnect(duty.session);
   }
+}
+
+/** The configuration of the upkeep machine. */
+export function upkeepConfig({ history, tls }: AaaOptions): UpkeepConfig {
+  return { history: history.keep, ticketKeyLifetime: tls['ticket-key-lifetime'] };
 }

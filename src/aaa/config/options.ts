@@ -3,6 +3,7 @@ import { DIAMETER_PORT } from '../../protocol/diameter/wire/ports.js';
 import { MAX_FLIGHT } from '../../protocol/eap/fragments.js';
 import { reloadable } from '../../runtime/config/reload.js';
 import * as section from '../../runtime/config/sections.js';
+import { radius } from './radius.js';
 
 /** Configuration of `pana-aaa`. */
 export const aaaSchema = z.strictObject({
@@ -55,6 +56,7 @@ export const aaaSchema = z.strictObject({
         'maximum number of EAP conversations; a further one replaces the oldest of the client with the most, unproven clients first',
       ),
   }),
+  radius,
   tls: reloadable(
     section.eapTls('1.2', 'lowest TLS version', {
       certificate: section

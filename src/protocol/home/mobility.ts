@@ -1,6 +1,7 @@
-import { parseAddress } from '../bytes/address.js';
+import { formatAddress, parseAddress } from '../bytes/address.js';
 import { assignmentProblem } from '../mip6/address-checks.js';
 import { CAPABILITY, wishOf } from '../mip6/assignment.js';
+import { FEATURE } from '../mip6/feature-vector.js';
 import { type HomeAgentOffer, IKE_BITS } from '../mip6/home-agent-offer.js';
 import type { HomeAgent, Ike, Lease, LocalProposal, Subscriber } from './records.js';
 
@@ -17,6 +18,70 @@ export type MobilityGrant =
   | { readonly kind: 'home'; readonly lease: Lease; readonly ike: Ike; readonly root: 'msk' | 'emsk' }
   /** The proposal of the visited network is accepted. `bits`: the requested capability bits. */
   | { readonly kind: 'local'; readonly offer: HomeAgentOffer; readonly bits: number };
+
+/**
+ * The request assumed for a NAS that supports only the standard attributes. These express only that a client may use
+ * MIPv6.
+ */
+const STANDARD_WISH = CAPABILITY.MIP6 | CAPABILITY.HOA_ASSIGN | CAPABILITY.IKEV1_PSK | CAPABILITY.IKEV2_PSK;
+
+/**
+ * The request of a NAS (RFC 5447 4.2.5) in its MIP6-Feature-Vector, capability bits, and the proposal of the visited
+ * network, which is ignored if it is unusable. Undefined: it does not request Mobile IPv6.
+ */
+export function requestedMobility(
+  features: bigint,
+  bits = STANDARD_WISH,
+  offer: () => HomeAgentOffer | undefined,
+): MobilityWish | undefined {
+  if ((features & FEATURE.MIP6_INTEGRATED) === 0n || (bits & CAPABILITY.MIP6) === 0) return undefined;
+  const proposed = (features & FEATURE.LOCAL_HOME_AGENT_ASSIGNMENT) === 0n ? undefined : offer();
+  const homeAddress = proposed?.homeAddress;
+  if (!proposed || !homeAddress) return { bits, local: undefined };
+  if (assignmentProblem({ ...proposed, host: proposed.host?.host, ikeIdentity: undefined }) !== undefined) {
+    return { bits, local: undefined };
+  }
+  const local = {
+    homeAgent: formatAddress(proposed.homeAgent),
+    homeAddress: formatAddress(homeAddress),
+    offer: proposed,
+  };
+  return { bits, local };
+}
+
+/** A grant in the values that AAA protocols send. */
+export interface GrantedMobility {
+  /** Bits of FEATURE. */
+  readonly features: bigint;
+  /** Bits of CAPABILITY. */
+  readonly capability: number;
+  readonly offer: HomeAgentOffer;
+}
+
+/** `realm`: the realm of the home agents. */
+export function grantedMobility(grant: MobilityGrant, realm: string): GrantedMobility {
+  if (grant.kind === 'local') {
+    return {
+      features: FEATURE.MIP6_INTEGRATED | FEATURE.LOCAL_HOME_AGENT_ASSIGNMENT,
+      capability: CAPABILITY.MIP6 | CAPABILITY.LOCAL_HA | CAPABILITY.HOA_ASSIGN | (grant.bits & IKE_BITS),
+      offer: grant.offer,
+    };
+  }
+  const { lease, ike, root } = grant;
+  const { homeAgent } = lease;
+  const ikeBit = ike === 'ikev2' ? CAPABILITY.IKEV2_PSK : CAPABILITY.IKEV1_PSK;
+  const rootBit = root === 'emsk' ? CAPABILITY.PSK_FROM_EMSK : 0;
+  return {
+    features: FEATURE.MIP6_INTEGRATED,
+    capability: CAPABILITY.MIP6 | CAPABILITY.HOME_HA | CAPABILITY.HOA_ASSIGN | ikeBit | rootBit,
+    offer: {
+      homeAgent: octetsOf(homeAgent.address),
+      homeAddress: octetsOf(lease.homeAddress),
+      prefix: { length: 64, octets: octetsOf(homeAgent.prefix.split('/', 1)[0] ?? '') },
+      host: { realm, host: homeAgent.host },
+    },
+  };
+}
 
 /** Why a lease from the store cannot be given to a node; undefined if it can. */
 export function leaseProblem({ homeAgent: agent, homeAddress: home }: Lease): string | undefined {

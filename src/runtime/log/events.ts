@@ -59,6 +59,8 @@ export type LogEvent =
   | 'message received'
   /** A message was dropped, for the reason given; the counters of dropped messages count it. */
   | 'message dropped'
+  /** RADIUS packets were discarded unanswered: one line per client and minute says why, and counts them. */
+  | 'RADIUS packet discarded'
   /** An EAP packet does not fit the conversation. */
   | 'EAP packet discarded'
   // Diameter peers.

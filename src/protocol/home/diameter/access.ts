@@ -1,4 +1,3 @@
-import { formatAddress } from '../../bytes/address.js';
 import { type AgentInfo, agentInfo, type DiameterMobility } from '../../diameter/mip6/mobility.js';
 import { answerTo, errorAnswer, type Origin } from '../../diameter/wire/answers.js';
 import { AVP_FLAG, type DiameterMessage } from '../../diameter/wire/codec.js';
@@ -14,10 +13,8 @@ import {
 import { type Grammarian, isViolation, type Message, type Violation } from '../../diameter/wire/grammar.js';
 import { isProtocolError, isSuccess, RESULT, resultName } from '../../diameter/wire/result-codes.js';
 import { EAP_TYPE } from '../../eap/codec.js';
-import { assignmentProblem } from '../../mip6/address-checks.js';
-import { CAPABILITY, decodePrefix } from '../../mip6/assignment.js';
-import { FEATURE } from '../../mip6/feature-vector.js';
-import { type HomeAgentOffer, IKE_BITS } from '../../mip6/home-agent-offer.js';
+import { decodePrefix } from '../../mip6/assignment.js';
+import type { HomeAgentOffer } from '../../mip6/home-agent-offer.js';
 import type {
   AcceptedAccess,
   AccessAnswer,
@@ -28,7 +25,7 @@ import type {
   HomeAnswer,
   TerminationRequest,
 } from '../alphabet.js';
-import { type MobilityGrant, type MobilityWish, octetsOf } from '../mobility.js';
+import { grantedMobility, type MobilityGrant, type MobilityWish, requestedMobility } from '../mobility.js';
 import type { Session } from '../records.js';
 
 const EAP_TLS_METHOD = BigInt(EAP_TYPE.EAP_TLS);
@@ -64,11 +61,6 @@ const DENIALS: Readonly<Record<Denial, readonly [resultCode: number, text: strin
   'out-of-space': [RESULT.OUT_OF_SPACE, 'the disk is full'],
   failed: [RESULT.UNABLE_TO_COMPLY, 'the request could not be served'],
 };
-
-/**
- * The request assumed for a NAS that supports only the standard AVPs. These express only that a client may use MIPv6.
- */
-const STANDARD_WISH = CAPABILITY.MIP6 | CAPABILITY.HOA_ASSIGN | CAPABILITY.IKEV1_PSK | CAPABILITY.IKEV2_PSK;
 
 /** A decoded Diameter request. */
 export type DiameterRequest =
@@ -268,59 +260,30 @@ function realmOfHost(host: string): string {
 
 /** The Mobile IPv6 request in a DER (RFC 5447 4.2.5); undefined if there is none. */
 function readWish(der: DiameterMobility): MobilityWish | undefined {
-  const features = der['MIP6-Feature-Vector'] ?? 0n;
-  if ((features & FEATURE.MIP6_INTEGRATED) === 0n) return undefined;
-  const bits = der['Mobility-Capability'] ?? STANDARD_WISH;
-  if ((bits & CAPABILITY.MIP6) === 0) return undefined;
-  if ((features & FEATURE.LOCAL_HOME_AGENT_ASSIGNMENT) === 0n) return { bits, local: undefined };
   const [info] = der['MIP6-Agent-Info'] ?? [];
-  const offer = info && readOffer(info, der['MIP-Mobile-Node-Address']?.[0]);
-  const local = offer && {
-    homeAgent: formatAddress(offer.homeAgent),
-    homeAddress: formatAddress(offer.homeAddress),
-    offer,
-  };
-  return { bits, local };
+  const offer = () => info && readOffer(info, der['MIP-Mobile-Node-Address']?.[0]);
+  return requestedMobility(der['MIP6-Feature-Vector'] ?? 0n, der['Mobility-Capability'], offer);
 }
 
-/**
- * Decodes the proposal of the visited network. An unusable one is ignored. The result does not refer to the message's
- * octets.
- */
+/** Decodes the proposal of the visited network. The result does not refer to the message's octets. */
 function readOffer(
   { 'MIP-Home-Agent-Address': agents, 'MIP6-Home-Link-Prefix': link, 'MIP-Home-Agent-Host': host }: AgentInfo,
   homeAddress: Uint8Array | undefined,
-): (HomeAgentOffer & { readonly homeAddress: Uint8Array }) | undefined {
+): HomeAgentOffer | undefined {
   const homeAgent = agents?.[0];
   const prefix = link && decodePrefix(link);
-  if (!homeAgent || !homeAddress || (link && !prefix)) return undefined;
+  if (!homeAgent || (link && !prefix)) return undefined;
   const named = host && { realm: host['Destination-Realm'], host: host['Destination-Host'] };
-  const offer = { homeAgent: homeAgent.slice(), homeAddress: homeAddress.slice(), prefix, host: named };
-  return assignmentProblem({ ...offer, host: named?.host, ikeIdentity: undefined }) === undefined ? offer : undefined;
+  return { homeAgent: homeAgent.slice(), homeAddress: homeAddress?.slice(), prefix, host: named };
 }
 
 /** The mobility AVPs of a successful DEA. `realm`: the realm of the home agents. */
 function writeGrant(grant: MobilityGrant, realm: string): DiameterMobility {
-  if (grant.kind === 'local') {
-    const { offer, bits } = grant;
-    return {
-      'MIP6-Feature-Vector': FEATURE.MIP6_INTEGRATED | FEATURE.LOCAL_HOME_AGENT_ASSIGNMENT,
-      'MIP6-Agent-Info': [agentInfo(offer)],
-      'MIP-Mobile-Node-Address': offer.homeAddress ? [offer.homeAddress] : [],
-      'Mobility-Capability': CAPABILITY.MIP6 | CAPABILITY.LOCAL_HA | CAPABILITY.HOA_ASSIGN | (bits & IKE_BITS),
-    };
-  }
-  const { lease, ike, root } = grant;
-  const { homeAgent } = lease;
-  const homeAddress = octetsOf(lease.homeAddress);
-  const prefix = { length: 64, octets: octetsOf(homeAgent.prefix.split('/', 1)[0] ?? '') };
-  const host = { realm, host: homeAgent.host };
-  const ikeBit = ike === 'ikev2' ? CAPABILITY.IKEV2_PSK : CAPABILITY.IKEV1_PSK;
-  const rootBit = root === 'emsk' ? CAPABILITY.PSK_FROM_EMSK : 0;
+  const { features, capability, offer } = grantedMobility(grant, realm);
   return {
-    'MIP6-Feature-Vector': FEATURE.MIP6_INTEGRATED,
-    'MIP6-Agent-Info': [agentInfo({ homeAgent: octetsOf(homeAgent.address), homeAddress, prefix, host })],
-    'MIP-Mobile-Node-Address': [homeAddress],
-    'Mobility-Capability': CAPABILITY.MIP6 | CAPABILITY.HOME_HA | CAPABILITY.HOA_ASSIGN | ikeBit | rootBit,
+    'MIP6-Feature-Vector': features,
+    'MIP6-Agent-Info': [agentInfo(offer)],
+    'MIP-Mobile-Node-Address': offer.homeAddress ? [offer.homeAddress] : [],
+    'Mobility-Capability': capability,
   };
 }

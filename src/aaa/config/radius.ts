@@ -1,0 +1,66 @@
+import { z } from 'zod';
+import { reloadable } from '../../runtime/config/reload.js';
+import * as section from '../../runtime/config/sections.js';
+
+const RADIUS_PORT = 1812;
+
+interface ClientSettings {
+  readonly name: string;
+  readonly from?: readonly string[] | undefined;
+}
+
+/** Names must be unique, because sessions belong to them; a network of two clients would have two secrets. */
+function clientRules(clients: readonly ClientSettings[], context: z.RefinementCtx): void {
+  const names = new Set<string>();
+  const networks = new Map<string, string>();
+  for (const [i, { name, from = [] }] of clients.entries()) {
+    const refuse = (key: string, message: string) => context.addIssue({ code: 'custom', path: [i, key], message });
+    if (names.has(name.toLowerCase())) refuse('name', `two clients have the name ${name}`);
+    names.add(name.toLowerCase());
+    for (const network of from) {
+      const other = networks.get(network.toLowerCase());
+      if (other !== undefined) refuse('from', `${network} belongs to ${other}, too`);
+      networks.set(network.toLowerCase(), name);
+    }
+  }
+}
+
+const client = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, {
+      error: ({ input }) => `"${String(input)}" is not a name such as ap1 or ha1.home.example`,
+    })
+    .describe('name of the client in sessions, log and metrics; that of a home agent is its name in the store')
+    .meta({ examples: ['ap1'] }),
+  from: z
+    .array(section.network())
+    .min(1)
+    .describe('its source addresses and networks; the narrowest network of all clients decides'),
+  'secret-file': section
+    .fileName()
+    .describe('file with the shared secret in its first line, readable by the user of the daemon only')
+    .meta({ examples: ['/etc/pana-mip6/radius/ap1.secret'] }),
+  'home-agent': z
+    .boolean()
+    .default(false)
+    .describe('the client is the home agent of this name: it gets the home address as Framed-IPv6-Address'),
+});
+
+/** The section `radius` of `pana-aaa`. */
+export const radius = section.group({
+  listen: z.array(section.address()).default([]).describe('addresses to listen on for RADIUS over UDP'),
+  port: section.port().default(RADIUS_PORT).describe('UDP port for authentication; 0: any free one'),
+  clients: reloadable(
+    z
+      .array(client)
+      .superRefine(clientRules)
+      .default([])
+      .describe('RADIUS clients (access points, home agents, proxies): [{name, from, secret-file}]')
+      .meta({
+        examples: [[{ name: 'ap1', from: ['2001:db8:ff::/64'], 'secret-file': '/etc/pana-mip6/radius/ap1.secret' }]],
+      }),
+  ),
+});
+
+export type RadiusSection = z.output<typeof radius>;

@@ -1,0 +1,159 @@
+import {
+  DROP_CAUSES,
+  type RadiusConfig,
+  type RadiusInput,
+  type RadiusOutput,
+} from '../protocol/home/radius/alphabet.js';
+import { clientOfOrigin, type RadiusClient } from '../protocol/home/radius/clients.js';
+import { RadiusServer } from '../protocol/home/radius/server.js';
+import { CODE } from '../protocol/radius/wire/codec.js';
+import type { Logger } from '../runtime/log/events.js';
+import type { DatagramSocket, Udp } from '../runtime/net/udp.js';
+import type { Guard } from '../runtime/service/barrier.js';
+import { each, type MetricDescriptions } from '../runtime/service/metric-descriptions.js';
+import type { Metrics } from '../runtime/service/metrics.js';
+import { Driver } from '../runtime/system/driver.js';
+import type { Host } from '../runtime/system/host.js';
+import type { AaaOptions } from './config/options.js';
+import type { NasPort, NasPortInput, NasPortOutput } from './nas-port.js';
+
+/** The counters of RADIUS. */
+export const RADIUS_COUNTERS: NonNullable<MetricDescriptions['counters']> = {
+  radius_answers: {
+    help: 'RADIUS packets that were sent as answers, by code',
+    series: each('code', ['Access-Accept', 'Access-Challenge', 'Access-Reject']),
+  },
+  radius_duplicates: { help: 'Repeated RADIUS requests that got the same answer again' },
+  radius_dropped: {
+    help: 'RADIUS packets that were discarded without an answer, by cause',
+    series: each('cause', DROP_CAUSES),
+  },
+};
+
+export interface RadiusParts {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly host: Host;
+  readonly udp: Udp;
+  readonly guard: Guard;
+  readonly clients: readonly RadiusClient[];
+  /** Receives the requests of NASs and their answers. */
+  readonly feed: (input: NasPortInput) => void;
+}
+
+/** Drives the RADIUS server: sockets, log and metrics. */
+export class RadiusPort implements NasPort {
+  readonly #parts: RadiusParts;
+  readonly #options: Pick<AaaOptions, 'radius' | 'diameter'>;
+  readonly #driver: Driver<RadiusInput, RadiusOutput>;
+  readonly #sockets = new Map<string, DatagramSocket>();
+
+  constructor(options: Pick<AaaOptions, 'radius' | 'diameter'>, parts: RadiusParts) {
+    this.#parts = parts;
+    this.#options = options;
+    const { host, guard } = parts;
+    const machine = new RadiusServer(this.#config(parts.clients), (octets) => host.random(octets));
+    this.#driver = new Driver<RadiusInput, RadiusOutput>(
+      machine,
+      (output) => this.#perform(output),
+      host,
+      (error, input) => guard.fault(input.type === 'tick' ? 'timer' : 'datagram', error),
+    );
+  }
+
+  /** Whether a session is one of a RADIUS client. */
+  static has({ origin }: { readonly origin: string }): boolean {
+    return clientOfOrigin(origin) !== undefined;
+  }
+
+  /** The addresses and ports of the open sockets. */
+  get addresses(): { readonly address: string; readonly port: number }[] {
+    return [...this.#sockets.values()].map(({ address }) => address);
+  }
+
+  /** Opens the sockets. Rejects with the system's error. */
+  async start(): Promise<void> {
+    const { radius } = this.#options;
+    for (const address of radius.listen) await this.#open(address, radius.port);
+  }
+
+  async stop(): Promise<void> {
+    this.#driver.stop();
+    await Promise.all([...this.#sockets.values()].map((socket) => socket.close()));
+  }
+
+  /** Uses other clients. */
+  configure(clients: readonly RadiusClient[]): void {
+    this.#driver.feed({ type: 'configure', config: this.#config(clients) });
+  }
+
+  perform(output: NasPortOutput): void {
+    switch (output.type) {
+      case 'answer':
+        this.#driver.feed(output);
+        break;
+      case 'forgetKeys':
+        this.#driver.feed(output);
+        break;
+      case 'sendDemand': {
+        const outcome = { failure: 'the RADIUS client takes no requests' };
+        this.#parts.feed({ type: 'demandAnswered', token: output.token, outcome });
+        break;
+      }
+      case 'forgetKeysOf':
+        break;
+    }
+  }
+
+  failed(output: NasPortOutput): void {
+    if (output.type === 'answer') this.#driver.feed({ type: 'unserved', token: output.token });
+  }
+
+  #config(clients: readonly RadiusClient[]): RadiusConfig {
+    const { diameter } = this.#options;
+    return { clients, vendorId: diameter['vendor-id'], realm: diameter.realm };
+  }
+
+  async #open(address: string, port: number): Promise<void> {
+    const { udp, guard } = this.#parts;
+    const socket = await udp.open({ address, port }, (octets, from) =>
+      guard.run('datagram', () =>
+        this.#driver.feed({
+          type: 'packet',
+          octets,
+          end: from,
+          service: 'authentication',
+          client: undefined,
+        }),
+      ),
+    );
+    this.#sockets.set(socket.label, socket);
+  }
+
+  #perform(output: RadiusOutput): void {
+    const { metrics, log, feed } = this.#parts;
+    switch (output.type) {
+      case 'send':
+        this.#sockets.get(output.end.local)?.send(output.octets, output.end);
+        break;
+      case 'home':
+        feed(output.input);
+        break;
+      case 'served':
+        metrics.count('radius_answers', { code: nameOf(output.code) });
+        if (output.isRepeated) metrics.count('radius_duplicates');
+        break;
+      case 'dropped': {
+        const { cause, detail, client, address, report } = output;
+        metrics.count('radius_dropped', { cause });
+        if (report === undefined) break;
+        log.warn({ peer: client, address, reason: cause, detail, count: report }, 'RADIUS packet discarded');
+      }
+    }
+  }
+}
+
+/** The name of a code. */
+function nameOf(code: number): string {
+  return Object.entries(CODE).find(([, own]) => own === code)?.[0] ?? String(code);
+}

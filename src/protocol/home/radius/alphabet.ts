@@ -1,0 +1,71 @@
+import type { HomeAnswer, HomeInput, Token } from '../alphabet.js';
+import type { RadiusClient } from './clients.js';
+
+/** What a packet may ask for: a UDP port serves one of them, a RadSec connection both (RFC 6614 2.3). */
+export type RadiusService = 'authentication' | 'accounting' | 'any';
+
+/** The remote end of a packet, to which the answer goes. */
+export interface RadiusEnd {
+  readonly address: string;
+  readonly port: number;
+  /** The socket or connection of this server. */
+  readonly local: string;
+}
+
+export interface RadiusConfig {
+  readonly clients: readonly RadiusClient[];
+  /** Enterprise number of this project's attributes. */
+  readonly vendorId: number;
+  /** Realm of the home agents. */
+  readonly realm: string;
+}
+
+/** Why a packet is discarded, RFC 2865 3, RFC 3579 3.2, RFC 5080 2.2.2. */
+export const DROP_CAUSES = [
+  'unknown-client',
+  'malformed',
+  'unexpected-code',
+  'no-message-authenticator',
+  'wrong-authenticator',
+  'invalid-attribute',
+  'not-served',
+] as const;
+export type DropCause = (typeof DROP_CAUSES)[number];
+
+export type RadiusInput =
+  /** `client`: its name in its certificate; undefined over UDP. */
+  | {
+      readonly type: 'packet';
+      readonly octets: Uint8Array;
+      readonly end: RadiusEnd;
+      readonly service: RadiusService;
+      readonly client: string | undefined;
+    }
+  | { readonly type: 'answer'; readonly token: Token; readonly answer: HomeAnswer }
+  /** An internal error prevents the answer. */
+  | { readonly type: 'unserved'; readonly token: Token }
+  | { readonly type: 'forgetKeys'; readonly sessionId: string }
+  | { readonly type: 'configure'; readonly config: RadiusConfig }
+  | { readonly type: 'tick' };
+
+export type RadiusOutput =
+  | { readonly type: 'send'; readonly octets: Uint8Array; readonly end: RadiusEnd }
+  /** For the home machine. */
+  | { readonly type: 'home'; readonly input: Extract<HomeInput, { type: 'request' | 'termination' }> }
+  | {
+      readonly type: 'served';
+      /** Code of the answer. */
+      readonly code: number;
+      readonly client: string;
+      /** The answer to the same request is sent again. */
+      readonly isRepeated: boolean;
+    }
+  | {
+      readonly type: 'dropped';
+      readonly cause: DropCause;
+      readonly detail: string;
+      readonly client: string | undefined;
+      readonly address: string;
+      /** The number of packets that this line of the log stands for; undefined: no line is due. */
+      readonly report: number | undefined;
+    };
