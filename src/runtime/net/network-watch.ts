@@ -101,8 +101,8 @@ export class NetworkWatch {
   #run: Run | undefined;
   #addresses: string;
   #links: Map<string, LinkSnapshot>;
-  /** Cancel the time limits of programs that make the kernel forget neighbours. */
-  readonly #forgetting = new Set<CancelTimer>();
+  /** End the programs that make the kernel forget neighbours. */
+  readonly #forgetting = new Set<() => void>();
   #cancelPoll: CancelTimer | undefined;
   #cancelRestart: CancelTimer | undefined;
   #restartAfter = FIRST_RESTART;
@@ -143,7 +143,7 @@ export class NetworkWatch {
     this.#driver.stop();
     this.#cancelRestart?.();
     this.#cancelPoll?.();
-    for (const cancel of this.#forgetting) cancel();
+    for (const end of this.#forgetting) end();
     this.#run?.cancelPause?.();
     this.#run?.child.kill();
     this.#run?.child.stdout?.destroy();
@@ -257,23 +257,31 @@ export class NetworkWatch {
       this.#reconnected(name);
       return;
     }
-    let isDone = false;
-    const done = () => {
-      if (isDone || this.#stopped) return;
-      isDone = true;
-      cancel();
-      this.#forgetting.delete(cancel);
-      this.#reconnected(name);
-    };
-    const cancel = this.#host.after(FORGET_LIMIT, done);
-    this.#forgetting.add(cancel);
     const [program, ...parameters] = forget(name);
+    let child: ChildProcess;
     try {
       // It fails without the right to do that (CAP_NET_ADMIN).
-      spawn(program, parameters, { stdio: 'ignore' }).once('error', done).once('exit', done);
+      child = spawn(program, parameters, { stdio: 'ignore' });
     } catch {
-      done();
+      this.#reconnected(name);
+      return;
     }
+    const done = () => {
+      if (!this.#forgetting.delete(end)) return;
+      cancel();
+      this.#reconnected(name);
+    };
+    const end = () => {
+      this.#forgetting.delete(end);
+      cancel();
+      child.kill('SIGKILL');
+    };
+    const cancel = this.#host.after(FORGET_LIMIT, () => {
+      child.kill('SIGKILL');
+      done();
+    });
+    this.#forgetting.add(end);
+    child.once('error', done).once('exit', done);
   }
 
   #reconnected(name: string): void {
