@@ -20,11 +20,15 @@ import type { Metrics } from '../runtime/service/metrics.js';
 import { Driver } from '../runtime/system/driver.js';
 import type { KeySink } from '../runtime/tls/key-log.js';
 import { Attempt, type AttemptEvent } from './attempt.js';
+import { findPaas } from './discovery.js';
 import type { MobileNode } from './mobile-node.js';
 import type { PacOptions } from './options.js';
 import { sessionConfig } from './session-config.js';
 import { findSource, NoSourceError, type Source } from './source.js';
 import type { PacSurroundings } from './surroundings.js';
+
+/** Maximum number of replaced sessions that are given time to be terminated: a node may move more often than that. */
+const MAX_RETIRING = 4;
 
 export interface AttachmentTools {
   readonly log: Logger;
@@ -51,6 +55,8 @@ export class Attachments {
   readonly #attempts = new Map<number, Attempt>();
   /** Attempts that are being closed. */
   readonly #closing = new Set<Promise<void>>();
+  /** Attempts whose session was replaced and is being terminated. */
+  readonly #retiring = new Set<Attempt>();
   #moving: Promise<unknown> = Promise.resolve();
   #onStopped: () => void = () => undefined;
 
@@ -101,6 +107,7 @@ export class Attachments {
       this.#onStopped = resolve;
       this.#driver.feed({ type: 'stop' });
     });
+    for (const attempt of this.#retiring) attempt.hurry();
     await Promise.all(this.#closing);
     this.#driver.stop();
   }
@@ -191,20 +198,16 @@ export class Attachments {
 
   async #discover(token: number): Promise<void> {
     try {
-      this.#driver.feed({ type: 'found', token, paas: await this.#paas() });
+      const { onLink, others } = await this.#paas();
+      this.#driver.feed({ type: 'found', token, paas: [...onLink, ...others] });
     } catch (error) {
       this.#driver.feed({ type: 'notFound', token, reason: reasonOf(error) });
     }
   }
 
-  #paas(): Promise<string[]> {
-    const {
-      paa: configured,
-      'discovery-file': file,
-      'default-router': defaultRouter,
-      interface: access,
-    } = this.#options.pana;
-    return this.#tools.surroundings.discoverPaas({ configured, file, defaultRouter, access });
+  #paas() {
+    const { surroundings, node } = this.#tools;
+    return findPaas(this.#options, node.homeAddresses, surroundings);
   }
 
   async #open({ attempt: id, paa, beside, limit }: Extract<AttachmentOutput, { type: 'open' }>): Promise<void> {
@@ -248,7 +251,13 @@ export class Attachments {
     metrics.count('sessions', { result: 'replaced' });
     const [fromAddress, address] = [this.#attempts.get(id)?.paa, this.#attempts.get(by)?.paa];
     log.info({ fromAddress, address }, 'session replaced');
-    this.#end(id, (attempt) => attempt.retire());
+    this.#end(id, (attempt) => this.#terminate(attempt));
+  }
+
+  #terminate(attempt: Attempt): Promise<void> {
+    const [oldest] = this.#retiring.add(attempt);
+    if (this.#retiring.size > MAX_RETIRING) oldest?.hurry();
+    return attempt.retire().finally(() => this.#retiring.delete(attempt));
   }
 
   #source(paa: string): Promise<Source | undefined> {
@@ -290,9 +299,10 @@ export class Attachments {
     }
   }
 
-  /** The PAAs of the network; none if the discovery fails. */
-  #found(): Promise<string[]> {
-    return this.#paas().catch(() => []);
+  /** The PAAs on the node's link, or all if there are none. None if the discovery fails. */
+  async #found(): Promise<readonly string[]> {
+    const { onLink, others } = await this.#paas().catch(() => ({ onLink: [], others: [] }));
+    return onLink.length > 0 ? onLink : others;
   }
 
   #happened(id: number, event: AttemptEvent): void {

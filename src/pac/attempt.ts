@@ -17,8 +17,14 @@ import { Inbox } from '../runtime/system/inbox.js';
 import type { KeySink } from '../runtime/tls/key-log.js';
 import type { Source } from './source.js';
 
-/** How long an abandoned PAA may take to answer the PTR, in milliseconds. */
-const PTA_LIMIT = 2_000;
+/**
+ * How long the PAA of a replaced session may take to answer the PTR, in milliseconds. It may have to be asked through an
+ * enforcement point that opens late. A session that is left would keep the former link open to the node's former address.
+ */
+const RETIRE_LIMIT = 30_000;
+
+/** The same if the node is stopping. */
+const HURRIED_LIMIT = 2_000;
 
 export interface AttemptOptions {
   /** The number of the attempt in the Attachment machine. */
@@ -76,6 +82,7 @@ export class Attempt {
   #interface: string | undefined;
   #eap: EapPeer | undefined;
   #closed = false;
+  #hurry: () => void = () => undefined;
   readonly #silence = new Silence();
   /** Whether an offer without a usable algorithm was reported. */
   #isOfferReported = false;
@@ -198,20 +205,31 @@ export class Attempt {
 
   /**
    * Terminates the session after another one has replaced it: sends PTR, and closes when it is answered or after
-   * PTA_LIMIT.
+   * RETIRE_LIMIT.
    */
   async retire(): Promise<void> {
     const { host } = this.#tools.surroundings;
     await new Promise<void>((resolve) => {
-      const cancel = host.after(PTA_LIMIT, resolve);
+      let cancel = host.after(RETIRE_LIMIT, resolve);
       const onClosed = () => {
         cancel();
+        this.#hurry = () => undefined;
         resolve();
+      };
+      this.#hurry = () => {
+        cancel();
+        cancel = host.after(HURRIED_LIMIT, resolve);
+        this.#hurry = () => undefined;
       };
       this.#audience = { name: 'retirement', onClosed };
       this.feed({ type: 'terminate' });
     });
     await this.close();
+  }
+
+  /** Gives a session that is being retired only HURRIED_LIMIT more. */
+  hurry(): void {
+    this.#hurry();
   }
 
   /** Ends this session after a fault. The node then starts another one. */

@@ -2,7 +2,9 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { promisify } from 'node:util';
-import { isTunnelName } from '../protocol/attachment/care-of-address.js';
+import { isTunnelName, type PaasByLink, paasByLink } from '../protocol/attachment/care-of-address.js';
+import type { Surroundings } from '../runtime/surroundings/surroundings.js';
+import type { PacOptions } from './options.js';
 
 /** Maximum number of addresses read from a file; further ones are ignored. */
 const MAX_ADDRESSES = 32;
@@ -30,6 +32,21 @@ export async function discoverPaas({ configured, file, defaultRouter, access }: 
   if (file !== undefined) found.push(...addressesIn(await readFile(file, 'utf8').catch(() => '')));
   if (found.length === 0 && defaultRouter) found.push(...(await defaultRouters(access)));
   return [...new Set(found)];
+}
+
+/** Discovers the PAAs of the network, and divides them by the node's link. */
+export async function findPaas(
+  { pana }: Pick<PacOptions, 'pana'>,
+  homeAddresses: ReadonlySet<string>,
+  {
+    discoverPaas: discover,
+    readAddresses,
+  }: Pick<Surroundings, 'readAddresses'> & { readonly discoverPaas: DiscoverPaas },
+): Promise<PaasByLink> {
+  const { paa: configured, 'discovery-file': file, 'default-router': defaultRouter, interface: access } = pana;
+  const paas = await discover({ configured, file, defaultRouter, access });
+  if (paas.length < 2) return { onLink: [], others: paas };
+  return paasByLink(paas, await readAddresses(), { interface: access, homeAddresses });
 }
 
 /** The addresses in the text of a discovery file. Everything else is ignored. */

@@ -56,6 +56,7 @@ vi.mock('../../src/pac/attempt.js', () => ({
         feed: ({ type }: { readonly type: string }) => did.push(type),
         close: () => Promise.resolve(void did.push('close')),
         retire: () => pause('retire'),
+        hurry: () => did.push('hurry'),
         async move() {
           const before = this.careOfAddress;
           await pause('move');
@@ -246,8 +247,51 @@ describe('a change of addresses', () => {
     attempts[1]?.tell(closed('terminated'));
     await quiet();
     expect([stopped, attempts[1]?.did]).toEqual([false, ['begin', 'terminate', 'close']]);
+    expect(attempts[0]?.did).toEqual(['begin', 'retire', 'hurry']);
     await finish();
     await stopping;
+  });
+
+  it('hurries the oldest of more than four sessions that are being terminated', async () => {
+    const paas = ['192.0.2.71'];
+    const { attachments, authorize } = await attached({}, paas);
+    authorize(attempts[0]);
+    for (let n = 1; n <= 5; n += 1) {
+      paas[0] = `192.0.2.${71 + n}`;
+      attachments.networkChanged({ type: 'changed', reasons: [] });
+      await quiet();
+      authorize(attempts[n]);
+    }
+    expect(attempts.map(({ did }) => did.includes('hurry'))).toEqual([true, false, false, false, false, false]);
+    await finish();
+  });
+
+  it('prefers the PAA of the link that it has come to, although the former PAA answers from there', async () => {
+    const { attachments, authorize } = await attached({}, ['192.0.2.71', '198.51.100.71']);
+    authorize(attempts[0]);
+    computer.route = '198.51.100.1';
+    attachments.networkChanged({ type: 'changed', reasons: ['link-up'] });
+    await quiet();
+    await finish();
+    attempts[0]?.tell({ type: 'heard' });
+    await quiet();
+    expect(attempts.map(({ options: { paa } }) => paa)).toEqual(['192.0.2.71', '198.51.100.71']);
+    authorize(attempts[1]);
+    expect(attachments.current).toBe(attempts[1]);
+    await finish();
+  });
+
+  it('tries PAAs of its link first, and keeps a session with another one if its link has none', async () => {
+    const { attachments, authorize } = await attached({}, ['198.51.100.71', '192.0.2.71']);
+    expect(attempts.map(({ options: { paa } }) => paa)).toEqual(['192.0.2.71']);
+    authorize(attempts[0]);
+    computer.route = '203.0.113.1';
+    attachments.networkChanged({ type: 'changed', reasons: ['link-up'] });
+    await quiet();
+    await finish();
+    attempts[0]?.tell({ type: 'heard' });
+    await quiet();
+    expect(attempts).toHaveLength(1);
   });
 });
 

@@ -1,14 +1,16 @@
 import { pino } from 'pino';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { Attempt, type AttemptEvent } from '../../src/pac/attempt.js';
 import { pacSchema } from '../../src/pac/options.js';
 import { sessionConfig } from '../../src/pac/session-config.js';
+import { PacSession } from '../../src/protocol/pana/session/pac.js';
 import { INTEGRITY, PRF } from '../../src/protocol/pana/wire/algorithms.js';
 import { encodePana, FLAG, MESSAGE_TYPE } from '../../src/protocol/pana/wire/codec.js';
 import { makeAvp } from '../../src/protocol/pana/wire/dictionary.js';
 import { unguarded } from '../../src/runtime/service/barrier.js';
 import { Metrics } from '../../src/runtime/service/metrics.js';
 import { DEAF } from '../deaf-surroundings.js';
+import { quiet } from '../quiet.js';
 import { VirtualHost } from '../virtual-host.js';
 
 const PAA = '192.0.2.71';
@@ -141,5 +143,45 @@ describe('Attempt', () => {
     expect(events).toEqual([{ type: 'closed', cause: 'fault', heard: false }]);
     expect(host.timers).toBe(0);
     await attempt.close();
+  });
+
+  describe('whose session was replaced', () => {
+    /** An attempt whose PAA answers no PTR. */
+    async function retired() {
+      const { attempt, host } = await openAttempt();
+      const handle = vi.spyOn(PacSession.prototype, 'handle').mockReturnValue([]);
+      onTestFinished(() => handle.mockRestore());
+      const end = { seen: false };
+      const ending = attempt.retire().then(() => {
+        end.seen = true;
+      });
+      const endsIn = async (milliseconds: number) => {
+        host.advance(milliseconds);
+        await quiet();
+        return end.seen;
+      };
+      expect(handle).toHaveBeenCalledWith({ type: 'terminate' }, host.monotonic());
+      return { attempt, host, ending, endsIn };
+    }
+
+    it('waits half a minute for the PTA, since an enforcement point may open late', async () => {
+      const { host, ending, endsIn } = await retired();
+      expect(await endsIn(29_999)).toBe(false);
+      expect(await endsIn(1)).toBe(true);
+      await ending;
+      expect(host.timers).toBe(0);
+    });
+
+    it('waits two seconds more when it is to hurry, however often it is told', async () => {
+      const { attempt, host, ending, endsIn } = await retired();
+      expect(await endsIn(5_000)).toBe(false);
+      attempt.hurry();
+      expect(await endsIn(1_999)).toBe(false);
+      attempt.hurry();
+      expect(await endsIn(1)).toBe(true);
+      await ending;
+      attempt.hurry();
+      expect(host.timers).toBe(0);
+    });
   });
 });

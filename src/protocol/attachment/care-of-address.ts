@@ -63,8 +63,33 @@ export function careOfAddresses(
     if (access === undefined ? own.kind !== 'link' : own.interface !== access) return [];
     return [{ address: isLocal ? `${address}%${own.interface}` : address, interface: own.interface }];
   });
-  const isNear = ({ address }: CareOfAddress) => !isLocal && prefixOf(address) === prefixOf(target);
+  const isNear = (own: CareOfAddress) => !isLocal && isInPrefix(own, target);
   return [...found.filter(isNear), ...found.filter((own) => !isNear(own))];
+}
+
+/** PAAs on the node's link, and others, which do not control the enforcement point there. */
+export interface PaasByLink {
+  readonly onLink: readonly string[];
+  readonly others: readonly string[];
+}
+
+/**
+ * Divides PAAs, in their order. On the link are link-local ones, those in the /64 of a care-of address, and those on this
+ * host.
+ */
+export function paasByLink(paas: readonly string[], addresses: readonly HostAddress[], access: AccessLink): PaasByLink {
+  const isOnLink = (paa: string) => {
+    const [host = ''] = paa.split('%', 1);
+    const target = canonical(host);
+    const candidates = careOfAddresses(paa, addresses, access);
+    if (target === undefined || candidates === 'any') return true;
+    return isLinkLocal(target) || candidates.some((own) => isInPrefix(own, target));
+  };
+  return { onLink: paas.filter(isOnLink), others: paas.filter((paa) => !isOnLink(paa)) };
+}
+
+function isInPrefix({ address }: CareOfAddress, target: string): boolean {
+  return prefixOf(address) === prefixOf(target);
 }
 
 /** Whether two texts are the same address, with the same scope. */

@@ -5,6 +5,7 @@ import {
   type HostAddress,
   isSameAddress,
   isTunnelName,
+  paasByLink,
 } from '../../../src/protocol/attachment/care-of-address.js';
 
 const PAA = '2001:db8:a::1';
@@ -84,4 +85,30 @@ it('isSameAddress compares addresses and scopes, whatever their text', () => {
   expect(isSameAddress('fe80::1%eth0', 'fe80::1%eth0')).toBe(true);
   expect(isSameAddress('fe80::1%eth0', 'fe80::1%eth1')).toBe(false);
   expect(isSameAddress('2001:db8::1', '2001:db8::2')).toBe(false);
+});
+
+describe('paasByLink', () => {
+  const divided = (paas: readonly string[], addresses: readonly HostAddress[], homeAddresses: readonly string[] = []) =>
+    paasByLink(paas, addresses, { interface: 'eth0', homeAddresses: new Set(homeAddresses) });
+
+  it('takes PAAs in the prefix of a care-of address for those of the link, in their order', () => {
+    const paas = ['2001:db8:d::1', '2001:db8:a::1', '192.0.2.71', '2001:db8:a::2', '198.51.100.1'];
+    expect(divided(paas, [own('2001:db8:a::9'), own('192.0.2.9')])).toEqual({
+      onLink: ['2001:db8:a::1', '192.0.2.71', '2001:db8:a::2'],
+      others: ['2001:db8:d::1', '198.51.100.1'],
+    });
+  });
+
+  it('takes link-local PAAs and those on this host for PAAs of the link', () => {
+    const onLink = ['fe80::1%eth0', '::1', '2001:db8:e::1'];
+    expect(divided(onLink, [own('2001:db8:e::1')])).toEqual({ onLink, others: [] });
+  });
+
+  it.each<[string, HostAddress, readonly string[]]>([
+    ['the home address', own('2001:db8:a::9'), ['2001:db8:a::9']],
+    ['a tentative address', own('2001:db8:a::9', { unusable: 'tentative' }), []],
+    ['an address of another interface', own('2001:db8:a::9', { interface: 'eth1' }), []],
+  ])('does not count %s', (_what, address, homeAddresses) => {
+    expect(divided([PAA], [address], homeAddresses)).toEqual({ onLink: [], others: [PAA] });
+  });
 });
