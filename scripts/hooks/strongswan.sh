@@ -592,7 +592,7 @@ sas_of() {
 	printf '%s\n' "$UP" | awk -v name="$1" '$1 == name { printf ",%s", $2 }'
 }
 
-# note_sas: records the SAs that exist when the new key has been loaded; they were made with the previous key.
+# note_sas: records the SAs that exist before the new key is loaded; they were made with the previous key.
 note_sas() {
 	SAS=$(sas_of "$CONNECTION"),
 	node_write
@@ -655,11 +655,13 @@ ike_ha_put() {
 		say "dry run: swanctl loads $CONNECTION"
 		return
 	fi
-	strongswan_load "$CONNECTION"
+	# Before the new key is loaded: with it, a node can have an IKE_SA at once. If that were recorded, the old key would stay, and
+	# with the next key the node would have no key in common with this home agent.
 	if [ "$OLD" != - ] && [ "$SAS" = '?' ]; then
 		UP=$(sas)
 		note_sas
 	fi
+	strongswan_load "$CONNECTION"
 }
 
 ike_ha_remove() {

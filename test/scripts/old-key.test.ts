@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -14,11 +14,11 @@ beforeEach(async () => {
   state = await mkdtemp(join(tmpdir(), 'pana-old-key-'));
   programs = join(state, 'bin');
   await mkdir(programs);
-  // Prints the IKE_SAs of the file "sas", as charon does.
+  // Prints the IKE_SAs of the file "sas", as charon does. Those of "sas-then" replace them when it loads keys.
   const swanctl = `#!/bin/sh
 case $1 in
 --list-sas) cat ${state}/sas ;;
---load-all) echo "loaded ike secret 'ike-${CONNECTION}'"; echo "loaded connection '${CONNECTION}'" ;;
+--load-all) [ ! -f ${state}/sas-then ] || mv ${state}/sas-then ${state}/sas; echo "loaded ike secret 'ike-${CONNECTION}'"; echo "loaded connection '${CONNECTION}'" ;;
 --list-conns) echo 'list-conn event {${CONNECTION} {local_addrs=[2001:db8:1::1]}}' ;;
 esac
 `;
@@ -72,6 +72,23 @@ it('ha-linux.sh probe deletes the old key when another IKE_SA is up, even with t
   await sas([{ spi: 'b2', seconds: 5 }]);
   await hook('probe', NEW_KEY);
   expect(await knowsOld()).toBe(false);
+});
+
+it('ha-linux.sh takes an IKE_SA that a node makes as soon as the new key is loaded for one with that key', async () => {
+  await hook('up');
+  await sas([{ spi: 'a1', seconds: 5 }]);
+  await rename(join(state, 'sas'), join(state, 'sas-before'));
+  await sas([
+    { spi: 'a1', seconds: 5 },
+    { spi: 'b2', seconds: 0 },
+  ]);
+  await rename(join(state, 'sas'), join(state, 'sas-then'));
+  await rename(join(state, 'sas-before'), join(state, 'sas'));
+  await hook('refresh', NEW_KEY);
+  // The next key: the home agent must keep the one before it, which the node has, and not the first one.
+  await hook('refresh', `0x${'dd'.repeat(64)}`);
+  const conf = await readFile(join(state, 'swanctl/conf.d', `pana-${NODE.id}.conf`), 'utf8');
+  expect([conf.includes(NEW_KEY), conf.includes(NODE.key)]).toEqual([true, false]);
 });
 
 it('ha-linux.sh probe ignores IKE_SAs of other nodes and compares whole SPIs', async () => {
