@@ -34,10 +34,12 @@ export function picture(nodes: number, two: boolean): string {
   return lines.join('\n');
 }
 
-/** As often as RFC 6275, section 7.5, allows. radvd accepts these intervals if a prefix has the flag R. */
+/**
+ * As often as RFC 6275, section 7.5, allows. radvd accepts these intervals if a prefix has the flag R. Without the interval
+ * option: mip6d would take a router for lost as soon as one advertisement is late.
+ */
 const radvdConf = (at: AccessLink) => `interface ${ACCESS} {
   AdvSendAdvert on;
-  AdvIntervalOpt on;
   MinRtrAdvInterval 0.03;
   MaxRtrAdvInterval 0.07;
   MinDelayBetweenRAs 0.03;
