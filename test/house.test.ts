@@ -16,6 +16,8 @@ const ROOMS = [
   'protocol/mip6',
   'protocol/radius/wire',
   'protocol/radius/mip6',
+  'protocol/dhcpv6/wire',
+  'protocol/dhcpv6/relay',
   'protocol/diameter/wire',
   'protocol/diameter/mip6',
   'protocol/diameter/peer',
