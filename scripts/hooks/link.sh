@@ -1,14 +1,34 @@
 # shellcheck shell=sh
 # The link of a mobile node on Linux; read with "." after common.sh.
 
+# Settings of interfaces.
+: "${SYSFS:=/sys}"
+LINK_SEEN=$CONF_DIR/.carrier
+
+# look_at_carrier: sets HAS_NEW_LINK to yes if the interface has lost its carrier since the last hook. With the carrier, the kernel
+# forgets the neighbours; if it has not noticed the loss, the daemon makes it forget them.
+HAS_NEW_LINK=no
+look_at_carrier() {
+	[ "$DRY_RUN" != yes ] || return 0
+	link_changes='' link_seen=''
+	{ read -r link_changes <"$SYSFS/class/net/$INTERFACE/carrier_changes"; } 2>/dev/null || :
+	{ read -r link_seen <"$LINK_SEEN"; } 2>/dev/null || :
+	[ "$link_changes" != "$link_seen" ] || return 0
+	[ -z "$link_seen" ] || HAS_NEW_LINK=yes
+	printf '%s\n' "$link_changes" >"$LINK_SEEN"
+}
+
 # forget_routers: after a move, removes default routes of the former link, which the kernel would use for seconds. If there are
 # several routers, asks each for its link-layer address, and removes those that do not answer while another does. A router of
 # this link that was slow advertises itself again. Sets ROUTERS_GONE to the removed ones.
 ROUTERS_GONE=
 forget_routers() {
 	[ "$DRY_RUN" != yes ] || return 0
-	# Without loss of the carrier, the kernel remembers the neighbours of the former link.
-	routers_left=$(printf 'neigh flush dev %s\nroute show default dev %s proto ra\n' "$INTERFACE" "$INTERFACE" |
+	# Without loss of the carrier, the kernel remembers the neighbours of the former link. mip6d takes a router that it forgets for
+	# lost, and removes the care-of address, so do not flush without need.
+	routers_flush="neigh flush dev $INTERFACE$NL"
+	[ "$HAS_NEW_LINK" = no ] || routers_flush=
+	routers_left=$(printf '%sroute show default dev %s proto ra\n' "$routers_flush" "$INTERFACE" |
 		ip -6 -force -batch - 2>/dev/null || :)
 	routers=
 	while :; do

@@ -21,6 +21,7 @@ up | refresh)
 	read_psk
 	watch_stop
 	lock
+	look_at_carrier
 	ike_mn_up
 	# charon runs IKE now, and racoon waits for mip6d.
 	mobility_mn_up
@@ -34,11 +35,13 @@ down)
 	lock
 	mobility_mn_down
 	ike_mn_down
+	rm -f "$LINK_SEEN"
 	;;
 move)
 	check_interface INTERFACE "$INTERFACE"
 	watch_stop
 	lock
+	look_at_carrier
 	forget_routers
 	if own_node; then
 		ike_mn_move

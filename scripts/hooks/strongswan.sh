@@ -320,11 +320,19 @@ forget_routers() {
 }
 ROUTERS_GONE=
 
+has_same_session() {
+	[ -f "$NODES/$MIP6_MN_ID" ] || return 1
+	node_read "$NODES/$MIP6_MN_ID"
+	[ "$SESSION" = "${MIP6_SESSION:--}" ]
+}
+
 # A node whose session was replaced by one with another PAA gets "refresh" instead of "move", but may have moved as well.
 ike_mn_up() {
 	former_care_of
 	case $EVENT:$FORMER:${MIP6_COA:-} in
 	refresh::* | *: | "refresh:$FORMER:$FORMER") ;;
+	# With a link-local address of the PaC, only another session shows a move: a re-authentication keeps the session.
+	refresh:*%*) has_same_session || forget_routers ;;
 	refresh:*) forget_routers ;;
 	esac
 	node_put

@@ -27,6 +27,7 @@ export interface Run {
   readonly programs?: string;
   readonly key?: string;
   readonly careOf?: string;
+  readonly session?: string;
 }
 
 export interface Ended {
@@ -36,7 +37,7 @@ export interface Ended {
 
 /** Runs a hook as a daemon does, in its own process group. */
 export async function runHook(state: string, { script, event, node, ike = 'ikev2', ...more }: Run): Promise<Ended> {
-  const { shell = [], programs, key = node.key, careOf } = more;
+  const { shell = [], programs, key = node.key, careOf, session = 'paa.access.example;1;1' } = more;
   await mkdir(join(state, 'keys'), { recursive: true });
   const keyFile = join(state, 'keys', node.id);
   await writeFile(keyFile, `${key}\n`, { mode: 0o600 });
@@ -46,11 +47,12 @@ export async function runHook(state: string, { script, event, node, ike = 'ikev2
     LANG: 'C',
     // Not the kernel's settings of this machine.
     SYSCTL: join(state, 'sysctl'),
+    SYSFS: join(state, 'sysfs'),
     MIP6_EVENT: event,
     MIP6_ROLE: script.startsWith('mn') ? 'mn' : 'ha',
     MIP6_STATE_DIR: state,
     MIP6_MN_ID: node.id,
-    MIP6_SESSION: 'paa.access.example;1;1',
+    MIP6_SESSION: session,
     MIP6_HOA: node.hoa,
     MIP6_HA: '2001:db8:1::1',
     MIP6_HA_HOST: 'ha.home.example',
