@@ -423,10 +423,17 @@ look_at_sas() {
 	if [ "$WHAT" = ike ] && [ "$CHILD_SA" = no ]; then WHAT=all; fi
 }
 
+# home_agent_answers: whether the home agent answers a ping within a second: the link is open.
+home_agent_answers() {
+	ping -6 -n -c 1 -i 0.2 -w 1 ${CARE_OF:+-I "$CARE_OF"} "$HA" >/dev/null 2>&1
+}
+
 # Waits for the SAs that charon has begun when it loaded the connection. The first message may be lost, because the enforcement
 # point has not opened the link yet, and charon would repeat it after 4 s. Once the home agent has answered, leave retransmission
 # to charon: the home agent may have its SAs up already, and those of a second IKE_SA beside them would get no packets. The home
 # agent may not be ready yet: retry with a growing delay. If this hook fails, it is run again.
+# Before an IKE_SA without an answer is given up, a ping asks the home agent. An answer of IKE that was on its way has arrived before
+# that of the ping, unless the message is lost.
 ike_mn_connect() {
 	[ "$DRY_RUN" != yes ] || return 0
 	now_ms
@@ -438,6 +445,7 @@ ike_mn_connect() {
 	connect_wait=100
 	connect_looks=0
 	connect_own=0
+	connect_asked=no
 	connect_why='no answer'
 	while look_at_sas && [ "$WHAT" != all ]; do
 		connect_looks=$((connect_looks + 1))
@@ -450,6 +458,10 @@ ike_mn_connect() {
 		if [ "$connect_looks" -le 2 ] || { [ "$WHAT" = begun ] && [ "$NOW_MS" -lt "$((connect_since + connect_limit))" ]; }; then
 			nap 0.1
 			continue
+		fi
+		if [ "$WHAT:$connect_asked" = begun:no ]; then
+			connect_asked=yes
+			if home_agent_answers; then continue; fi
 		fi
 		if [ "$connect_own" != 0 ]; then
 			[ "$((NOW_MS + connect_wait))" -lt "$connect_until" ] ||
@@ -465,6 +477,7 @@ ike_mn_connect() {
 			connect_since=$NOW_MS
 			connect_patience=$((2 * connect_patience))
 			connect_looks=0
+			connect_asked=no
 		else
 			swan --initiate --child mip6 --ike "$CONNECTION" --timeout "$((2 + connect_patience / 1000))" || :
 			connect_why=$(said | grep -e 'received .* notify' | tail -n 1 || :)

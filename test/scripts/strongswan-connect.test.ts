@@ -19,6 +19,7 @@ beforeEach(async () => {
   const settings = ['IKE=strongswan', 'MOBILITY=none', 'WATCH=no', `SWANCTL_DIR=${state}/swanctl`];
   await writeFile(join(state, 'hooks.conf'), `${settings.join('\n')}\n`);
   await program('sleep', 'exit 0');
+  await program('ping', 'exit 1');
   await program('ip', "echo '2: eth0    inet6 2001:db8:a::11/64 scope global'");
 });
 
@@ -65,6 +66,29 @@ describe('mn-linux.sh with strongSwan', () => {
       `--initiate --child mip6 --ike ${NAME}-1 --timeout -1`,
     ]);
     expect(output).toContain('(2 tries)');
+  });
+
+  it('makes no new IKE_SA if the answer to the first one was on its way', async () => {
+    await charon(begun('0000000000000000'), 'never', `list-sa event {${NAME}-1 ${UP}}`);
+    await program('ping', 'echo "$*" >>"$bin/pings"; touch "$bin/changed"');
+    const { calls, output } = await runs('up');
+    expect(calls.filter((call) => !call.startsWith('--list-sas'))).toEqual(['--load-all --noprompt']);
+    expect(output).toContain('(1 tries)');
+    expect(await readFile(join(bin, 'pings'), 'utf8')).toBe('-6 -n -c 1 -i 0.2 -w 1 -I 2001:db8:a::11 2001:db8:1::1\n');
+  });
+
+  it('makes a new IKE_SA as soon as a ping shows that the link is open and the first message was lost', async () => {
+    await charon(begun('0000000000000000'), '--initiate', `list-sa event {${NAME}-1 ${UP}}`);
+    await program('ping', 'echo ping >>"$bin/calls"');
+    const { calls } = await runs('up');
+    const rest = calls.slice(calls.indexOf('ping'));
+    expect(rest).toEqual([
+      'ping',
+      '--list-sas --raw',
+      `--terminate --ike ${NAME}-1 --force`,
+      `--initiate --child mip6 --ike ${NAME}-1 --timeout -1`,
+      '--list-sas --raw',
+    ]);
   });
 
   it('makes no second IKE_SA once the home agent has answered, which may have the SAs up already', async () => {
