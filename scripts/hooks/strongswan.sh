@@ -335,6 +335,7 @@ ike_mn_up() {
 	refresh:*%*) has_same_session || forget_routers ;;
 	refresh:*) forget_routers ;;
 	esac
+	[ "$EVENT" != refresh ] || has_same_session || HAS_NEW_SESSION=yes
 	node_put
 	CARE_OF=
 	if [ "$DRY_RUN" != yes ]; then
@@ -353,6 +354,7 @@ ike_mn_up() {
 	mn_load
 }
 HAS_MOVED=no
+HAS_NEW_SESSION=no
 
 # mn_forget: forgets the node's last IKE_SA without a message: the home agent could not receive it from the former address. With
 # Mobile IPv6, the former SAs are those of the home address, and protect the binding update from the new link until others are up.

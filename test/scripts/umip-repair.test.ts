@@ -74,8 +74,8 @@ async function taken(name: string): Promise<string[]> {
   return text.trim().split('\n');
 }
 
-async function hook(script: string, event: string, careOf?: string): Promise<string> {
-  const more = careOf === undefined ? {} : { careOf };
+async function hook(script: string, event: string, careOf?: string, session?: string): Promise<string> {
+  const more = { ...(careOf === undefined ? {} : { careOf }), ...(session === undefined ? {} : { session }) };
   const { status, output } = await runHook(state, { script, event, node: NODE, programs: bin, ...more });
   expect(status, output).toBe(0);
   return output;
@@ -152,6 +152,19 @@ describe('A node', () => {
     // Killed: at its regular end mip6d deletes the binding.
     expect((await taken('calls')).filter((call) => !call.startsWith('--'))).toEqual(
       ['pkill -KILL', 'mip6d'].slice(0, calls),
+    );
+  });
+
+  it.each([
+    { session: 's1', calls: 0 },
+    { session: 's2', calls: 2 },
+  ])('checks its binding at a refresh with a link-local PAA if the session is another one: $session', async (given) => {
+    await hook('mn-linux.sh', 'up', 'fe80::11%eth0', 's1');
+    await taken('calls');
+    await program('ping', 'case "$*" in *"-I 2001:db8:a::11"*) ;; *) exit 1 ;; esac');
+    await hook('mn-linux.sh', 'refresh', 'fe80::11%eth0', given.session);
+    expect((await taken('calls')).filter((call) => !call.startsWith('--'))).toEqual(
+      ['pkill -KILL', 'mip6d'].slice(0, given.calls),
     );
   });
 
