@@ -335,6 +335,7 @@ ike_mn_up() {
 	refresh:*%*) has_same_session || forget_routers ;;
 	refresh:*) forget_routers ;;
 	esac
+	# shellcheck disable=SC2034 # read by umip.sh
 	[ "$EVENT" != refresh ] || has_same_session || HAS_NEW_SESSION=yes
 	node_put
 	CARE_OF=
@@ -354,6 +355,7 @@ ike_mn_up() {
 	mn_load
 }
 HAS_MOVED=no
+# shellcheck disable=SC2034 # read by umip.sh
 HAS_NEW_SESSION=no
 
 # mn_forget: forgets the node's last IKE_SA without a message: the home agent could not receive it from the former address. With
