@@ -5,6 +5,7 @@ import { HOME_AGENT } from '../lab.js';
 import { Patience } from '../patience.js';
 import type { CleanUp } from './clean-up.js';
 import { link, NetworkHost } from './hosts.js';
+import { PACE } from './pace.js';
 
 /** An access link, by the digit of its prefix 2001:db8:…::/64. */
 export type AccessLink = 'a' | 'd';
@@ -35,13 +36,14 @@ export function picture(nodes: number, two: boolean): string {
 }
 
 /**
- * As often as RFC 6275, section 7.5, allows. radvd accepts these intervals if a prefix has the flag R. Without the interval
- * option: mip6d would take a router for lost as soon as one advertisement is late.
+ * As often as RFC 6275, section 7.5, allows; less often in user-mode Linux, where every node spends much time on each. radvd
+ * accepts these intervals if a prefix has the flag R. Without the interval option: mip6d would take a router for lost as
+ * soon as one advertisement is late.
  */
 const radvdConf = (at: AccessLink) => `interface ${ACCESS} {
   AdvSendAdvert on;
-  MinRtrAdvInterval 0.03;
-  MaxRtrAdvInterval 0.07;
+  MinRtrAdvInterval ${(30 * PACE) / 1_000};
+  MaxRtrAdvInterval ${(70 * PACE) / 1_000};
   MinDelayBetweenRAs 0.03;
   AdvDefaultLifetime 1800;
   prefix ${routerAddress(at)}/64 {
