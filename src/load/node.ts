@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { CodedError } from '../errors/coded-error.js';
 import { formatAddress } from '../protocol/bytes/address.js';
+import { EAP_CODE } from '../protocol/eap/codec.js';
 import { CAPABILITY } from '../protocol/mip6/assignment.js';
 import { PacSession } from '../protocol/pana/session/pac.js';
 import type { PacConfig, PacInput, PacOutput } from '../protocol/pana/session/pac-interface.js';
@@ -36,6 +37,12 @@ const CONFIG: PacConfig = {
   exportKeys: false,
 };
 
+/**
+ * The reason if the PAA ended the authentication without an EAP-Failure, because no AAA server judged the node: the server
+ * is overloaded or cannot be reached.
+ */
+export const UNSERVED = 'unserved';
+
 /** Why a node has no session, or lost it. `reason` is one of few, for counting; the message has the details. */
 export class NodeFailure extends CodedError<'ERR_LOAD_NODE'> {
   override readonly name = 'NodeFailure';
@@ -45,6 +52,13 @@ export class NodeFailure extends CodedError<'ERR_LOAD_NODE'> {
     super('ERR_LOAD_NODE', message);
     this.reason = reason;
   }
+}
+
+/** Few different texts for counting. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof NodeFailure) return error.reason;
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  return code === undefined ? 'fault' : `${syscall ?? 'socket'}: ${code}`;
 }
 
 const stopped = () => new NodeFailure('stopped', 'the node was stopped');
@@ -92,6 +106,8 @@ export class BenchNode {
   #hasEnded = false;
   #homeAddress: string | undefined;
   #resumed = false;
+  /** Whether the last EAP packet was an EAP-Failure. */
+  #isJudged = false;
 
   /** `address`: local address. Undefined: chosen by the system. */
   constructor(paa: Place, credentials: PeerCredentials, address?: string, settings: Partial<NodeSettings> = {}) {
@@ -207,6 +223,7 @@ export class BenchNode {
         this.#newEap();
         break;
       case 'eapPacket':
+        this.#isJudged = output.packet[0] === EAP_CODE.FAILURE;
         this.#eap?.receive(output.packet);
         break;
       case 'authorized':
@@ -233,9 +250,10 @@ export class BenchNode {
   #ended(cause: string): void {
     const wasAsked = this.#waiter !== undefined || this.#hasEnded;
     this.#hasEnded = true;
-    this.#settle(({ reject }) => reject(new NodeFailure(cause, `a session ended: ${cause}`)));
+    const reason = cause === 'authentication-rejected' && !this.#isJudged ? UNSERVED : cause;
+    this.#settle(({ reject }) => reject(new NodeFailure(reason, `a session ended: ${cause}`)));
     this.#closed?.();
-    if (!wasAsked) this.#settings.onLost(cause);
+    if (!wasAsked) this.#settings.onLost(reason);
   }
 
   #newEap(): void {

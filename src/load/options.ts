@@ -46,7 +46,11 @@ export function loadFlags(cli: Argv) {
     })
     .option('local', { type: 'string', description: 'local addresses and networks, in turn: 127.1.0.0/16' })
     .option('nodes', { type: 'number', description: 'most nodes, and so sockets and sessions [default: see below]' })
-    .option('timeout', { type: 'string', default: '30s', description: 'time limit of a bootstrap' })
+    .option('timeout', { type: 'string', default: '30s', description: 'time limit of an attempt' })
+    .option('retry', {
+      type: 'boolean',
+      description: 'try again if the AAA server is too busy, as pana-pac [default: with --concurrency]',
+    })
     .option('daemon', {
       type: 'string',
       description: 'NAME=SOCKET, … : also show CPU and longest turn of daemons on this host',

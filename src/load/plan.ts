@@ -19,7 +19,9 @@ export interface LoadPlan {
   readonly reauthenticateEvery: number;
   /** Share of sessions that a node leaves without a message. */
   readonly vanish: number;
-  /** Time limit of a bootstrap. */
+  /** Whether a node that no AAA server judged tries again, as a pana-pac does. */
+  readonly retry: boolean;
+  /** Time limit of an attempt. */
   readonly timeout: number;
   /** Maximum number of nodes, which is that of sockets and sessions. */
   readonly nodes: number;
@@ -67,6 +69,7 @@ export function planOf(given: LoadFlags, certificates: number, files: number): L
     moveEvery: durationOf('move-every', flags['move-every']),
     reauthenticateEvery: durationOf('reauth-every', flags['reauth-every']),
     vanish: numberOf('vanish', flags.vanish, 0, 1, false),
+    retry: flags.retry ?? arrivals.type === 'concurrency',
     timeout: durationOf('timeout', flags.timeout),
     nodes: nodesOf(flags.nodes, Math.max(usual, certificates), files),
   };

@@ -32,12 +32,14 @@ export function progressLine({
 
 /** The result for people. */
 export function resultText(result: LoadResult, plan: LoadPlan, certificates: number): string {
-  const { bootstraps, seconds, perSecond, durations, failed, resumed, withoutHomeAddress, skipped, own } = result;
+  const { bootstraps, seconds, perSecond, durations, failed, retries, resumed, withoutHomeAddress, skipped, own } =
+    result;
   const lines = [
     `${bootstraps} bootstraps in ${seconds.toFixed(1)} s: ${perSecond.toFixed(1)}/s${result.interrupted ? ' (interrupted)' : ''}`,
     '',
     ...timesTable([
       ['bootstrap, PCI to PAN[C]', durations],
+      ...(retries > 0 ? [['its last attempt alone', result.lastAttempts] as const] : []),
       ['move', result.movements],
       ['re-authentication', result.reauthentications],
     ]),
@@ -48,6 +50,7 @@ export function resultText(result: LoadResult, plan: LoadPlan, certificates: num
     ...(result.sessions.unanswered > 0
       ? [`Ended without an answer of the PAA: ${result.sessions.unanswered} sessions.`]
       : []),
+    ...(retries > 0 ? [`Attempts repeated, because no AAA server answered them: ${retries}.`] : []),
     `Failed: ${failed}.`,
     ...reasons(result.failures),
     ...(result.lost.length > 0 ? ['Sessions lost:', ...reasons(result.lost)] : []),

@@ -25,6 +25,10 @@ export interface LoadResult {
   readonly perSecond: number;
   /** Milliseconds. At a given rate they include the time by which a bootstrap began late. */
   readonly durations: Durations | undefined;
+  /** The last attempts of these bootstraps alone, without earlier attempts and the waits after them. */
+  readonly lastAttempts: Durations | undefined;
+  /** Attempts that no AAA server judged and that were repeated. */
+  readonly retries: number;
   readonly resumed: number;
   readonly withoutHomeAddress: number;
   readonly failed: number;

@@ -1,9 +1,11 @@
 import { performance } from 'node:perf_hooks';
 import { sessionConfig } from '../pac/session-config.js';
+import type { PeerCredentials } from '../runtime/eap/engine.js';
 import type { Identities, NodeConfiguration } from './identities.js';
-import { BenchNode, NodeFailure } from './node.js';
+import { BenchNode, NodeFailure, reasonOf } from './node.js';
 import type { LoadPlan } from './plan.js';
 import type { DaemonReading, Interval, LoadResult } from './result.js';
+import { pauseAfter, retryAfter } from './retries.js';
 import { Sleepers } from './sleepers.js';
 import { type Slot, Slots } from './slots.js';
 import type { SourceAddresses } from './source-addresses.js';
@@ -28,6 +30,11 @@ export interface LoadParts {
   readonly readDaemons: () => Promise<readonly DaemonReading[]>;
 }
 
+/** Hears of the end of a session. */
+interface Life {
+  end(cause: string): void;
+}
+
 /** CPU time of the daemons and of this process. */
 interface Reading {
   readonly daemons: readonly DaemonReading[];
@@ -48,11 +55,13 @@ export class LoadRun {
   // What was measured.
   readonly #durations = new DurationTally();
   readonly #recent = new DurationTally();
+  readonly #lastAttempts = new DurationTally();
   readonly #movements = new DurationTally();
   readonly #reauthentications = new DurationTally();
   readonly #late = new DurationTally();
   readonly #failures = new ReasonTally();
   readonly #lost = new ReasonTally();
+  #retries = 0;
   #resumed = 0;
   #withoutHomeAddress = 0;
   #skipped = 0;
@@ -126,11 +135,11 @@ export class LoadRun {
   }
 
   #reset(): void {
-    for (const tally of [this.#durations, this.#recent, this.#movements, this.#reauthentications, this.#late]) {
-      tally.reset();
-    }
+    for (const tally of [this.#durations, this.#recent, this.#lastAttempts, this.#movements]) tally.reset();
+    for (const tally of [this.#reauthentications, this.#late]) tally.reset();
     this.#failures.reset();
     this.#lost.reset();
+    this.#retries = 0;
     this.#resumed = 0;
     this.#withoutHomeAddress = 0;
     this.#skipped = 0;
@@ -151,6 +160,8 @@ export class LoadRun {
       bootstraps,
       perSecond: bootstraps / seconds,
       durations: this.#durations.result,
+      lastAttempts: this.#lastAttempts.result,
+      retries: this.#retries,
       resumed: this.#resumed,
       withoutHomeAddress: this.#withoutHomeAddress,
       failed: this.#failures.total,
@@ -188,15 +199,17 @@ export class LoadRun {
     };
     if (type === 'concurrency') {
       const worker = async () => {
-        while (takes()) {
+        for (let failures = 0; takes(); ) {
           const slot = await this.#slots.wait(until - performance.now());
-          if (slot) await this.#bootstrap(slot, undefined, limits.stay);
+          if (!slot) continue;
+          failures = (await this.#bootstrap(slot, undefined, limits.stay)) ? 0 : failures + 1;
+          if (failures > 0) await this.#sleepers.sleep(pauseAfter(failures));
         }
       };
       await Promise.all(Array.from({ length: number }, worker));
       return;
     }
-    const running = new Set<Promise<void>>();
+    const running = new Set<Promise<unknown>>();
     const began = performance.now();
     let due = 0;
     for (let goes = true; goes; ) {
@@ -207,7 +220,9 @@ export class LoadRun {
         this.#late.add(now - began - due);
         const slot = this.#slots.take();
         if (slot) {
-          const one: Promise<void> = this.#bootstrap(slot, began + due, limits.stay).finally(() => running.delete(one));
+          const one: Promise<unknown> = this.#bootstrap(slot, began + due, limits.stay).finally(() =>
+            running.delete(one),
+          );
           running.add(one);
         } else this.#skipped += 1;
         due += 1000 / number;
@@ -223,41 +238,43 @@ export class LoadRun {
     return this.#parts.addresses?.at(slot.number + (slot.places - 1) * this.#plan.nodes);
   }
 
-  /** `due`: when it should begin, at a given rate. */
-  async #bootstrap(slot: Slot, due: number | undefined, stay: number): Promise<void> {
+  /** `due`: when it should begin, at a given rate. Resolves with whether the node was authorized. */
+  async #bootstrap(slot: Slot, due: number | undefined, stay: number): Promise<boolean> {
     slot.credentials ??= await this.#parts.identities.of(slot.number);
-    if (this.#state === 'interrupted') {
-      this.#slots.release(slot);
-      return;
-    }
     if (Math.random() >= this.#plan.resume) slot.credentials.forgetSession();
-    const { options } = this.#parts.configuration;
-    const { mode } = options.mobility;
-    const life: { end(cause: string): void } = { end: () => undefined };
-    const node = new BenchNode(
-      { address: options.pana.paa[0] ?? '', port: options.pana.port },
-      slot.credentials,
-      this.#address(slot),
-      {
-        config: sessionConfig(options, 'none', false),
-        identity: options.eap.identity,
-        mtu: options.eap.mtu ?? 1100,
-        needsHomeAddress: mode === 'required',
-        onLost: (cause) => life.end(cause),
-      },
-    );
-    this.#starting.add(node);
-    try {
-      const late = due === undefined ? 0 : performance.now() - due;
-      this.#succeeded(node, late + (await this.#limited(node, node.bootstrap())), mode !== 'off');
-    } catch (error) {
-      if (!this.isInterrupted) this.#failures.add(reasonOf(error), (error as Error).message);
-      await node.abandon();
-      this.#slots.release(slot);
-      return;
-    } finally {
-      this.#starting.delete(node);
+    const { retry, mobility } = this.#parts.configuration.options;
+    const address = this.#address(slot);
+    const began = due ?? performance.now();
+    for (let attempts = 1; this.#state !== 'interrupted'; attempts += 1) {
+      const life: Life = { end: () => undefined };
+      const node = this.#node(slot.credentials, address, life);
+      const before = performance.now() - began;
+      this.#starting.add(node);
+      try {
+        this.#succeeded(node, before, await this.#limited(node, node.bootstrap()), mobility.mode !== 'off');
+      } catch (error) {
+        await node.abandon();
+        if (this.isInterrupted) break;
+        const wait = this.#plan.retry ? retryAfter(error, attempts, retry) : undefined;
+        if (wait === undefined) {
+          this.#failures.add(reasonOf(error), (error as Error).message);
+          break;
+        }
+        this.#retries += 1;
+        await this.#sleepers.sleep(wait);
+        continue;
+      } finally {
+        this.#starting.delete(node);
+      }
+      await this.#began(node, slot, stay, life);
+      return true;
     }
+    this.#slots.release(slot);
+    return false;
+  }
+
+  /** Resolves when the session has ended, if it does not stay. */
+  async #began(node: BenchNode, slot: Slot, stay: number, life: Life): Promise<void> {
     this.#sessions += 1;
     this.#mostSessions = Math.max(this.#mostSessions, this.#sessions);
     const session = this.#live(node, slot, stay, life).finally(() => {
@@ -269,9 +286,22 @@ export class LoadRun {
     if (stay === 0) await session;
   }
 
-  #succeeded(node: BenchNode, duration: number, wantsHomeAddress: boolean): void {
-    this.#durations.add(duration);
-    this.#recent.add(duration);
+  #node(credentials: PeerCredentials, address: string | undefined, life: Life): BenchNode {
+    const { options } = this.#parts.configuration;
+    return new BenchNode({ address: options.pana.paa[0] ?? '', port: options.pana.port }, credentials, address, {
+      config: sessionConfig(options, 'none', false),
+      identity: options.eap.identity,
+      mtu: options.eap.mtu ?? 1100,
+      needsHomeAddress: options.mobility.mode === 'required',
+      onLost: (cause) => life.end(cause),
+    });
+  }
+
+  /** `before`: milliseconds before the last attempt. */
+  #succeeded(node: BenchNode, before: number, attempt: number, wantsHomeAddress: boolean): void {
+    this.#durations.add(before + attempt);
+    this.#recent.add(before + attempt);
+    this.#lastAttempts.add(attempt);
     if (node.resumed) this.#resumed += 1;
     if (wantsHomeAddress && node.homeAddress === undefined) this.#withoutHomeAddress += 1;
   }
@@ -294,7 +324,7 @@ export class LoadRun {
   }
 
   /** A session from its authorization to its end. */
-  async #live(node: BenchNode, slot: Slot, stay: number, life: { end(cause: string): void }): Promise<void> {
+  async #live(node: BenchNode, slot: Slot, stay: number, life: Life): Promise<void> {
     const { moveEvery, reauthenticateEvery, vanish } = this.#plan;
     const lasts = Number.isFinite(stay) ? around(stay) : stay;
     const leavesAt = performance.now() + lasts;
@@ -366,11 +396,4 @@ export class LoadRun {
 /** A random time from half to one and a half of the mean, so that nodes do not act in step. */
 function around(mean: number): number {
   return mean * (0.5 + Math.random());
-}
-
-/** Few different texts for counting. */
-function reasonOf(error: unknown): string {
-  if (error instanceof NodeFailure) return error.reason;
-  const { code, syscall } = error as NodeJS.ErrnoException;
-  return code === undefined ? 'fault' : `${syscall ?? 'socket'}: ${code}`;
 }

@@ -147,6 +147,19 @@ describe('pana-mip6 load', () => {
     const refused = await load(...at(place.port), ...folder, ...once);
     expect(refused).toMatchObject({ status: 1, result: { failed: 1, failures: [{ count: 1 }] } });
     expect(refused.result.failures[0]?.reason).toMatch(/^(eap-|authentication-rejected)/);
+    expect(refused.result.retries).toBe(0);
+  });
+
+  it('repeats attempts of a closed loop that no AAA server judged, but not at a rate', async () => {
+    const config = await lab.configurePac('mn1', { retry: { first: '20ms', longest: '20ms' } });
+    const flags = ['-c', config, ...at(place.port), '--identity', '@nowhere.example'];
+    const closed = await load(...flags, '--count', '1');
+    expect(closed).toMatchObject({
+      status: 1,
+      result: { retries: 9, failed: 1, failures: [{ reason: 'unserved', count: 1 }] },
+    });
+    const open = await load(...flags, '--rate', '100', '--count', '2');
+    expect(open).toMatchObject({ status: 1, result: { retries: 0, failures: [{ reason: 'unserved', count: 2 }] } });
   });
 
   it.each([

@@ -16,6 +16,8 @@ function load(over: Partial<LoadResult> = {}): LoadResult {
     bootstraps: 1_000,
     perSecond: 1_000,
     durations: times,
+    lastAttempts: times,
+    retries: 0,
     resumed: 0,
     withoutHomeAddress: 0,
     failed: 0,

@@ -34,6 +34,13 @@ describe('The plan of a load', () => {
     expect(plan('--rate 5 --stay end --nodes 20')).toMatchObject({ nodes: 20, stay: Number.POSITIVE_INFINITY });
   });
 
+  it('repeats attempts that nobody judged in a closed loop, unless a flag says otherwise', () => {
+    expect(plan('--concurrency 2').retry).toBe(true);
+    expect(plan('--rate 2').retry).toBe(false);
+    expect(plan('--rate 2 --retry').retry).toBe(true);
+    expect(plan('--concurrency 2 --no-retry').retry).toBe(false);
+  });
+
   it('of a soak moves, re-authenticates, resumes and vanishes, unless a flag says otherwise', () => {
     expect(plan('--soak --stay 5s')).toMatchObject({
       stay: 5_000,

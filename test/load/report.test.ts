@@ -12,6 +12,8 @@ const RESULT: LoadResult = {
   bootstraps: 10,
   perSecond: 5,
   durations: times,
+  lastAttempts: times,
+  retries: 0,
   resumed: 3,
   withoutHomeAddress: 0,
   failed: 0,
@@ -36,6 +38,7 @@ const PLAN: LoadPlan = {
   moveEvery: 0,
   reauthenticateEvery: 0,
   vanish: 0,
+  retry: false,
   timeout: 30_000,
   nodes: 4,
 };
@@ -48,6 +51,15 @@ describe('The text of a result', () => {
     expect(text).toContain('Failed: 0.');
     expect(text).toContain('Own CPU: 50 % of a core, 2.00 ms per bootstrap; memory 64 MB.');
     expect(text).toContain('CPU of paa: 1.25 ms per bootstrap; longest turn of its event loop 12.00 ms.');
+  });
+
+  it('has the attempts that were repeated, and the times of the last ones alone', () => {
+    const plain = resultText(RESULT, PLAN, 4);
+    expect(plain).not.toContain('last attempt');
+    expect(plain).not.toContain('repeated');
+    const text = resultText({ ...RESULT, retries: 3, lastAttempts: { ...times, p50: 7 } }, PLAN, 4);
+    expect(text).toMatch(/its last attempt alone +10 +20\.25 ms +7\.00 ms/);
+    expect(text).toContain('Attempts repeated, because no AAA server answered them: 3.');
   });
 
   it('says why figures must not be believed', () => {

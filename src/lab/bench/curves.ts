@@ -81,11 +81,12 @@ async function concurrencies(lab: Lab, paa: Place, pki: string): Promise<Point[]
 function loadTable(name: string, points: readonly Point[]): string {
   const ms = (value: number | undefined) => `${value?.toFixed(1) ?? '-'} ms`;
   return table(
-    [name, 'PER SECOND', 'P50', 'P95', 'P99', 'FAILED', 'OWN CPU'],
-    points.map(({ at, result: { perSecond, durations, failed, own } }) => [
+    [name, 'PER SECOND', 'P50', 'P95', 'P99', 'REPEATED', 'FAILED', 'OWN CPU'],
+    points.map(({ at, result: { perSecond, durations, retries, failed, own } }) => [
       at.toFixed(0),
       perSecond.toFixed(0),
       ...[durations?.p50, durations?.p95, durations?.p99].map(ms),
+      String(retries),
       String(failed),
       `${(own.cpuShare * 100).toFixed(0)} %`,
     ]),

@@ -89,7 +89,14 @@ export async function runSoak({ duration, rate, svg }: SoakOptions): Promise<boo
       },
     });
     const pki = await populate(lab, NODES);
-    const load = new LoadProcess(paa, pki, ['--soak', '--rate', String(rate), '--duration', `${duration}ms`]);
+    const load = new LoadProcess(paa, pki, [
+      '--soak',
+      '--retry',
+      '--rate',
+      String(rate),
+      '--duration',
+      `${duration}ms`,
+    ]);
     const samples = { paa: [] as Sample[], aaa: [] as Sample[] };
     const began = performance.now();
     const timers = [
@@ -234,9 +241,9 @@ async function report(
   }
   await writeFile(svg, drawPlots(plots));
   print(table(['DAEMON', 'FIGURE', 'SECOND THIRD', 'LAST THIRD', 'UNIT', ''], rows));
-  const { bootstraps, failed, lost, movements, reauthentications, durations } = result;
+  const { bootstraps, retries, failed, lost, movements, reauthentications, durations } = result;
   print(
-    `\n${bootstraps} bootstraps (p50 ${durations?.p50.toFixed(1)} ms, p99 ${durations?.p99.toFixed(1)} ms), ${movements?.count ?? 0} moves, ${reauthentications?.count ?? 0} re-authentications; ${failed} failed, ${lost.reduce((sum, { count }) => sum + count, 0)} sessions lost.`,
+    `\n${bootstraps} bootstraps (p50 ${durations?.p50.toFixed(1)} ms, p99 ${durations?.p99.toFixed(1)} ms), ${movements?.count ?? 0} moves, ${reauthentications?.count ?? 0} re-authentications; ${retries} attempts repeated, ${failed} failed, ${lost.reduce((sum, { count }) => sum + count, 0)} sessions lost.`,
   );
   for (const { reason, count, example } of [...result.failures, ...lost]) print(`  ${count} × ${reason}: ${example}`);
   print(`Plot: ${svg}`);

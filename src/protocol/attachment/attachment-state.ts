@@ -46,7 +46,11 @@ export const LOST: readonly string[] = ['no-answer', 'no-progress'];
 const RETRY_JITTER = 0.1;
 
 /** How long to wait after so many failures in a row before the next attempt, in milliseconds. `unit`: random, 0 to 1. */
-export function waitAfter(failures: number, { first, longest }: AttachmentConfig, unit: number): number {
+export function waitAfter(
+  failures: number,
+  { first, longest }: Pick<AttachmentConfig, 'first' | 'longest'>,
+  unit: number,
+): number {
   const base = Math.min(first * 2 ** Math.min(failures, 30), longest);
   return base * (1 + RETRY_JITTER * (2 * unit - 1));
 }

@@ -153,7 +153,8 @@ export class EngineQueue {
   #watch(now: number): void {
     const { since, waiting } = this.#period;
     if (now - since < PERIOD) return;
-    const isGrowing = this.#first.waiting > waiting && now - since < 2 * PERIOD;
+    // Arrivals and ends by chance alone change a queue by about the root of its length.
+    const isGrowing = this.#first.waiting > waiting + Math.sqrt(waiting) / 2 && now - since < 2 * PERIOD;
     this.#growth = isGrowing && now - (this.#first.oldest ?? now) >= SHORT_WAIT ? this.#growth + 1 : 0;
     this.#period = { since: now, waiting: this.#first.waiting };
     if (this.#growth >= GROWTH) this.#overloadedUntil = now + RECOVERY;

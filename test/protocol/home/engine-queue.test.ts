@@ -82,6 +82,7 @@ describe('EngineQueue', () => {
       let running = 0;
       for (let i = 1; i <= GROWTH; i += 1) {
         expect(queue.refuses(client(9).seat, i * PERIOD)).toBe(false);
+        for (const more of [20, 40]) queue.add(more + i, client(more + i), i * PERIOD - 1);
         queue.add(10 + i, client(10 + i), i * PERIOD);
         if (!growing) [[running = 0] = []] = turns(queue.done(running, i * PERIOD));
       }
@@ -296,6 +297,16 @@ describe.each([
     const after = load.times(26_000, 30_000);
     expect(after.refused).toBe(0);
     expect(p95(after.done)).toBeLessThanOrEqual(1.2 * p95(unloaded.done));
+  });
+
+  it('does not count as overloaded if a long queue grows by few', () => {
+    const queue = new EngineQueue({ ...config, parallel: 1 });
+    for (let i = 0; i < 100; i += 1) queue.add(i, client(i), 0);
+    // Shorter than MAX_WAIT, after which clients are shed.
+    for (let period = 1; period <= GROWTH + 2; period += 1) {
+      for (let i = 0; i < 3; i += 1) queue.add(100 + 3 * period + i, client(100 + 3 * period + i), period * PERIOD);
+      expect(queue.refuses(client(9_999).seat, period * PERIOD)).toBe(false);
+    }
   });
 
   it('refuses none of 1,000 clients that come at once and can be served within MAX_WAIT', () => {
