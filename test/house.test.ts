@@ -18,6 +18,7 @@ const ROOMS = [
   'protocol/radius/mip6',
   'protocol/dhcpv6/wire',
   'protocol/dhcpv6/relay',
+  'protocol/radius/client',
   'protocol/diameter/wire',
   'protocol/diameter/mip6',
   'protocol/diameter/peer',

@@ -9,6 +9,7 @@ import { configurationFindings, folderFindings } from '../runtime/doctor/folders
 import { type ConfiguredHook, hookChecks } from '../runtime/doctor/hooks.js';
 import { controlFindings, controlPlaces, listeningFindings, type Place } from '../runtime/doctor/listening.js';
 import { peersCheck } from '../runtime/doctor/peers.js';
+import { radiusFindings } from '../runtime/doctor/radius.js';
 import { webFindings } from '../runtime/doctor/web.js';
 import { isPostgresUrl } from '../store/backend.js';
 import { checkStore } from '../store/postgres-url.js';
@@ -53,6 +54,7 @@ export function aaaChecks(options: AaaOptions, file: string | undefined, compute
           (used) => hostFindings(used, diameter.host),
         ),
     },
+    { name: 'radius', run: () => radiusFindings(options.radius, computer) },
     { name: 'store', run: () => locationFindings(store, computer) },
     { name: 'store file', run: () => storeFileFindings(store, computer) },
     { name: 'state-dir', run: () => folderFindings('hooks.state-dir', stateDir, computer, { isPrivate: true }) },
@@ -75,12 +77,17 @@ function locationFindings(store: string, { environment }: Computer): Finding[] {
   }
 }
 
-function placesOf({ diameter, control }: AaaOptions): Place[] {
+function placesOf({ diameter, radius, control }: AaaOptions): Place[] {
   const { listen, port, plain, tls } = diameter;
   const tcp = (address: string, at: number) =>
     ({ key: 'diameter.listen', protocol: 'tcp', address, port: at }) as const;
   return [
     ...listen.flatMap((address) => [...(plain ? [tcp(address, port)] : []), ...(tls ? [tcp(address, tls.port)] : [])]),
+    ...radius.listen.flatMap((address) =>
+      [radius.port, radius['accounting-port']].map(
+        (at) => ({ key: 'radius.listen', protocol: 'udp', address, port: at }) as const,
+      ),
+    ),
     ...controlPlaces(control),
   ];
 }

@@ -1,7 +1,10 @@
 import type { HomeInput, HomeOutput } from '../protocol/home/alphabet.js';
 
 /** Inputs of the home machine that come from NASs. */
-export type NasPortInput = Extract<HomeInput, { type: 'request' | 'termination' | 'peerOpen' | 'demandAnswered' }>;
+export type NasPortInput = Extract<
+  HomeInput,
+  { type: 'request' | 'termination' | 'report' | 'peerOpen' | 'demandAnswered' }
+>;
 
 /** Outputs of the home machine for NASs. */
 export type NasPortOutput = Extract<HomeOutput, { type: 'answer' | 'sendDemand' | 'forgetKeys' | 'forgetKeysOf' }>;

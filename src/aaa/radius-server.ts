@@ -1,8 +1,12 @@
+import { isIPv6 } from 'node:net';
+import { withoutScope } from '../protocol/bytes/address-set.js';
+import type { DemandOutcome, Token } from '../protocol/home/alphabet.js';
 import {
   DROP_CAUSES,
   type RadiusConfig,
   type RadiusInput,
   type RadiusOutput,
+  type RadiusService,
 } from '../protocol/home/radius/alphabet.js';
 import { clientOfOrigin, type RadiusClient } from '../protocol/home/radius/clients.js';
 import { RadiusServer } from '../protocol/home/radius/server.js';
@@ -21,7 +25,7 @@ import type { NasPort, NasPortInput, NasPortOutput } from './nas-port.js';
 export const RADIUS_COUNTERS: NonNullable<MetricDescriptions['counters']> = {
   radius_answers: {
     help: 'RADIUS packets that were sent as answers, by code',
-    series: each('code', ['Access-Accept', 'Access-Challenge', 'Access-Reject']),
+    series: each('code', ['Access-Accept', 'Access-Challenge', 'Access-Reject', 'Accounting-Response']),
   },
   radius_duplicates: { help: 'Repeated RADIUS requests that got the same answer again' },
   radius_dropped: {
@@ -29,6 +33,8 @@ export const RADIUS_COUNTERS: NonNullable<MetricDescriptions['counters']> = {
     series: each('cause', DROP_CAUSES),
   },
 };
+
+type SentDemand = Pick<Extract<NasPortOutput, { type: 'sendDemand' }>, 'demand' | 'session'>;
 
 export interface RadiusParts {
   readonly log: Logger;
@@ -47,6 +53,10 @@ export class RadiusPort implements NasPort {
   readonly #options: Pick<AaaOptions, 'radius' | 'diameter'>;
   readonly #driver: Driver<RadiusInput, RadiusOutput>;
   readonly #sockets = new Map<string, DatagramSocket>();
+  /** The sockets for requests to clients, one for each address that this server listens on. */
+  readonly #demandSockets: DatagramSocket[] = [];
+  /** Unanswered demands. */
+  readonly #demands = new Map<Token, SentDemand>();
 
   constructor(options: Pick<AaaOptions, 'radius' | 'diameter'>, parts: RadiusParts) {
     this.#parts = parts;
@@ -74,12 +84,20 @@ export class RadiusPort implements NasPort {
   /** Opens the sockets. Rejects with the system's error. */
   async start(): Promise<void> {
     const { radius } = this.#options;
-    for (const address of radius.listen) await this.#open(address, radius.port);
+    for (const address of radius.listen) {
+      await this.#open(address, radius.port, 'authentication');
+      await this.#open(address, radius['accounting-port'], 'accounting');
+      const { udp, guard } = this.#parts;
+      const socket = await udp.open({ address, port: 0 }, (octets, { address, port }) =>
+        guard.run('datagram', () => this.#driver.feed({ type: 'reply', octets, from: { address, port } })),
+      );
+      this.#demandSockets.push(socket);
+    }
   }
 
   async stop(): Promise<void> {
     this.#driver.stop();
-    await Promise.all([...this.#sockets.values()].map((socket) => socket.close()));
+    await Promise.all([...this.#sockets.values(), ...this.#demandSockets].map((socket) => socket.close()));
   }
 
   /** Uses other clients. */
@@ -95,11 +113,10 @@ export class RadiusPort implements NasPort {
       case 'forgetKeys':
         this.#driver.feed(output);
         break;
-      case 'sendDemand': {
-        const outcome = { failure: 'the RADIUS client takes no requests' };
-        this.#parts.feed({ type: 'demandAnswered', token: output.token, outcome });
+      case 'sendDemand':
+        this.#demands.set(output.token, output);
+        this.#driver.feed({ ...output, wall: this.#parts.host.wall() });
         break;
-      }
       case 'forgetKeysOf':
         break;
     }
@@ -107,6 +124,24 @@ export class RadiusPort implements NasPort {
 
   failed(output: NasPortOutput): void {
     if (output.type === 'answer') this.#driver.feed({ type: 'unserved', token: output.token });
+    if (output.type === 'sendDemand') this.#demandAnswered(output.token, { failure: 'internal error' });
+  }
+
+  #demandAnswered(token: Token, outcome: DemandOutcome): void {
+    const sent = this.#demands.get(token);
+    this.#demands.delete(token);
+    if (sent && 'result' in outcome) {
+      const { demand, session } = sent;
+      const fields = {
+        message: demand === 'disconnect' ? 'Disconnect-Request' : 'CoA-Request',
+        session: session.sessionId,
+        nai: session.nai,
+        peer: session.origin,
+        resultCode: outcome.result,
+      };
+      this.#parts.log.info(fields, 'request answered');
+    }
+    this.#parts.feed({ type: 'demandAnswered', token, outcome });
   }
 
   #config(clients: readonly RadiusClient[]): RadiusConfig {
@@ -114,7 +149,7 @@ export class RadiusPort implements NasPort {
     return { clients, vendorId: diameter['vendor-id'], realm: diameter.realm };
   }
 
-  async #open(address: string, port: number): Promise<void> {
+  async #open(address: string, port: number, service: RadiusService): Promise<void> {
     const { udp, guard } = this.#parts;
     const socket = await udp.open({ address, port }, (octets, from) =>
       guard.run('datagram', () =>
@@ -122,7 +157,7 @@ export class RadiusPort implements NasPort {
           type: 'packet',
           octets,
           end: from,
-          service: 'authentication',
+          service,
           client: undefined,
         }),
       ),
@@ -136,8 +171,23 @@ export class RadiusPort implements NasPort {
       case 'send':
         this.#sockets.get(output.end.local)?.send(output.octets, output.end);
         break;
+      case 'sendRequest': {
+        const isIpv6 = isIPv6(withoutScope(output.to.address));
+        const socket = this.#demandSockets.find(({ address }) => isIPv6(withoutScope(address.address)) === isIpv6);
+        socket?.send(output.octets, output.to);
+        break;
+      }
+      case 'accounted': {
+        const { client, request } = output;
+        const { status, sessionId, cause, report } = request;
+        const octets = { octetsIn: report.octets?.received, octetsOut: report.octets?.sent };
+        const reason = status === 'Stop' ? cause : undefined;
+        log.debug({ peer: client, session: sessionId, message: status, reason, ...octets }, 'accounting received');
+        break;
+      }
       case 'home':
-        feed(output.input);
+        if (output.input.type === 'demandAnswered') this.#demandAnswered(output.input.token, output.input.outcome);
+        else feed(output.input);
         break;
       case 'served':
         metrics.count('radius_answers', { code: nameOf(output.code) });

@@ -81,7 +81,10 @@ const leaseOf = new Statement((db, { subscriber }: { readonly subscriber: number
 );
 
 /** An existing session keeps its subscriber and its start time. */
-const storeSession = new Statement((db, row: Selectable<Schema['sessions']>) => {
+/** What NASs report stays as it is. */
+type Reported = 'nas' | 'octets_in' | 'octets_out' | 'reported_at';
+
+const storeSession = new Statement((db, row: Omit<Selectable<Schema['sessions']>, Reported>) => {
   const { id, subscriber_id, started_at } = row;
   const { kind, ha, hoa, origin, origin_realm, origin_state, serial, expires_at } = row;
   const changed = { kind, ha, hoa, origin, origin_realm, origin_state, serial, expires_at };

@@ -69,3 +69,12 @@ export const SESSION_FUNCTIONS: readonly string[] = [
     RETURN released;
   END $$`,
 ];
+
+/** pana_session of the schema that has the column `nas`. */
+export const SESSION_WITH_NAS = `CREATE OR REPLACE FUNCTION pana_session(s sessions) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT jsonb_strip_nulls(jsonb_build_object(
+      'sessionId', s.id, 'nai', u.nai, 'origin', s.origin, 'originRealm', s.origin_realm, 'kind', s.kind,
+      'homeAgent', s.ha, 'homeAddress', s.hoa, 'serial', substr(s.serial, strpos(s.serial, ':') + 1),
+      'startedAt', s.started_at, 'expiresAt', s.expires_at, 'nas', s.nas))
+    FROM subscribers u WHERE u.id = s.subscriber_id
+  $$`;

@@ -1,6 +1,6 @@
 import { type ColumnDefinitionBuilder, CompiledQuery, type Generated, type Kysely, PostgresAdapter, sql } from 'kysely';
 import { BOOTSTRAP_FUNCTIONS } from './postgres-functions.js';
-import { SESSION_FUNCTIONS } from './postgres-session-functions.js';
+import { SESSION_FUNCTIONS, SESSION_WITH_NAS } from './postgres-session-functions.js';
 
 /**
  * Flags are 0 and 1, times are milliseconds since 1970 UTC, addresses are canonical text. SQLite and PostgreSQL both
@@ -78,6 +78,12 @@ export interface Schema {
     serial: string | null;
     started_at: number;
     expires_at: number;
+    /** The attributes by which a RADIUS client knows the session, in hexadecimal. Null: not one of RADIUS. */
+    nas: string | null;
+    /** Octets from and to the node, and when its NAS last reported them. Null: it never did. */
+    octets_in: number | null;
+    octets_out: number | null;
+    reported_at: number | null;
   };
   /** The history of home addresses. It uses names, which outlive the rows that they name. */
   lease_history: {
@@ -331,6 +337,17 @@ const functions: Migrate = async (db) => {
   }
 };
 
+/** What RADIUS clients report about their sessions. */
+const accounting: Migrate = async (db) => {
+  const add = (name: string, type: 'text' | 'bigint') =>
+    db.schema.alterTable('sessions').addColumn(name, type).execute();
+  await add('nas', 'text');
+  await add('octets_in', 'bigint');
+  await add('octets_out', 'bigint');
+  await add('reported_at', 'bigint');
+  if (isPostgres(db)) await db.executeQuery(CompiledQuery.raw(SESSION_WITH_NAS));
+};
+
 /** The migrations in order. A released migration is never changed. Each runs in one transaction. */
 export const MIGRATIONS: Readonly<Record<string, Migrate>> = {
   '0001-first': first,
@@ -341,6 +358,7 @@ export const MIGRATIONS: Readonly<Record<string, Migrate>> = {
   '0006-wide': wide,
   '0007-duties': duties,
   '0008-functions': functions,
+  '0009-accounting': accounting,
 };
 
 /** Names of the migrations that this version contains. */

@@ -1,4 +1,4 @@
-import type { Selectable } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import type { HomeOperations } from '../protocol/home/alphabet.js';
 import type { Session } from '../protocol/home/records.js';
 import { release, writeDuty } from './duties.js';
@@ -46,6 +46,33 @@ export const sessionOperations = {
       const lease = await leaseOf.first(db, { sessionId });
       const released = lease && (await release(db, lease, now ?? context.now(), context));
       return { known: gone > 0, released };
+    },
+  }),
+
+  /**
+   * Records what a NAS reports about its session: how it knows it, and the octets so far, which never become less. A
+   * session of another NAS, or an unknown one, is not changed.
+   */
+  reportSession: internal<HomeOperations['reportSession']>({
+    kind: 'shared',
+    measuredAs: 'session',
+    async run(db, { sessionId, origin, nas, octets }, context) {
+      const changed = await db
+        .updateTable('sessions')
+        .set({
+          ...(nas === undefined ? {} : { nas }),
+          ...(octets
+            ? {
+                octets_in: greater('octets_in', octets.received),
+                octets_out: greater('octets_out', octets.sent),
+                reported_at: context.now(),
+              }
+            : {}),
+        })
+        .where('id', '=', sessionId)
+        .where('origin', '=', origin)
+        .executeTakeFirst();
+      return { known: changed.numUpdatedRows > 0n };
     },
   }),
 
@@ -148,6 +175,12 @@ export const sessionOperations = {
   }),
 } as const;
 
+/** The greater one of a column and a value, on either database. */
+function greater(column: 'octets_in' | 'octets_out', value: number) {
+  const present = sql.ref<number | null>(column);
+  return sql<number>`CASE WHEN ${present} > ${value} THEN ${present} ELSE ${value} END`;
+}
+
 interface OfSession {
   readonly sessionId: string;
 }
@@ -200,6 +233,11 @@ function toSession(row: Selectable<Schema['sessions']> & { readonly nai: string 
     serial: row.serial === null ? undefined : serialOf(row.serial),
     startedAt: row.started_at,
     expiresAt: row.expires_at,
+    nas: row.nas ?? undefined,
+    reported:
+      row.reported_at === null
+        ? undefined
+        : { at: row.reported_at, octetsIn: row.octets_in ?? 0, octetsOut: row.octets_out ?? 0 },
   };
 }
 

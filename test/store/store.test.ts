@@ -114,6 +114,31 @@ for (const { kind, without, places } of DATABASES) {
         expect(await store.run('listHomeAgents', {})).toMatchObject([{ leases: 0 }]);
       });
 
+      it('keeps what its own NAS reports, and octets never become less', async () => {
+        await user.addSubscriber('mn@home.example');
+        await user.bootstrap('mn@home.example', 'one');
+        const [first] = (await store.run('listSessions', { of: 'one' })).items;
+        const report = (origin: string, nas?: string, octets?: { received: number; sent: number }) =>
+          store.run('reportSession', { sessionId: 'one', origin, nas, octets });
+        const origin = first?.origin ?? '';
+        const show = async () => (await store.run('listSessions', { of: 'one' })).items[0];
+        expect(first?.reported).toBeUndefined();
+        expect(await report('paa9.example', '00', { received: 1, sent: 1 })).toEqual({ known: false });
+        expect(await show()).toEqual(first);
+        expect(await report(origin, '2c03')).toEqual({ known: true });
+        expect(await show()).toEqual({ ...first, nas: '2c03' });
+        expect(await report(origin, undefined, { received: 2 ** 40, sent: 5 })).toEqual({ known: true });
+        await report(origin, undefined, { received: 7, sent: 6 });
+        expect(await show()).toMatchObject({ nas: '2c03', reported: { octetsIn: 2 ** 40, octetsOut: 6 } });
+        // A session that is authenticated again keeps them.
+        await user.bootstrap('mn@home.example', 'one');
+        expect(await show()).toMatchObject({ nas: '2c03', reported: { octetsIn: 2 ** 40, octetsOut: 6 } });
+        await store.run('endSession', { sessionId: 'one', unconfirmed: true });
+        expect(await store.run('reportSession', { sessionId: 'one', origin, nas: '00', octets: undefined })).toEqual({
+          known: false,
+        });
+      });
+
       it('frees no lease for another PAA or for a session that no longer exists', async () => {
         await user.addAgent(1);
         await user.addSubscriber('mn@home.example');

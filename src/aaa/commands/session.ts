@@ -86,8 +86,13 @@ export function sessionCommands(cli: Argv): Argv {
         });
       },
     )
-    .command(...onSessions('disconnect', 'Terminate sessions: send ASR to the PAA, which sends PTR to the client'))
-    .command(...onSessions('reauth', 'Re-authenticate clients: send RAR to the PAA'));
+    .command(
+      ...onSessions(
+        'disconnect',
+        'Terminate sessions: send ASR to the PAA, which sends PTR to the client; a Disconnect-Request to a RADIUS client',
+      ),
+    )
+    .command(...onSessions('reauth', 'Re-authenticate clients: send RAR to the PAA, a CoA-Request to a RADIUS client'));
 }
 
 function watchedTable(sessions: readonly Session[]): string {
@@ -109,7 +114,15 @@ function describe(session: Session): string {
     ['home address', session.homeAddress],
     ['since', time(session.startedAt)],
     ['until', `${time(session.expiresAt)}, unless authenticated again`],
+    ['octets', reportOf(session)],
   ]);
+}
+
+/** What the NAS reports about a session; undefined: it reports nothing. */
+function reportOf({ reported }: Session): string | undefined {
+  if (!reported) return undefined;
+  const { octetsIn, octetsOut, at } = reported;
+  return `${octetsIn} from and ${octetsOut} to the node, reported at ${time(at)}`;
 }
 
 /** Arguments of every command on selected sessions. */

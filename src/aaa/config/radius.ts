@@ -3,6 +3,8 @@ import { reloadable } from '../../runtime/config/reload.js';
 import * as section from '../../runtime/config/sections.js';
 
 const RADIUS_PORT = 1812;
+const ACCOUNTING_PORT = 1813;
+const DYNAMIC_PORT = 3799;
 
 interface ClientSettings {
   readonly name: string;
@@ -45,12 +47,20 @@ const client = z.strictObject({
     .boolean()
     .default(false)
     .describe('the client is the home agent of this name: it gets the home address as Framed-IPv6-Address'),
+  dae: z
+    .strictObject({
+      address: section.address().describe('its address'),
+      port: section.port().min(1).default(DYNAMIC_PORT).describe('its UDP port'),
+    })
+    .optional()
+    .describe('where the client accepts Disconnect-Requests and CoA-Requests (RFC 5176); without it: nowhere'),
 });
 
 /** The section `radius` of `pana-aaa`. */
 export const radius = section.group({
   listen: z.array(section.address()).default([]).describe('addresses to listen on for RADIUS over UDP'),
   port: section.port().default(RADIUS_PORT).describe('UDP port for authentication; 0: any free one'),
+  'accounting-port': section.port().default(ACCOUNTING_PORT).describe('UDP port for accounting; 0: any free one'),
   clients: reloadable(
     z
       .array(client)

@@ -108,8 +108,20 @@ export type Denial =
   /** The store did not answer, or an internal error occurred. */
   | 'failed';
 
+/** What a NAS reports about its session. */
+export interface SessionReport {
+  readonly sessionId: string;
+  readonly origin: string;
+  /** How the NAS knows the session; see Session. Undefined: as before. */
+  readonly nas: string | undefined;
+  /** Octets from and to the node since the session began. */
+  readonly octets: { readonly received: number; readonly sent: number } | undefined;
+}
+
 export type HomeAnswer =
   | AccessAnswer
+  /** The report is stored, unless the session is unknown. */
+  | { readonly type: 'reported'; readonly known: boolean }
   | { readonly type: 'terminated'; readonly known: boolean }
   | { readonly type: 'denied'; readonly because: Denial };
 
@@ -187,6 +199,7 @@ export interface HomeOperations {
     given: { readonly origin: string; readonly before: number; readonly leasesFor: number },
     result: number,
   ];
+  readonly reportSession: readonly [given: SessionReport, result: { readonly known: boolean }];
   readonly listSessions: readonly [
     given: { readonly of: string; readonly paa: string },
     result: { readonly items: readonly Session[] },
@@ -231,6 +244,8 @@ export interface DemandAnswer {
   readonly unknown: boolean;
   /** The NAS refused the demand, or an agent could not deliver the request. */
   readonly refused: boolean;
+  /** The NAS has ended the session, and need not send a termination request. */
+  readonly over?: boolean;
 }
 
 /** The answer of the NAS, or why there is none. */
@@ -249,6 +264,8 @@ export interface LeaseKey {
 export type HomeInput =
   | { readonly type: 'request'; readonly token: Token; readonly request: AccessRequest }
   | { readonly type: 'termination'; readonly token: Token; readonly request: TerminationRequest }
+  /** Answered by `answer`. */
+  | { readonly type: 'report'; readonly token: Token; readonly report: SessionReport }
   /** Answers `eap` with its token. */
   | { readonly type: 'verdict'; readonly token: Token; readonly verdict: EapVerdict }
   /** A certificate is valid, and the client has not received any result yet. Answered by `authorization`. */

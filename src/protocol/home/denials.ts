@@ -1,4 +1,4 @@
-import type { HomeOutput, Token } from './alphabet.js';
+import type { EapVerdict, HomeOutput, Token } from './alphabet.js';
 
 /** The question that a step must answer: its token, and the output that answers it. */
 export interface OwedReply {
@@ -18,4 +18,11 @@ export function denialOf({ output, token }: OwedReply): HomeOutput {
     case 'done':
       return { type: output, token, outcome: { failure: 'internal error' } };
   }
+}
+
+/** Overwrites the keys of a verdict that nobody takes. */
+export function wipeVerdict(verdict: EapVerdict): void {
+  if (verdict.type !== 'success') return;
+  verdict.msk.wipe();
+  verdict.emsk.wipe();
 }

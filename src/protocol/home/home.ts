@@ -17,7 +17,7 @@ import type {
 import { type AuthorizationQuestion, Authorizations } from './authorization.js';
 import { Bootstrap, type Bootstrapped, type Bootstrapping, type BootstrapQuestion } from './bootstrap.js';
 import { type Conversation, Conversations } from './conversations.js';
-import { denialOf, type OwedReply } from './denials.js';
+import { denialOf, type OwedReply, wipeVerdict } from './denials.js';
 import { EngineQueue } from './engine-queue.js';
 import {
   type Exchange,
@@ -95,7 +95,7 @@ export class Home {
       step();
     } catch (error) {
       this.#context.put({ type: 'fault', error });
-      if (input.type === 'verdict') this.#wipe(input.verdict);
+      if (input.type === 'verdict') wipeVerdict(input.verdict);
       if (this.#serving) this.#giveUp(this.#serving);
       // The queue may be in a wrong state, in which the other flights would wait forever.
       if (input.type === 'flight' || input.type === 'flown') this.#putAll(this.#engine.clear());
@@ -109,6 +109,10 @@ export class Home {
         break;
       case 'termination':
         this.#termination(input.token, input.request);
+        break;
+      case 'report':
+        this.#serve('answer', input.token);
+        this.#sessions.report(input.token, input.report);
         break;
       case 'verdict':
         this.#verdict(input.token, input.verdict);
@@ -199,6 +203,8 @@ export class Home {
         this.#sessions.stored(question, stored);
         break;
       case 'older':
+      case 'report':
+        this.#serve('answer', question.of === 'report' ? question.token : undefined);
         this.#sessions.stored(question, stored);
         break;
     }
@@ -227,7 +233,7 @@ export class Home {
   #verdict(token: Token, verdict: EapVerdict): void {
     const conversation = this.#asked.get(token);
     if (!conversation) {
-      this.#wipe(verdict);
+      wipeVerdict(verdict);
       return;
     }
     this.#asked.delete(token);
@@ -371,7 +377,7 @@ export class Home {
     const job = serving.output === 'answer' ? this.#jobs.get(serving.token) : undefined;
     if (!job) return;
     this.#jobs.delete(job.token);
-    this.#wipe({ type: 'success', ...job.success });
+    wipeVerdict({ type: 'success', ...job.success });
     this.#end(job.conversation);
   }
 
@@ -387,11 +393,5 @@ export class Home {
 
   #putAll(outputs: readonly HomeOutput[]): void {
     for (const output of outputs) this.#context.put(output);
-  }
-
-  #wipe(verdict: EapVerdict): void {
-    if (verdict.type !== 'success') return;
-    verdict.msk.wipe();
-    verdict.emsk.wipe();
   }
 }

@@ -101,6 +101,10 @@ export interface Session {
   readonly serial: string | undefined;
   readonly startedAt: number;
   readonly expiresAt: number;
+  /** The attributes by which a RADIUS client knows the session, in hexadecimal. */
+  readonly nas?: string | undefined;
+  /** Octets from and to the node, and when its NAS last reported them. */
+  readonly reported?: { readonly at: number; readonly octetsIn: number; readonly octetsOut: number } | undefined;
   /** Mark of the duty to disconnect this removed session at its NAS; see Duty. */
   readonly duty?: string | undefined;
 }

@@ -1,5 +1,14 @@
 import type { Admission } from './admission.js';
-import type { Demand, DemandOutcome, HomeAnswer, HomeInput, Stored, TerminationRequest, Token } from './alphabet.js';
+import type {
+  Demand,
+  DemandOutcome,
+  HomeAnswer,
+  HomeInput,
+  SessionReport,
+  Stored,
+  TerminationRequest,
+  Token,
+} from './alphabet.js';
 import type { Lease, Session } from './records.js';
 import { reasonOf, type StepContext } from './step-context.js';
 
@@ -21,6 +30,7 @@ type Ending =
 
 export type SessionQuestion =
   | { readonly of: 'termination'; readonly token: Token; readonly request: TerminationRequest }
+  | { readonly of: 'report'; readonly token: Token }
   | { readonly of: 'ending'; readonly reason: string; readonly ending: Ending }
   | { readonly of: 'older'; readonly nai: string; readonly sessionId: string };
 
@@ -65,6 +75,11 @@ export class Sessions {
     return { type: 'terminated', known };
   }
 
+  /** Stores the report of a NAS. The answer is sent after that of the store. */
+  report(token: Token, report: SessionReport): void {
+    this.#context.ask({ operation: 'reportSession', given: report }, { of: 'report', token });
+  }
+
   /** Handles a demand from an operator or from a change of the configuration. */
   demand({ token, demand, session }: Extract<HomeInput, { type: 'demand' }>): void {
     this.#send(demand, { by: 'demand', token, demand, session });
@@ -92,23 +107,34 @@ export class Sessions {
     const sent = this.#sent.get(token);
     if (!sent) return;
     this.#sent.delete(token);
-    const isGone = 'unknown' in outcome && outcome.unknown;
+    const isGone = 'unknown' in outcome && (outcome.unknown || outcome.over === true);
     const { session } = sent;
+    const reason = 'over' in outcome && outcome.over === true ? 'disconnected' : 'unknown to its PAA';
     if (sent.by === 'demand') {
       const ending: Ending = { next: 'done', token: sent.token, outcome };
-      if (isGone) this.#end(session, 'unknown to its PAA', ending);
+      if (isGone) this.#end(session, reason, ending);
       else this.#done(ending);
       return;
     }
     const ending: Ending = { next: 'session', replacement: sent.replacement };
-    if (isGone) this.#end(session, 'unknown to its PAA', ending);
+    if (isGone) this.#end(session, reason, ending);
     else if ('failure' in outcome || outcome.refused) this.#end(session, 'replaced', ending, true);
     else this.#done(ending);
   }
 
   stored(question: Exclude<SessionQuestion, { of: 'termination' }>, stored: Stored): void {
     if (question.of === 'older') this.#older(question, stored);
+    else if (question.of === 'report') this.#reported(question.token, stored);
     else this.#ended(question, stored);
+  }
+
+  #reported(token: Token, stored: Stored): void {
+    const isStored = stored.operation === 'reportSession';
+    if (!isStored) this.#context.say({ name: 'storeFailed', reason: reasonOf(stored) });
+    const answer: HomeAnswer = isStored
+      ? { type: 'reported', known: stored.result.known }
+      : { type: 'denied', because: 'failed' };
+    this.#context.put({ type: 'answer', token, answer });
   }
 
   #older({ nai, sessionId }: Extract<SessionQuestion, { of: 'older' }>, stored: Stored): void {

@@ -61,6 +61,8 @@ export type LogEvent =
   | 'message dropped'
   /** RADIUS packets were discarded unanswered: one line per client and minute says why, and counts them. */
   | 'RADIUS packet discarded'
+  /** A RADIUS client reports that a session began, goes on or has ended, with its octets from and to the node. */
+  | 'accounting received'
   /** An EAP packet does not fit the conversation. */
   | 'EAP packet discarded'
   // Diameter peers.
@@ -289,6 +291,9 @@ interface FieldTypes {
   readonly paper: string;
   readonly sequence: number;
   readonly octets: number;
+  /** Octets from and to a node since its session began. */
+  readonly octetsIn: number;
+  readonly octetsOut: number;
   /** The Product-Name of a peer. */
   readonly product: string;
   /** One or more configuration keys. */

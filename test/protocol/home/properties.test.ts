@@ -238,6 +238,8 @@ class Chaos {
         return { known: true, foreign: this.pick(4) === 1, released: this.pick(2) ? leaseOf('x') : undefined };
       case 'endSessionsOf':
         return this.pick(3);
+      case 'reportSession':
+        return { known: this.pick(2) === 1 };
       case 'listSessions':
         return { items: [sessionOf('z'), ...SESSIONS.map((each) => sessionOf(each))] };
       case 'bootstrap': {

@@ -49,7 +49,11 @@ export async function startRadius(
     radius: {
       listen: ['127.0.0.1'],
       port: 0,
-      clients: [{ name: 'nas1', from: ['127.0.0.0/8'], 'secret-file': lab.path('nas.secret') }],
+      'accounting-port': 0,
+      clients: [
+        { name: 'nas1', from: ['127.0.0.0/8'], 'secret-file': lab.path('nas.secret') },
+        { name: 'nas2', from: ['127.0.0.2'], 'secret-file': lab.path('nas.secret') },
+      ],
       ...more,
     },
   });

@@ -136,8 +136,9 @@ export class DiameterAccess {
    * owner wipes them.
    */
   write(request: DiameterMessage, answer: HomeAnswer): DiameterMessage | Violation {
-    if (answer.type === 'denied') {
-      const [resultCode, text] = DENIALS[answer.because];
+    // Only RADIUS clients report.
+    if (answer.type === 'denied' || answer.type === 'reported') {
+      const [resultCode, text] = DENIALS[answer.type === 'denied' ? answer.because : 'failed'];
       return { resultCode, failedAvp: undefined, text };
     }
     if (answer.type === 'terminated') return this.#writeSta(request, answer.known);

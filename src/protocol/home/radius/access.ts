@@ -1,5 +1,5 @@
 import { DecodeError } from '../../bytes/decode-error.js';
-import { decodeUtf8, encodeUtf8 } from '../../bytes/octets.js';
+import { encodeUtf8 } from '../../bytes/octets.js';
 import { EAP_CODE, encodeEap } from '../../eap/codec.js';
 import { CAPABILITY } from '../../mip6/assignment.js';
 import { readMobility, writeMobility } from '../../radius/mip6/mobility.js';
@@ -10,6 +10,7 @@ import type { AcceptedAccess, AccessRequest, HomeAnswer } from '../alphabet.js';
 import { grantedMobility, type MobilityGrant, type MobilityWish, requestedMobility } from '../mobility.js';
 import type { RadiusConfig } from './alphabet.js';
 import { originOf, type RadiusClient } from './clients.js';
+import { sessionOf } from './session-id.js';
 
 /** RFC 2865 5.12: Framed-MTU is at least 64. The packet of EAP is below the header of EAPOL, 4 octets. */
 const MIN_FRAMED_MTU = 64;
@@ -17,9 +18,6 @@ const EAPOL_HEADER = 4;
 
 /** Maximum length of all Proxy-State attributes together in octets, so that an answer has room for them. */
 const MAX_PROXY_STATES = 1_500;
-
-/** Random octets in a Session-Id. */
-export const SESSION_RANDOM = 12;
 
 /** The request assumed for a home agent: its own, for a node that comes with IKEv2. */
 const HOME_AGENT_WISH = CAPABILITY.MIP6 | CAPABILITY.HOME_HA | CAPABILITY.HOA_ASSIGN | CAPABILITY.IKEV2_PSK;
@@ -59,7 +57,7 @@ export function readAccessRequest(
   const framedMtu = reader.one('Framed-MTU');
   const origin = originOf(client.name);
   return {
-    sessionId: (state && sessionIn(state, sessionsOf(client))) ?? newSession,
+    sessionId: (state && sessionOf(state, client)) ?? newSession,
     peer: origin,
     origin,
     originRealm: undefined,
@@ -115,6 +113,7 @@ export function writeAnswer(
     case 'denied':
       return answer.because === 'unknown-session' ? reject(failureFor(request)) : undefined;
     case 'terminated':
+    case 'reported':
       return undefined;
   }
 }
@@ -158,35 +157,4 @@ function assignment(grant: MobilityGrant, client: RadiusClient, { vendorId, real
     return isOwn && homeAddress?.length === 16 ? attribute('Framed-IPv6-Address', homeAddress) : [];
   }
   return writeMobility({ features, capability, homeAgent, homeAgentHost: host?.host, homeAddress, prefix }, vendorId);
-}
-
-/** The session that a Class attribute of this server names (RFC 2865 5.25); undefined: none. */
-export function sessionOfClass(reader: AttributeReader, client: RadiusClient): string | undefined {
-  for (const value of reader.all('Class')) {
-    // Another server may have added a Class of its own.
-    const session = sessionIn(value, sessionsOf(client));
-    if (session !== undefined) return session;
-  }
-  return undefined;
-}
-
-/** A new Session-Id. `random`: SESSION_RANDOM octets in hexadecimal. */
-export function newSessionId(client: RadiusClient, random: string): string {
-  return sessionsOf(client) + random;
-}
-
-/** With what the Session-Ids of a client begin. */
-function sessionsOf({ name }: RadiusClient): string {
-  return `radius;${name};`;
-}
-
-/** The Session-Id in these octets; undefined: it does not begin like this. */
-function sessionIn(octets: Uint8Array, start: string): string | undefined {
-  try {
-    const text = decodeUtf8(octets);
-    return text.startsWith(start) ? text : undefined;
-  } catch (error) {
-    if (error instanceof DecodeError) return undefined;
-    throw error;
-  }
 }

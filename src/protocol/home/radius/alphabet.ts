@@ -1,4 +1,6 @@
-import type { HomeAnswer, HomeInput, Token } from '../alphabet.js';
+import type { Demand, HomeAnswer, HomeInput, Token } from '../alphabet.js';
+import type { Session } from '../records.js';
+import type { AccountingRequest } from './accounting.js';
 import type { RadiusClient } from './clients.js';
 
 /** What a packet may ask for: a UDP port serves one of them, a RadSec connection both (RFC 6614 2.3). */
@@ -32,6 +34,12 @@ export const DROP_CAUSES = [
 ] as const;
 export type DropCause = (typeof DROP_CAUSES)[number];
 
+/** Where a client accepts demands. */
+export interface RadiusPlace {
+  readonly address: string;
+  readonly port: number;
+}
+
 export type RadiusInput =
   /** `client`: its name in its certificate; undefined over UDP. */
   | {
@@ -45,13 +53,30 @@ export type RadiusInput =
   /** An internal error prevents the answer. */
   | { readonly type: 'unserved'; readonly token: Token }
   | { readonly type: 'forgetKeys'; readonly sessionId: string }
+  /** Answered by `demandAnswered`. `wall`: milliseconds since 1970, UTC. */
+  | {
+      readonly type: 'sendDemand';
+      readonly token: Token;
+      readonly demand: Demand;
+      readonly session: Session;
+      readonly wall: number;
+    }
+  /** A packet for the socket that sends demands. */
+  | { readonly type: 'reply'; readonly octets: Uint8Array; readonly from: RadiusPlace }
   | { readonly type: 'configure'; readonly config: RadiusConfig }
   | { readonly type: 'tick' };
 
 export type RadiusOutput =
   | { readonly type: 'send'; readonly octets: Uint8Array; readonly end: RadiusEnd }
+  /** A request of this server to a client. */
+  | { readonly type: 'sendRequest'; readonly octets: Uint8Array; readonly to: RadiusPlace }
+  /** What a client reports about a session. */
+  | { readonly type: 'accounted'; readonly client: string; readonly request: AccountingRequest }
   /** For the home machine. */
-  | { readonly type: 'home'; readonly input: Extract<HomeInput, { type: 'request' | 'termination' }> }
+  | {
+      readonly type: 'home';
+      readonly input: Extract<HomeInput, { type: 'request' | 'termination' | 'report' | 'demandAnswered' }>;
+    }
   | {
       readonly type: 'served';
       /** Code of the answer. */

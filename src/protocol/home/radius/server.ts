@@ -1,23 +1,49 @@
+import { BoundedMap } from '../../bytes/bounded-map.js';
+import { earliest } from '../../bytes/deadline-queue.js';
 import { DecodeError } from '../../bytes/decode-error.js';
 import { toHex } from '../../bytes/octets.js';
-import { checkRequest, encodeResponse } from '../../radius/wire/authenticators.js';
+import { checkRequest, encodeAccountingResponse, encodeResponse } from '../../radius/wire/authenticators.js';
 import { type Attribute, CODE, decodeRadius, type RadiusPacket } from '../../radius/wire/codec.js';
 import { ATTRIBUTES } from '../../radius/wire/dictionary.js';
 import type { HomeAnswer, Token } from '../alphabet.js';
-import { newSessionId, type RadiusAnswer, readAccessRequest, SESSION_RANDOM, writeAnswer } from './access.js';
-import type { DropCause, RadiusConfig, RadiusEnd, RadiusInput, RadiusOutput, RadiusService } from './alphabet.js';
-import { type RadiusClient, RadiusClients } from './clients.js';
+import { type RadiusAnswer, readAccessRequest, writeAnswer } from './access.js';
+import { nasOf, placeOf, readAccounting } from './accounting.js';
+import type {
+  DropCause,
+  RadiusConfig,
+  RadiusEnd,
+  RadiusInput,
+  RadiusOutput,
+  RadiusPlace,
+  RadiusService,
+} from './alphabet.js';
+import { clientOfOrigin, originOf, type RadiusClient, RadiusClients } from './clients.js';
+import { RadiusDemands } from './demands.js';
 import { DropReports } from './drop-reports.js';
 import { Duplicates, type ServedRequest } from './duplicates.js';
+import { newSessionId, SESSION_RANDOM } from './session-id.js';
 
 /** Packets that each service takes. */
 const SERVED: Readonly<Record<RadiusService, readonly number[]>> = {
   authentication: [CODE['Access-Request'], CODE['Status-Server']],
-  accounting: [CODE['Status-Server']],
-  any: [CODE['Access-Request'], CODE['Status-Server']],
+  accounting: [CODE['Accounting-Request'], CODE['Status-Server']],
+  any: [CODE['Access-Request'], CODE['Accounting-Request'], CODE['Status-Server']],
 };
 
+/** Number of salts, RFC 2548 2.4.2. */
+const SALTS = 0x8000;
+
+/** Maximum number of places whose newest session is remembered. */
+const MAX_PLACES = 10_000;
+
 const PROXY_STATE = ATTRIBUTES['Proxy-State'].type;
+
+/** A request that the home machine processes. */
+interface Asked {
+  readonly served: ServedRequest;
+  /** The answer to send when the home machine has stored how the client knows the session. */
+  readonly held: RadiusAnswer | undefined;
+}
 
 type Packet = Extract<RadiusInput, { type: 'packet' }>;
 
@@ -32,8 +58,10 @@ export class RadiusServer {
   readonly #random: (octets: number) => Uint8Array;
   readonly #duplicates = new Duplicates();
   readonly #reports = new DropReports();
-  /** Requests that the home machine processes. */
-  readonly #asked = new Map<Token, ServedRequest>();
+  readonly #asked = new Map<Token, Asked>();
+  readonly #demands: RadiusDemands;
+  /** The newest session at each place that clients name. */
+  readonly #newest = new BoundedMap<string, string>(MAX_PLACES);
   #last = 0;
   #now = 0;
   #outputs: RadiusOutput[] = [];
@@ -43,10 +71,11 @@ export class RadiusServer {
     this.#config = config;
     this.#clients = new RadiusClients(config.clients);
     this.#random = random;
+    this.#demands = new RadiusDemands(() => this.#unit());
   }
 
   get deadline(): number | undefined {
-    return this.#duplicates.firstUntil;
+    return earliest([this.#duplicates.firstUntil, this.#demands.deadline]);
   }
 
   /** Number of requests that are remembered, including those without an answer. */
@@ -65,7 +94,7 @@ export class RadiusServer {
         this.#answer(input.token, input.answer);
         break;
       case 'unserved':
-        this.#withdraw(this.#taken(input.token));
+        this.#withdraw(this.#taken(input.token)?.served);
         break;
       case 'forgetKeys':
         this.#duplicates.forget(input.sessionId);
@@ -73,8 +102,17 @@ export class RadiusServer {
       case 'configure':
         this.#configure(input.config);
         break;
+      case 'sendDemand':
+        this.#demand(input);
+        break;
+      case 'reply': {
+        const answered = this.#demands.receive(input.octets, input.from);
+        if (answered) this.#put({ type: 'home', input: { type: 'demandAnswered', ...answered } });
+        break;
+      }
       case 'tick':
         this.#duplicates.expire(now);
+        this.#repeatDemands();
     }
     return this.#outputs;
   }
@@ -105,7 +143,9 @@ export class RadiusServer {
       return;
     }
     const authenticity = checkRequest(octets, client.secret);
-    if (authenticity !== 'authentic') {
+    // RFC 2866 3: the authenticator of an Accounting-Request is a digest, and suffices.
+    const isDigested = packet.code === CODE['Accounting-Request'] && authenticity === 'missing';
+    if (authenticity !== 'authentic' && !isDigested) {
       const cause = authenticity === 'missing' ? 'no-message-authenticator' : 'wrong-authenticator';
       const detail = authenticity === 'missing' ? 'no Message-Authenticator' : 'wrong secret, or forged';
       this.#drop(cause, detail, client, end);
@@ -129,38 +169,120 @@ export class RadiusServer {
       return;
     }
     try {
-      const fresh = newSessionId(client, toHex(this.#random(SESSION_RANDOM)));
-      const request = readAccessRequest(packet, client, fresh, this.#config);
-      const served = this.#duplicates.add(client, end, packet, this.#now);
-      if (!request) {
-        this.#respond(served, { code: CODE['Access-Reject'], attributes: [] });
-        return;
-      }
-      served.sessionId = request.sessionId;
-      this.#last -= 1;
-      this.#asked.set(this.#last, served);
-      this.#put({ type: 'home', input: { type: 'request', token: this.#last, request } });
+      if (packet.code === CODE['Accounting-Request']) this.#accounting(packet, client, end);
+      else this.#access(packet, client, end);
     } catch (error) {
       this.#drop('invalid-attribute', reasonOf(error), client, end);
     }
   }
 
-  #taken(token: Token): ServedRequest | undefined {
-    const served = this.#asked.get(token);
+  #access(packet: RadiusPacket, client: RadiusClient, end: RadiusEnd): void {
+    const fresh = newSessionId(client, toHex(this.#random(SESSION_RANDOM)));
+    const request = readAccessRequest(packet, client, fresh, this.#config);
+    const served = this.#duplicates.add(client, end, packet, this.#now);
+    if (!request) {
+      this.#respond(served, { code: CODE['Access-Reject'], attributes: [] });
+      return;
+    }
+    served.sessionId = request.sessionId;
+    this.#put({ type: 'home', input: { type: 'request', token: this.#ask(served, undefined), request } });
+  }
+
+  /** RFC 2866 2: the answer says that the request was recorded. A session that is unknown is not made. */
+  #accounting(packet: RadiusPacket, client: RadiusClient, end: RadiusEnd): void {
+    const request = readAccounting(packet, client);
+    const served = this.#duplicates.add(client, end, packet, this.#now);
+    const answer: RadiusAnswer = { code: CODE['Accounting-Response'], attributes: [] };
+    const { status, sessionId, report, cause } = request;
+    if (status === 'other' || sessionId === undefined) {
+      this.#respond(served, answer);
+      return;
+    }
+    this.#put({ type: 'accounted', client: client.name, request });
+    const token = this.#ask(served, answer);
+    const { origin } = report;
+    if (status === 'Stop') {
+      this.#put({ type: 'home', input: { type: 'termination', token, request: { sessionId, origin, cause } } });
+    } else {
+      this.#put({ type: 'home', input: { type: 'report', token, report } });
+    }
+  }
+
+  #ask(served: ServedRequest, held: RadiusAnswer | undefined): Token {
+    this.#last -= 1;
+    this.#asked.set(this.#last, { served, held });
+    return this.#last;
+  }
+
+  #taken(token: Token): Asked | undefined {
+    const asked = this.#asked.get(token);
     this.#asked.delete(token);
-    return served;
+    return asked;
   }
 
   #answer(token: Token, answer: HomeAnswer): void {
-    const served = this.#taken(token);
+    const asked = this.#taken(token);
     // The client may have sent another request with this identifier, or be removed from the configuration.
-    if (!served || !this.#duplicates.has(served)) return;
+    if (!asked || !this.#duplicates.has(asked.served)) return;
+    const { served, held } = asked;
+    if (held) {
+      this.#recorded(served, held, answer);
+      return;
+    }
     const { client, packet: request, sessionId = '' } = served;
-    const [high = 0, low = 0] = this.#random(2);
-    const context = { client, request, sessionId, salt: ((high << 8) | low) & 0x7fff };
+    const context = { client, request, sessionId, salt: Math.floor(this.#unit() * SALTS) };
     const written = writeAnswer(answer, context, this.#config);
-    if (written) this.#respond(served, written);
+    if (!written) {
+      this.#withdraw(served);
+    } else if (answer.type === 'accept') {
+      const report = { sessionId, origin: originOf(client.name), nas: nasOf(request), octets: undefined };
+      this.#newest.set(placeOf(report.origin, report.nas), sessionId);
+      this.#put({ type: 'home', input: { type: 'report', token: this.#ask(served, written), report } });
+    } else {
+      this.#respond(served, written);
+    }
+  }
+
+  /** The home machine has stored a report or the end of a session, or could not. */
+  #recorded(served: ServedRequest, held: RadiusAnswer, answer: HomeAnswer): void {
+    // The session of an Access-Accept is stored already. Without the report, only demands may not find it. A session of
+    // another client counts as unknown.
+    const isRecorded = answer.type !== 'denied' || answer.because === 'unknown-session';
+    if (isRecorded || held.code === CODE['Access-Accept']) this.#respond(served, held);
     else this.#withdraw(served);
+  }
+
+  #demand({ session, wall, token, demand }: Extract<RadiusInput, { type: 'sendDemand' }>): void {
+    const client = this.#clients.named(clientOfOrigin(session.origin) ?? '');
+    const newest = session.nas === undefined ? undefined : this.#newest.get(placeOf(session.origin, session.nas));
+    if (demand === 'disconnect' && newest !== undefined && newest !== session.sessionId) {
+      // The request would end the newer session, because the client knows both by the same names.
+      const outcome = { result: 'SUCCESS', unknown: false, refused: false, over: true };
+      this.#put({ type: 'home', input: { type: 'demandAnswered', token, outcome } });
+      return;
+    }
+    const sent = this.#demands.send({ token, demand, session }, client, this.#now, wall);
+    if ('failure' in sent) this.#put({ type: 'home', input: { type: 'demandAnswered', token, outcome: sent } });
+    else this.#sendRequest(sent);
+  }
+
+  #repeatDemands(): void {
+    const { repeat, lost } = this.#demands.tick(this.#now);
+    for (const request of repeat) this.#sendRequest(request);
+    for (const token of lost) {
+      const outcome = { failure: 'the RADIUS client does not answer' };
+      this.#put({ type: 'home', input: { type: 'demandAnswered', token, outcome } });
+    }
+  }
+
+  #sendRequest({ octets, address, port }: RadiusPlace & { readonly octets: Uint8Array }): void {
+    this.#put({ type: 'sendRequest', octets, to: { address, port } });
+  }
+
+  /** A number from [0, 1). */
+  #unit(): number {
+    const [high = 0, low = 0] = this.#random(2);
+    return ((high << 8) | low) / 0x1_0000;
   }
 
   #respond(served: ServedRequest, answer: RadiusAnswer): void {
@@ -195,7 +317,8 @@ export class RadiusServer {
 function sign({ code, attributes }: RadiusAnswer, request: RadiusPacket, { secret }: RadiusClient): Uint8Array {
   const states: readonly Attribute[] = request.attributes.filter(({ type }) => type === PROXY_STATE);
   const response = { code, identifier: request.identifier, attributes: [...attributes, ...states] };
-  return encodeResponse(response, request.authenticator, secret);
+  const encode = request.code === CODE['Accounting-Request'] ? encodeAccountingResponse : encodeResponse;
+  return encode(response, request.authenticator, secret);
 }
 
 /** The message of a DecodeError. Throws other errors. */

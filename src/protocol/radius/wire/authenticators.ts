@@ -63,6 +63,16 @@ export function encodeResponse(response: Unsigned, request: Uint8Array, secret: 
   return octets;
 }
 
+/**
+ * Encodes an Accounting-Response (RFC 2866 3), without a Message-Authenticator: no RFC says with which authenticator
+ * that would be computed, and programs differ.
+ */
+export function encodeAccountingResponse(response: Unsigned, request: Uint8Array, secret: Secret): Uint8Array {
+  const octets = encodeRadius({ ...response, authenticator: request });
+  octets.set(digestOf(octets, request, secret), AUTHENTICATOR_AT);
+  return octets;
+}
+
 /** What a check of authenticators found. `missing`: the packet has no Message-Authenticator. */
 export type Authenticity = 'authentic' | 'missing' | 'forged';
 

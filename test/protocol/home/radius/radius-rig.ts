@@ -12,7 +12,11 @@ import type {
 import type { RadiusClient } from '../../../../src/protocol/home/radius/clients.js';
 import { RadiusServer } from '../../../../src/protocol/home/radius/server.js';
 import { AttributeReader, attribute } from '../../../../src/protocol/radius/wire/attributes.js';
-import { checkResponse, encodeRandomRequest } from '../../../../src/protocol/radius/wire/authenticators.js';
+import {
+  checkResponse,
+  encodeDigestedRequest,
+  encodeRandomRequest,
+} from '../../../../src/protocol/radius/wire/authenticators.js';
 import { type Attribute, CODE, decodeRadius } from '../../../../src/protocol/radius/wire/codec.js';
 import { SECRET } from '../../radius/wire/vectors.js';
 import { IDENTITY } from '../home-rig.js';
@@ -76,6 +80,20 @@ export class RadiusRig {
     return output.input;
   }
 
+  /** What the home machine has to store about sessions. */
+  get reports() {
+    return this.of('home').flatMap(({ input }) => (input.type === 'report' ? [input] : []));
+  }
+
+  /** An authentic Accounting-Request with a new identifier. */
+  accounting(attributes: readonly Attribute[], secret = SECRET): Uint8Array {
+    this.#identifier = (this.#identifier + 1) % 256;
+    return encodeDigestedRequest(
+      { code: CODE['Accounting-Request'], identifier: this.#identifier, attributes },
+      secret,
+    );
+  }
+
   /** The answer that was sent, checked with the secret. */
   sent(request: Uint8Array, secret = SECRET) {
     const [output, second] = this.of('send');
@@ -90,6 +108,8 @@ export class RadiusRig {
   serve(answer: HomeAnswer, request = this.request(), end: Partial<RadiusEnd> = {}, secret = SECRET) {
     this.packet(request, end);
     this.feed({ type: 'answer', token: this.asked.token, answer });
+    const [report] = this.reports;
+    if (report) this.feed({ type: 'answer', token: report.token, answer: { type: 'reported', known: true } });
     return this.sent(request, secret);
   }
 }

@@ -384,7 +384,8 @@ it('takes any packets, answers only authentic ones, and stays bounded', () => {
       const outputs = rig.packet(mutant, {}, service);
       answers += rig.of('send').length;
       expect(outputs.length).toBeLessThan(3);
-      if (rig.of('home').length > 0) rig.feed({ type: 'answer', token: rig.asked.token, answer: CHALLENGE });
+      const [asked] = rig.of('home');
+      if (asked) rig.feed({ type: 'answer', token: asked.input.token, answer: CHALLENGE });
       rig.feed({ type: 'tick' });
       expect(rig.machine.requests).toBeLessThanOrEqual(MAX_REQUESTS);
     }),
