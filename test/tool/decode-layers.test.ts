@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { concat, fromHex } from '../../src/protocol/bytes/octets.js';
@@ -6,7 +7,7 @@ import { Decoder } from '../../src/tool/decode/decoder.js';
 import { Dissector } from '../../src/tool/decode/dissector.js';
 import { vector } from '../protocol/diameter/wire/vectors.js';
 import { ethernet, FROM, ipv4, ipv6, pcap, TO, tcp, u16, u32, udp } from './frames.js';
-import { gtp, PCI, STACKS, tlv, V4, V6, wlan } from './stacks.js';
+import { esp, gtp, PCI, STACKS, tlv, V4, V6, wlan } from './stacks.js';
 
 const NONE = new Uint8Array(0);
 
@@ -36,6 +37,9 @@ describe('Layers around IP', () => {
     ],
     ['encrypted IEEE 802.11', 105, wlan(0x41, V6), '1 IEEE 802.11 frame, which is encrypted'],
     ['ESP in UDP', 101, ipv4(17, udp(concat(u32(7), PCI), 4500)), '1 ESP packet, which is encrypted'],
+    ['ESP with wrong padding', 101, ipv6(50, esp(17, udp(PCI)).with(-20, 9)), '1 ESP packet, which is encrypted'],
+    ['ESP of a wrong inner length', 101, ipv6(50, esp(17, udp(PCI).with(5, 9))), '1 ESP packet, which is encrypted'],
+    ['ESP with a cut TCP header', 101, ipv6(50, esp(6, fromHex('00'.repeat(12)))), '1 ESP packet, which is encrypted'],
     ['short header', 101, V6.subarray(0, 30), '1 frame that ends within a header'],
     ['no IP', 101, fromHex('00112233'), '1 frame that contains no IP packet'],
     [
@@ -70,6 +74,17 @@ describe('Layers around IP', () => {
     expect(decode(linkType, [frame])).toEqual({ texts: [], ok: true, skipped: [], others: [text] });
   });
 
+  it('are read within ESP without encryption over TCP, while ciphertext is not', () => {
+    const message = vector('CER');
+    const plain = [0, 1].map((i) => ipv6(50, esp(6, tcp(1 + i * message.length, message))));
+    expect(decode(101, plain).texts).toHaveLength(2);
+    const ciphertext = Array.from({ length: 2_000 }, (_, i) => {
+      const octets = createHash('shake256', { outputLength: 120 }).update(`${i}`).digest();
+      return ipv6(50, new Uint8Array(octets));
+    });
+    expect(decode(101, ciphertext).skipped).toEqual(['2000 ESP packets, which are encrypted']);
+  });
+
   it('may be nested in any order', () => {
     type Wrap = (inner: Uint8Array) => Uint8Array;
     const isV4 = (ip: Uint8Array) => (ip[0] ?? 0) >> 4 === 4;
@@ -83,6 +98,7 @@ describe('Layers around IP', () => {
       (ip) => ipv4(47, concat(u16(0x2000), type(ip), u32(7), ip)),
       (ip) => ipv6(47, concat(fromHex('00006558'), ether(ip))),
       (ip) => ipv6(51, concat(Uint8Array.of(isV4(ip) ? 4 : 41, 4), new Uint8Array(22), ip)),
+      (ip) => ipv4(50, esp(isV4(ip) ? 4 : 41, ip, 12)),
       (ip) => ipv6(0, concat(Uint8Array.of(isV4(ip) ? 4 : 41, 0), new Uint8Array(6), ip)),
       (ip) => ipv6(44, concat(Uint8Array.of(isV4(ip) ? 4 : 41, 0, 0, 0), u32(9), ip)),
       (ip) => ipv4(137, concat(fromHex('00010140'), ip)),

@@ -15,6 +15,13 @@ export const gtp = (payload: Uint8Array) =>
 export const wlan = (flags: number, payload: Uint8Array) =>
   concat(Uint8Array.of(0x88, flags), new Uint8Array(24), fromHex('aaaa03000000'), u16(0x86dd), payload);
 
+/** ESP without encryption (RFC 2410): with an IV, and padding to a multiple of four octets. The ICV is `ff…`. */
+export function esp(next: number, payload: Uint8Array, icv = 16, iv = 0): Uint8Array {
+  const padding = Uint8Array.from({ length: (6 - (payload.length % 4)) % 4 }, (_, i) => i + 1);
+  const trailer = Uint8Array.of(padding.length, next);
+  return concat(u32(0xc0ffee), u32(1), new Uint8Array(iv), payload, padding, trailer, new Uint8Array(icv).fill(0xff));
+}
+
 /** A PCI inside layers: what they are, the link type, the frame. */
 export const STACKS: readonly (readonly [what: string, linkType: number, frame: Uint8Array])[] = [
   ['three VLAN tags', 1, ethernet(0x88a8, concat(u16(1), u16(0x8100), u16(2), u16(0x9100), u16(3), u16(0x86dd), V6))],
@@ -65,6 +72,12 @@ export const STACKS: readonly (readonly [what: string, linkType: number, frame: 
       ),
     ),
   ],
+  ['ESP with NULL encryption', 101, ipv6(50, esp(17, udp(PCI)))],
+  ['ESP with NULL encryption and an ICV of 96 bits', 101, ipv4(50, esp(41, V6, 12))],
+  ['ESP with GMAC', 101, ipv6(50, esp(4, V4, 16, 8))],
+  ['ESP with NULL encryption and HMAC-SHA-384-192', 101, ipv4(50, esp(4, V4, 24))],
+  ['ESP with NULL encryption and HMAC-SHA-512-256', 101, ipv6(50, esp(17, concat(udp(PCI)), 32))],
+  ['ESP with NULL encryption in UDP', 101, ipv4(17, udp(esp(41, V6), 4500))],
   ['a Home Address option', 101, ipv6(60, concat(fromHex('110201020000c910'), new Uint8Array(16), udp(PCI)))],
   ['nflog with a prefix', 239, concat(fromHex('0a000000'), tlv(10, fromHex('70610000')), tlv(9, V6))],
   ['PPI', 192, concat(fromHex('0000080001000000'), ethernet(0x86dd, V6))],

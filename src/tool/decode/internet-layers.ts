@@ -1,4 +1,5 @@
 import { formatAddress } from '../../protocol/bytes/address.js';
+import { esp } from './esp.js';
 import { byVersion, type End, type Ends, hidden, type Inner, type Layer, other, SHORT, skipTo } from './layer.js';
 import { u16, u32 } from './octets.js';
 
@@ -15,6 +16,7 @@ export const IP_LAYERS = new Map<number, Layer>([
   [43, options],
   [44, fragmentHeader],
   [47, gre],
+  [50, esp],
   [51, authentication],
   [60, options],
   [97, skipTo(2, 'ether', 0x6558)],
@@ -43,7 +45,6 @@ const OTHER_PROTOCOLS: Readonly<Record<number, string>> = {
 /** Names of protocols that may contain PANA or Diameter, and are not read. */
 const UNREAD_PROTOCOLS: Readonly<Record<number, string>> = {
   33: 'DCCP',
-  50: 'ESP',
   55: 'minimal encapsulation',
   94: 'IP-within-IP of amateur radio',
   99: 'private encryption',
@@ -52,7 +53,6 @@ const UNREAD_PROTOCOLS: Readonly<Record<number, string>> = {
 };
 
 export function ipEnd(number: number): End {
-  if (number === 50) return hidden('ESP packets, which are encrypted');
   const known = OTHER_PROTOCOLS[number];
   if (known !== undefined) return other(known);
   const name = UNREAD_PROTOCOLS[number];
@@ -172,7 +172,7 @@ export function tunnel(port: number, octets: Uint8Array): Inner | End | undefine
       return gtp(octets);
     case 4500:
       // RFC 3948 2.2: IKE has a marker of zeros in place of the SPI, a keepalive is one octet.
-      return octets.length > 4 && u32(octets, 0) !== 0 ? ipEnd(50) : undefined;
+      return octets.length > 4 && u32(octets, 0) !== 0 ? esp(octets) : undefined;
     default:
       return undefined;
   }
