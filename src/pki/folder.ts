@@ -367,9 +367,9 @@ function checkFileName(name: string): void {
 /** Names that a subjectAltName can hold (RFC 5280 4.2.1.6) and that are plausible. Throws PkiError. */
 function checkSubject(subject: CertificateSubject): void {
   if (subject.kind === 'client') {
-    if (/^[\x21-\x7e]{1,253}$/.test(subject.nai)) return;
+    if (/^(?=[\x21-\x7e]{1,253}$)[^@]+@[^@]+$/.test(subject.nai)) return;
     throw new PkiError(
-      `"${subject.nai}" is not an NAI that a certificate can contain: ASCII without blanks, such as mn1@home.example`,
+      `"${subject.nai}" is not an NAI that a certificate can contain: ASCII without blanks, with a realm, such as mn1@home.example`,
     );
   }
   if (subject.hosts.length === 0) throw new PkiError('a server needs a host name');

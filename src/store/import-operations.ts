@@ -1,4 +1,4 @@
-import { checkName } from '../protocol/mip6/names.js';
+import { checkNai } from '../protocol/mip6/names.js';
 import { MAX_ROWS, type SubscriberInput, subscriberInput, text, whole } from './inputs.js';
 import { administrative } from './operation.js';
 import { MAX_PAGE, StoreError } from './records.js';
@@ -237,7 +237,7 @@ async function checkPins(db: Db, importId: string): Promise<ImportProblem[]> {
 /** Converts a line of the file to a row. Throws StoreError. */
 function rowOf(importId: string, line: number, subscriber: ImportRow['subscriber'], now: number) {
   const { nai, homeAddress, certificateName, certificateSha256 } = subscriber;
-  const problem = checkName(nai);
+  const problem = checkNai(nai);
   if (problem) throw new StoreError('ERR_STORE_VALUE', `${JSON.stringify(nai)} cannot be a subscriber: ${problem}`);
   return {
     import_id: importId,

@@ -1,7 +1,7 @@
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
 import type { HomeOperations } from '../protocol/home/alphabet.js';
 import type { Lease, Session, Subscriber } from '../protocol/home/records.js';
-import { checkName, MAX_NAME } from '../protocol/mip6/names.js';
+import { checkNai, MAX_NAME } from '../protocol/mip6/names.js';
 import { release, writeDuty } from './duties.js';
 import { page, subscriberChange, subscriberInput, text } from './inputs.js';
 import { administrative, internal } from './operation.js';
@@ -52,7 +52,7 @@ export const subscriberOperations = {
     kind: 'write',
     input: (z) => z.strictObject({ subscriber: subscriberInput(z) }),
     async run(db, { subscriber }, context): Promise<void> {
-      const problem = checkName(subscriber.nai);
+      const problem = checkNai(subscriber.nai);
       if (problem)
         throw new StoreError('ERR_STORE_VALUE', `${JSON.stringify(subscriber.nai)} cannot be a subscriber: ${problem}`);
       const nai = subscriber.nai.toLowerCase();

@@ -54,6 +54,8 @@ for (const { kind, without, places } of DATABASES) {
     it('cannot be added twice or changed to invalid values', async () => {
       await expect(user.addSubscriber('MN@home.example')).rejects.toThrow(`subscriber ${NAI} already exists`);
       await expect(user.addSubscriber('a b')).rejects.toThrow('"a b" cannot be a subscriber');
+      await expect(user.addSubscriber('a@')).rejects.toThrow('"a@" cannot be a subscriber: its realm is empty');
+      await expect(user.addSubscriber('a@b@c')).rejects.toThrow('it has more than one "@"');
       await expect(user.addSubscriber(OTHER, { homeAgent: 'ha9' })).rejects.toThrow('no home agent ha9');
       await expect(change({ homeAgent: 'ha9' })).rejects.toThrow('no home agent ha9');
       await expect(change({ homeAddress: '192.0.2.1' })).rejects.toThrow('is not an IPv6 address');

@@ -1,6 +1,7 @@
 import type { Argv } from 'yargs';
 import { plainSubscriber, type Subscriber } from '../../protocol/home/records.js';
-import { withOptions } from '../../runtime/cli/cli.js';
+import { hasRealm } from '../../protocol/mip6/names.js';
+import { warn, withOptions } from '../../runtime/cli/cli.js';
 import { OperatorError } from '../../runtime/system/failure.js';
 import type { SubscriberChange } from '../../store/records.js';
 import { details, json, list, show, text, time, withPaging, yesNo } from './output.js';
@@ -31,6 +32,9 @@ export function subscriberCommands(cli: Argv): Argv {
         const subscriber = { ...plainSubscriber(String(argv['nai'])), ...definite(changeIn(argv)), takeovers: 0 };
         await administer(argv, 'addSubscriber', { subscriber }, true);
         show(argv, subscriber, () => `Added ${subscriber.nai.toLowerCase()}.`);
+        if (!hasRealm(subscriber.nai) && !subscriber.certificateName && !subscriber.certificateSha256) {
+          warn(`${subscriber.nai} has no realm: only a certificate with exactly this name belongs to this subscriber`);
+        }
       },
     )
     .command(

@@ -15,3 +15,16 @@ export function checkName(text: string): string | undefined {
   if (text.includes('..')) return 'it contains ".."';
   return undefined;
 }
+
+/** RFC 7542 2.2: an NAI is a user name, optionally followed by one `@` and a realm. Returns why a text is no NAI. */
+export function checkNai(text: string): string | undefined {
+  const [, realm, ...more] = text.split('@');
+  if (more.length > 0) return 'it has more than one "@"';
+  if (realm === '') return 'its realm is empty';
+  return checkName(text);
+}
+
+/** Whether an NAI has a realm, by which an access network finds the home network. */
+export function hasRealm(nai: string): boolean {
+  return nai.includes('@');
+}

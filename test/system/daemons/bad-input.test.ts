@@ -303,6 +303,10 @@ describe('Commands', () => {
     for (const nai of ['$(reboot)@home.example', "a'b@home.example", '.hidden@home.example', 'a..b', 'x'.repeat(300)]) {
       expectRefusal(await run('aaa', ['subscriber', 'add', nai, ...store]), 'cannot be a subscriber: it ');
     }
+    const warned = await run('aaa', ['subscriber', 'add', 'mn1', ...store]);
+    expect(warned).toMatchObject({ status: 0, stdout: 'Added mn1.\n' });
+    expect(warned.stderr).toContain('warning: mn1 has no realm: ');
+    expect((await run('aaa', ['subscriber', 'add', 'mn2', '--certificate-name', 'x', ...store])).stderr).toBe('');
     const agent = ['--address', '2001:db8:1::1', '--host', 'ha.home.example', '--prefix', '2001:db8:1::/48', ...store];
     expectRefusal(
       await run('aaa', ['home-agent', 'add', 'ha', ...agent]),
