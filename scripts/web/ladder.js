@@ -64,7 +64,7 @@ function rungOf([at, from, to, text], startedAt, columns) {
   const time = `${Math.max(0, at - startedAt).toFixed(1)}`;
   const isNote = from === to;
   const where = isNote ? columns[from] : `${columns[from]} to ${columns[to]}`;
-  const label = el('span', { class: 'text' }, text);
+  const label = el('span', { class: 'text', title: text }, text);
   const arrow = el('span', { class: isNote ? 'note' : `arrow ${from < to ? 'right' : 'left'}` }, label);
   const width = 100 / columns.length;
   if (isNote) {

@@ -344,6 +344,7 @@ function showSubject(details, state, heading, facts, of, nai, again, canEnd) {
       head.duration === undefined ? '' : ` ${duration(head.duration)}`,
     ),
   );
+  const whose = nai === of ? of : `${nai} (session ${of})`;
   const run = (name, words) => async () => {
     await act(name, { of }, words);
     again();
@@ -357,7 +358,7 @@ function showSubject(details, state, heading, facts, of, nai, again, canEnd) {
             'Re-authenticate',
             run('reauthenticate', {
               title: 'Re-authenticate?',
-              text: `The PAA asks the client of ${of} to authenticate again.`,
+              text: `The PAA asks the client of ${whose} to authenticate again.`,
               verb: 'Re-authenticate',
               done: 'The PAA has been asked.',
             }),
@@ -366,7 +367,7 @@ function showSubject(details, state, heading, facts, of, nai, again, canEnd) {
             'Disconnect',
             run('disconnect', {
               title: 'Disconnect?',
-              text: `The PAA ends the session of ${of}, and the client loses access.`,
+              text: `The PAA ends the session of ${whose}, and the client loses access.`,
               verb: 'Disconnect',
               done: 'The session is being terminated.',
             }),
@@ -500,8 +501,8 @@ function aaaViews(state) {
     { name: 'of', hint: 'name, operator or operation' },
     [
       { title: 'At', width: '10rem', text: (row) => clock(row.at) },
-      { title: 'Who', width: 'minmax(9rem, 1fr)', text: (row) => row.who },
       { title: 'What', width: 'minmax(9rem, 1fr)', text: (row) => words(row.what) },
+      { title: 'Who', width: 'minmax(9rem, 1fr)', text: (row) => row.who },
       { title: 'With', width: 'minmax(14rem, 3fr)', text: (row) => row.detail },
     ],
     (row) => `${row.at} ${row.what} ${row.detail}`,

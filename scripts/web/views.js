@@ -256,7 +256,7 @@ export class Counters {
       ({ name }) => name,
       () => el('tr', {}, el('td'), el('td', { class: 'number' })),
       (row, { name, value }) => {
-        setText(row.children[0], name);
+        setText(row.children[0], name.replace('{', ' {').replaceAll(',', ', '));
         setText(row.children[1], value.toLocaleString('en'));
       },
     );
