@@ -122,17 +122,18 @@ export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>
 }
 
 /**
- * Runs the checks that send nothing and run no program, as root for the user of the installed service. Prints warnings. Throws OperatorError with all errors. The service
- * manager calls this before a reload.
+ * Runs the checks that send nothing and run no program, as root for the user of the installed service. Prints warnings.
+ * Throws OperatorError with all errors. The service manager calls this before a reload.
  */
 async function checkConfiguration<S extends z.ZodObject>(
   argv: Readonly<Record<string, unknown>>,
   daemon: DaemonProgram<S>,
 ): Promise<void> {
   const options = await optionsOf(argv, daemon);
-  const [{ examine }, { systemComputer }, { computerFor }] = await Promise.all([
+  const [{ examine }, { systemComputer }, { environmentFindings }, { computerFor }] = await Promise.all([
     import('../doctor/check.js'),
     import('../doctor/computer.js'),
+    import('../doctor/environment.js'),
     import('../doctor/unit.js'),
   ]);
   const unit = process.geteuid?.() === 0 ? await unitOfDaemon(daemon.name) : undefined;
@@ -140,7 +141,10 @@ async function checkConfiguration<S extends z.ZodObject>(
   const file = argv['config'] ?? process.env[`${daemon.prefix}_CONFIG`];
   const checks = await daemon.checks(options, typeof file === 'string' ? file : undefined, computer);
   const passive = checks.filter(({ isActive = false }) => !isActive);
-  const findings = await examine(passive, computer);
+  const findings = [
+    ...environmentFindings(daemon.schema, daemon.prefix, process.env),
+    ...(await examine(passive, computer)),
+  ];
   const text = ({ where, what, remedy }: Finding) => `${where}: ${what}: ${remedy}`;
   for (const one of findings) if (one.severity === 'warning') warn(text(one));
   const errors = findings.filter(({ severity }) => severity === 'error');

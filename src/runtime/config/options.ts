@@ -246,8 +246,16 @@ function explain(schema: z.ZodObject, issue: Issue, places: ReadonlyMap<string, 
   const wanted = issue.message
     .replace(/^Invalid (input|option): /, '')
     .replace('expected array', 'expected a list, whose items begin with "- "')
-    .replace('expected object', 'expected a section with keys');
-  return [`${place(issue.path)}: ${name}: ${wanted}${hint(schema, issue.path)}`];
+    .replace('expected object', 'expected a section with keys')
+    .replace(
+      /^expected one of (.*)$/,
+      (_, values) => `must be one of ${values.replaceAll('"', '').replaceAll('|', ', ')}`,
+    )
+    .replace(/^Too (big|small): expected \w+ to (be|have) /, (_, __, verb) => `must ${verb} `)
+    .replace(/([<>])=(\d)/, (_, sign, digit) => `${sign === '<' ? 'at most' : 'at least'} ${digit}`);
+  const at = place(issue.path);
+  // A flag has the name of its key.
+  return [`${at === `--${name}` ? at : `${at}: ${name}`}: ${wanted}${hint(schema, issue.path)}`];
 }
 
 function placeOf(path: readonly PropertyKey[], places: ReadonlyMap<string, string>): string | undefined {

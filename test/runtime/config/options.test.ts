@@ -103,7 +103,7 @@ describe('An error in the configuration', () => {
     await expect(loadOptions(schema, given)).rejects.toThrow(
       [
         'configuration: host is missing: the name of this node',
-        '--port: port: expected number, received string (its port)',
+        '--port: expected number, received string (its port)',
         'configuration: inner.name is missing: it is required',
         'X_INNER_SIZE: inner.size: expected number, received string',
       ].join('\n'),

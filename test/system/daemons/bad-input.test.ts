@@ -136,8 +136,11 @@ describe('Configuration file', () => {
     const path = lab.path('mn1.yaml');
     const environment = { PANA_PAC_PANA_PORT: 'x', PANA_PAC_LOG_LEVEL: 'loud' };
     const ended = await run('pac', ['check-config', '-c', path, '--pana.port', '0'], { environment });
-    expectRefusal(ended, /--pana\.port: pana\.port: /, /PANA_PAC_LOG_LEVEL: log\.level: /);
+    expectRefusal(ended, '--pana.port: must be', /PANA_PAC_LOG_LEVEL: log\.level: must be one of trace, debug, /);
     expect(ended.stderr).not.toContain('PANA_PAC_PANA_PORT');
+    const misspelt = await run('pac', ['check-config', '-c', path], { environment: { PANA_PAC_TLS_SERVERNAME: 'x' } });
+    expect(misspelt.status).toBe(0);
+    expect(misspelt.stderr).toMatch(/^warning: PANA_PAC_TLS_SERVERNAME: .*did you mean PANA_PAC_TLS_SERVER_NAME\?$/m);
     const good = { PANA_PAC_TLS_MIN_VERSION: '1.2', PANA_PAC_PANA_PAA: '::1,192.0.2.1' };
     expect(
       await run('pac', ['check-config', '-c', path, '--tls.max-version', '1.3'], { environment: good }),
