@@ -1,6 +1,9 @@
 #!/usr/bin/env node
+import { printStatus } from '../runtime/cli/quick-status.js';
 import { listenEarly } from '../runtime/system/early-signals.js';
 
 listenEarly(process.argv[2] === 'run');
 
-void import('./program.js').then(({ runCommandLine }) => runCommandLine());
+void printStatus('pana-paa', 'PANA_PAA').then(async (isPrinted) => {
+  if (!isPrinted) await (await import('./program.js')).runCommandLine();
+});

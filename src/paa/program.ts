@@ -1,7 +1,8 @@
 import type { Argv } from 'yargs';
 import { PANA_PORT } from '../protocol/pana/wire/ports.js';
 import { print, table } from '../runtime/cli/cli.js';
-import { askDaemon, readable, runDaemonProgram, watch, withControl } from '../runtime/cli/daemon-commands.js';
+import { askDaemon, runDaemonProgram, watch, withControl } from '../runtime/cli/daemon-commands.js';
+import { readable } from '../runtime/cli/readable.js';
 import { paaSchema } from './options.js';
 
 const flags = { prefix: 'PANA_PAA', schema: paaSchema };

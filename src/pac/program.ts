@@ -1,5 +1,6 @@
 import { print } from '../runtime/cli/cli.js';
-import { askDaemon, readable, runDaemonProgram, withControl } from '../runtime/cli/daemon-commands.js';
+import { askDaemon, runDaemonProgram, withControl } from '../runtime/cli/daemon-commands.js';
+import { readable } from '../runtime/cli/readable.js';
 import { pacSchema } from './options.js';
 
 const flags = { prefix: 'PANA_PAC', schema: pacSchema };

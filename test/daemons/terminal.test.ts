@@ -13,7 +13,7 @@ import { type AvpName, AVPS as DIAMETER_AVPS, Dictionary } from '../../src/proto
 import { encodePana } from '../../src/protocol/pana/wire/codec.js';
 import { makeAvp } from '../../src/protocol/pana/wire/dictionary.js';
 import { print, table } from '../../src/runtime/cli/cli.js';
-import { readable } from '../../src/runtime/cli/daemon-commands.js';
+import { readable } from '../../src/runtime/cli/readable.js';
 import { HostProcesses } from '../../src/runtime/hooks/process.js';
 import { systemHost } from '../../src/runtime/system/host.js';
 import { visible, visibleColours, visibleLines } from '../../src/runtime/system/terminal.js';

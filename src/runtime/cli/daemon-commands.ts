@@ -9,9 +9,9 @@ import type { ControlApi } from '../service/control-api.js';
 import { notifyFailure, runService, type Service, Signals, startService } from '../service/service.js';
 import { asStartError, explainFailure, OperatorError } from '../system/failure.js';
 import { endProcess } from '../system/process-end.js';
-import { visible } from '../system/terminal.js';
 import { type OptionFlags, optionsOf, type Program, plainFlags, print, runProgram, warn, withOptions } from './cli.js';
 import { DOCTOR_OPTIONS, type MakeChecks, runDoctor, unitOfDaemon } from './doctor-command.js';
+import { readable } from './readable.js';
 import type { Watched } from './watch.js';
 
 /** The options that every daemon has. */
@@ -238,24 +238,4 @@ export async function socketOf<S extends z.ZodObject>(
 
 function commonOf(options: unknown): CommonOptions {
   return options as CommonOptions;
-}
-
-/** Formats a value as indented lines. */
-export function readable(value: unknown, indent = ''): string {
-  if (value === null || typeof value !== 'object') return `${indent}${visible(String(value))}`;
-  const entries = Object.entries(value as Record<string, unknown>)
-    .filter(([, inner]) => inner !== undefined)
-    .map(([key, inner]) => [visible(key), inner] as const);
-  const width = Math.max(0, ...entries.map(([key]) => key.length));
-  return entries
-    .map(([key, inner]) => {
-      const isTree = typeof inner === 'object' && inner !== null;
-      if (Array.isArray(inner) && inner.length > 0 && inner.every((item) => typeof item !== 'object')) {
-        return `${indent}${key.padEnd(width)}  ${visible(inner.join(', '))}`;
-      }
-      if (!isTree) return `${indent}${key.padEnd(width)}  ${visible(String(inner))}`;
-      const empty = Object.keys(inner).length === 0;
-      return empty ? `${indent}${key.padEnd(width)}  none` : `${indent}${key}\n${readable(inner, `${indent}  `)}`;
-    })
-    .join('\n');
 }

@@ -7,6 +7,7 @@ import { DIAMETER_PORT, DIAMETER_TLS_PORT } from '../../protocol/diameter/wire/p
 import { INTEGRITY, PRF } from '../../protocol/pana/wire/algorithms.js';
 import { DEFAULT_POLICY } from '../tls/certificates/policy.js';
 import { TLS_VERSIONS, type TlsSettings, type TlsVersion, tlsProblems } from '../tls/settings.js';
+import { defaultSocket } from './default-socket.js';
 import { reloadable, reloadableEach } from './reload.js';
 
 /** Milliseconds in each unit of a duration. */
@@ -169,7 +170,7 @@ export const control = (name: string) =>
         .refine((path) => Buffer.byteLength(path) <= MAX_SOCKET_PATH, {
           error: `the path of a UNIX socket must not exceed ${MAX_SOCKET_PATH} octets on this system`,
         })
-        .default(`/var/run/${name}/control.sock`)
+        .default(defaultSocket(name))
         .describe('UNIX socket for status and commands'),
       group: z
         .string()
