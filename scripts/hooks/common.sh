@@ -224,6 +224,12 @@ lock() {
 	trap 'exit 1' HUP INT TERM
 }
 
+# is_locked: whether another hook, which runs, holds the lock.
+is_locked() {
+	locked_by=$(readlink "$LOCK" 2>/dev/null) || return 1
+	! holds_no_more "$locked_by"
+}
+
 # nap SECONDS: sleeps; one second if sleep supports only whole seconds.
 nap() {
 	sleep "$1" 2>/dev/null || sleep 1

@@ -27,8 +27,11 @@ down)
 	mobility_ha_down
 	;;
 probe)
+	# See ha-linux.sh.
+	if [ -z "${WATCHED:-}" ] && is_locked; then
+		say 'another hook is at work'
 	# The daemons start with the first node.
-	if [ "$DRY_RUN" != yes ] && [ "$(count_nodes)" != 0 ]; then
+	elif [ "$DRY_RUN" != yes ] && [ "$(count_nodes)" != 0 ]; then
 		ike_ha_check
 		mobility_ha_check
 	fi

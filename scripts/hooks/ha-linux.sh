@@ -38,8 +38,12 @@ down)
 	mobility_ha_down
 	;;
 probe)
+	# A hook for a node starts programs too. Waiting for it could take longer than the time limit of a probe, and a home agent that is
+	# busy would count as down.
+	if [ -z "${WATCHED:-}" ] && is_locked; then
+		say 'another hook is at work'
 	# The daemons start with the first node.
-	if [ "$DRY_RUN" != yes ] && [ "$(count_nodes)" != 0 ]; then
+	elif [ "$DRY_RUN" != yes ] && [ "$(count_nodes)" != 0 ]; then
 		ike_ha_begin
 		[ "$IKE" != racoon ] || ike_ha_check
 		mobility_ha_check

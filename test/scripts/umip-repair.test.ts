@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -89,6 +89,23 @@ describe('A home agent that has lost everything', () => {
     await hook('ha-linux.sh', 'probe');
     // swanctl finds no charon, and is not run again before charon could have become ready.
     expect(await taken('calls')).toEqual(['--list-conns', 'charon', 'radvd', 'mip6d', '--load-all']);
+  });
+
+  it('answers a probe at once while another hook is at work, and does not wait for a dead one', async () => {
+    await hook('ha-linux.sh', 'up');
+    await taken('calls');
+    await running();
+    const stat = await readFile(`/proc/${process.pid}/stat`, 'utf8');
+    const start = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+    const lock = join(state, '.locked');
+    await symlink(`${process.pid}@${boot}:${start}`, lock);
+    expect(await hook('ha-linux.sh', 'probe')).toContain('another hook is at work');
+    expect(await taken('calls')).toEqual(['']);
+    await rm(lock);
+    await symlink(`${process.pid}@${boot}:1`, lock);
+    expect(await hook('ha-linux.sh', 'probe')).toContain('nodes: 1');
+    expect(await taken('calls')).toContain('charon');
   });
 
   const seen = '2001:db8:1::1001 dev ip6tnl1 proto dhcp metric 192\nip6tnl1: ipv6/ipv6 remote 2001:db8:a::11 local ::';
