@@ -1,6 +1,5 @@
 import { dirname } from 'node:path';
 import type { DutyInput } from '../protocol/home/duties.js';
-import type { RadiusClient } from '../protocol/home/radius/clients.js';
 import { nextOriginState } from '../runtime/diameter/origin-state.js';
 import { diameterReporter, refusedReporter } from '../runtime/diameter/reporter.js';
 import { openDiameterTls, peerOptions, readDiameterTls, usedForDiameter } from '../runtime/diameter/setup.js';
@@ -33,7 +32,7 @@ import { HomeServer } from './home-server.js';
 import { measured, type StoreCalls } from './measured-store.js';
 import { AAA_METRICS, registerGauges } from './metrics.js';
 import { ProbeRunner, withdrawProbes } from './probe-runner.js';
-import { readRadiusClients } from './radius-clients.js';
+import { type RadiusMaterial, readRadius } from './radius-clients.js';
 import { RevokedSessions } from './revoked-sessions.js';
 import { StoreReporter } from './store-reporter.js';
 import { type AaaSurroundings, systemAaaSurroundings } from './surroundings.js';
@@ -95,7 +94,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     credentials: TlsServerOptions,
     originState: number,
     tls: TlsTransport | undefined,
-    radiusClients: readonly RadiusClient[],
+    radius: RadiusMaterial,
     files: FileWatch,
     surroundings: AaaSurroundings,
   ) {
@@ -137,7 +136,7 @@ export class AaaDaemon implements Service<AaaOptions> {
       guard: barrier,
       homeAgents: this.#homeAgents,
       tls,
-      radius: options.radius.listen.length > 0 ? { udp: surroundings.udp, clients: radiusClients } : undefined,
+      radius: options.radius.listen.length > 0 ? { udp: surroundings.udp, material: radius } : undefined,
       report: diameterReporter(log, metrics, 'session', host),
     });
     this.#administrator = new Administrator({
@@ -223,7 +222,7 @@ export class AaaDaemon implements Service<AaaOptions> {
       Promise.all([
         readCredentials(options, host),
         openDiameterTls(options.diameter, host, refusedReporter(log)),
-        readRadiusClients(options.radius),
+        readRadius(options.radius, host),
       ]),
     );
     const originState = await nextOriginState(options.hooks['state-dir'], host.wall());
@@ -272,7 +271,7 @@ export class AaaDaemon implements Service<AaaOptions> {
       Promise.all([
         this.#surroundings.readCredentials(options, this.#host),
         readDiameterTls(diameter, this.#host),
-        readRadiusClients(options.radius),
+        readRadius(options.radius, this.#host),
       ]),
     );
     this.#server.home.eap.reload({ ...this.#server.home.eap.options, ...credentials });

@@ -1,6 +1,5 @@
 import type { Grammarian } from '../protocol/diameter/wire/grammar.js';
 import type { HomeConfig, HomeInput } from '../protocol/home/alphabet.js';
-import type { RadiusClient } from '../protocol/home/radius/clients.js';
 import type { DiameterEvent, DiameterSurroundings } from '../runtime/diameter/node.js';
 import type { TlsTransport } from '../runtime/diameter/tls.js';
 import { tcpTransport } from '../runtime/diameter/transport.js';
@@ -17,6 +16,7 @@ import type { HomeAgentHooks } from './home-agent-hooks.js';
 import { HomeRunner } from './home-runner.js';
 import type { StoreCalls } from './measured-store.js';
 import { NasPorts } from './nas-ports.js';
+import type { RadiusMaterial } from './radius-clients.js';
 import { RadiusPort } from './radius-server.js';
 import { enginesOf, workersOf } from './workers.js';
 
@@ -33,7 +33,7 @@ export interface HomeServerParts {
   /** TLS transport for Diameter. Undefined: no TLS. */
   readonly tls: TlsTransport | undefined;
   /** UDP sockets, and the clients of RADIUS. Undefined: no RADIUS. */
-  readonly radius?: { readonly udp: Udp; readonly clients: readonly RadiusClient[] } | undefined;
+  readonly radius?: { readonly udp: Udp; readonly material: RadiusMaterial } | undefined;
   readonly report: (event: DiameterEvent, grammarian: Grammarian) => void;
 }
 

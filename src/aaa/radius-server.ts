@@ -11,6 +11,7 @@ import {
 import { clientOfOrigin, type RadiusClient } from '../protocol/home/radius/clients.js';
 import { RadiusServer } from '../protocol/home/radius/server.js';
 import { CODE } from '../protocol/radius/wire/codec.js';
+import { refusedReporter } from '../runtime/diameter/reporter.js';
 import type { Logger } from '../runtime/log/events.js';
 import type { DatagramSocket, Udp } from '../runtime/net/udp.js';
 import type { Guard } from '../runtime/service/barrier.js';
@@ -20,6 +21,8 @@ import { Driver } from '../runtime/system/driver.js';
 import type { Host } from '../runtime/system/host.js';
 import type { AaaOptions } from './config/options.js';
 import type { NasPort, NasPortInput, NasPortOutput } from './nas-port.js';
+import type { RadiusMaterial } from './radius-clients.js';
+import { RadSec } from './radsec.js';
 
 /** The counters of RADIUS. */
 export const RADIUS_COUNTERS: NonNullable<MetricDescriptions['counters']> = {
@@ -42,7 +45,7 @@ export interface RadiusParts {
   readonly host: Host;
   readonly udp: Udp;
   readonly guard: Guard;
-  readonly clients: readonly RadiusClient[];
+  readonly material: RadiusMaterial;
   /** Receives the requests of NASs and their answers. */
   readonly feed: (input: NasPortInput) => void;
 }
@@ -55,14 +58,23 @@ export class RadiusPort implements NasPort {
   readonly #sockets = new Map<string, DatagramSocket>();
   /** The sockets for requests to clients, one for each address that this server listens on. */
   readonly #demandSockets: DatagramSocket[] = [];
+  readonly #radSec: RadSec | undefined;
   /** Unanswered demands. */
   readonly #demands = new Map<Token, SentDemand>();
 
   constructor(options: Pick<AaaOptions, 'radius' | 'diameter'>, parts: RadiusParts) {
     this.#parts = parts;
     this.#options = options;
-    const { host, guard } = parts;
-    const machine = new RadiusServer(this.#config(parts.clients), (octets) => host.random(octets));
+    const { host, guard, log } = parts;
+    const { tls } = parts.material;
+    this.#radSec =
+      tls &&
+      new RadSec(tls, refusedReporter(log), {
+        host,
+        guard,
+        onPacket: (packet) => this.#driver.feed({ type: 'packet', service: 'any', ...packet }),
+      });
+    const machine = new RadiusServer(this.#config(parts.material.clients), (octets) => host.random(octets));
     this.#driver = new Driver<RadiusInput, RadiusOutput>(
       machine,
       (output) => this.#perform(output),
@@ -78,7 +90,7 @@ export class RadiusPort implements NasPort {
 
   /** The addresses and ports of the open sockets. */
   get addresses(): { readonly address: string; readonly port: number }[] {
-    return [...this.#sockets.values()].map(({ address }) => address);
+    return [...[...this.#sockets.values()].map(({ address }) => address), ...(this.#radSec?.addresses ?? [])];
   }
 
   /** Opens the sockets. Rejects with the system's error. */
@@ -92,16 +104,19 @@ export class RadiusPort implements NasPort {
         guard.run('datagram', () => this.#driver.feed({ type: 'reply', octets, from: { address, port } })),
       );
       this.#demandSockets.push(socket);
+      if (radius.tls) await this.#radSec?.listen(address, radius.tls.port);
     }
   }
 
   async stop(): Promise<void> {
     this.#driver.stop();
-    await Promise.all([...this.#sockets.values(), ...this.#demandSockets].map((socket) => socket.close()));
+    const sockets = [...this.#sockets.values(), ...this.#demandSockets];
+    await Promise.all([...sockets.map((socket) => socket.close()), this.#radSec?.stop()]);
   }
 
-  /** Uses other clients. */
-  configure(clients: readonly RadiusClient[]): void {
+  /** Uses other clients and certificates. */
+  configure({ clients, tls }: RadiusMaterial): void {
+    if (tls) this.#radSec?.reload(tls);
     this.#driver.feed({ type: 'configure', config: this.#config(clients) });
   }
 
@@ -158,7 +173,7 @@ export class RadiusPort implements NasPort {
           octets,
           end: from,
           service,
-          client: undefined,
+          names: undefined,
         }),
       ),
     );
@@ -169,7 +184,8 @@ export class RadiusPort implements NasPort {
     const { metrics, log, feed } = this.#parts;
     switch (output.type) {
       case 'send':
-        this.#sockets.get(output.end.local)?.send(output.octets, output.end);
+        if (output.end.local.startsWith('tls|')) this.#radSec?.send(output.end.local, output.octets);
+        else this.#sockets.get(output.end.local)?.send(output.octets, output.end);
         break;
       case 'sendRequest': {
         const isIpv6 = isIPv6(withoutScope(output.to.address));

@@ -5,18 +5,31 @@ import * as section from '../../runtime/config/sections.js';
 const RADIUS_PORT = 1812;
 const ACCOUNTING_PORT = 1813;
 const DYNAMIC_PORT = 3799;
+const RADSEC_PORT = 2083;
 
 interface ClientSettings {
   readonly name: string;
-  readonly from?: readonly string[] | undefined;
+  readonly from: readonly string[];
+  readonly 'secret-file'?: string | undefined;
+  readonly certificate?: string | undefined;
 }
 
 /** Names must be unique, because sessions belong to them; a network of two clients would have two secrets. */
 function clientRules(clients: readonly ClientSettings[], context: z.RefinementCtx): void {
   const names = new Set<string>();
   const networks = new Map<string, string>();
-  for (const [i, { name, from = [] }] of clients.entries()) {
+  const certificates = new Set<string>();
+  for (const [i, { name, from, certificate, 'secret-file': file }] of clients.entries()) {
     const refuse = (key: string, message: string) => context.addIssue({ code: 'custom', path: [i, key], message });
+    if (from.length > 0 && file === undefined) refuse('secret-file', `${name} has addresses, but no secret for UDP`);
+    if (from.length === 0 && file !== undefined) refuse('from', `${name} has a secret for UDP, but no address`);
+    if (from.length === 0 && certificate === undefined)
+      refuse('from', `${name} has neither an address nor a certificate`);
+    if (certificate !== undefined) {
+      if (certificates.has(certificate.toLowerCase()))
+        refuse('certificate', `two clients have the name ${certificate}`);
+      certificates.add(certificate.toLowerCase());
+    }
     if (names.has(name.toLowerCase())) refuse('name', `two clients have the name ${name}`);
     names.add(name.toLowerCase());
     for (const network of from) {
@@ -37,12 +50,18 @@ const client = z.strictObject({
     .meta({ examples: ['ap1'] }),
   from: z
     .array(section.network())
-    .min(1)
+    .default([])
     .describe('its source addresses and networks; the narrowest network of all clients decides'),
   'secret-file': section
     .fileName()
-    .describe('file with the shared secret in its first line, readable by the user of the daemon only')
+    .optional()
+    .describe('file with the shared secret in its first line, readable by the user of the daemon only; not for RadSec')
     .meta({ examples: ['/etc/pana-mip6/radius/ap1.secret'] }),
+  certificate: section
+    .identity()
+    .optional()
+    .describe('dNSName in the certificate of the client, by which it is known over RadSec')
+    .meta({ examples: ['ap1.access.example'] }),
   'home-agent': z
     .boolean()
     .default(false)
@@ -60,6 +79,9 @@ const client = z.strictObject({
 export const radius = section.group({
   listen: z.array(section.address()).default([]).describe('addresses to listen on for RADIUS over UDP'),
   port: section.port().default(RADIUS_PORT).describe('UDP port for authentication; 0: any free one'),
+  tls: section
+    .diameterTls(RADSEC_PORT, 'radius.listen')
+    .describe('RadSec, RADIUS over TLS, on the same addresses: {ca, certificate, key, crl, min-version, port, …}'),
   'accounting-port': section.port().default(ACCOUNTING_PORT).describe('UDP port for accounting; 0: any free one'),
   clients: reloadable(
     z

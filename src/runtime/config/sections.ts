@@ -356,15 +356,17 @@ export const diameterPeer = z.strictObject({
   weight: z.number().min(0.001).max(65_535).default(1).describe('share of the requests among peers of equal priority'),
 });
 
-/** TLS between Diameter nodes. */
-export const diameterTls = () =>
+/** TLS between Diameter nodes, or to a server of another protocol. `named`: the key of the name in the certificate. */
+export const diameterTls = (ownPort = DIAMETER_TLS_PORT, named = 'diameter.host') =>
   z
     .strictObject({
       // The port is not reloadable, because it is already bound.
       ...reloadableEach({
         ...tlsKeys,
         certificate: fileName()
-          .describe('PEM file of the certificate of this node, which contains diameter.host')
+          .describe(
+            `PEM file of the certificate of this node${named === 'diameter.host' ? ', which contains diameter.host' : ''}`,
+          )
           .meta({ examples: ['/etc/pana-mip6/pki/aaa.pem'] }),
         key: fileName()
           .describe('PEM file of its key')
@@ -372,7 +374,7 @@ export const diameterTls = () =>
         'min-version': tlsVersion().default('1.2').describe('lowest TLS version'),
         'max-version': tlsVersion().default('1.3').describe('highest TLS version'),
       }),
-      port: port().default(DIAMETER_TLS_PORT).describe('port to listen on (servers only)'),
+      port: port().default(ownPort).describe('port to listen on (servers only)'),
     })
     .superRefine(tlsRules)
     .optional()

@@ -9,7 +9,7 @@ const CLIENTS = 'radius.clients';
 interface ClientSection {
   readonly name: string;
   readonly from: readonly string[];
-  readonly 'secret-file': string;
+  readonly 'secret-file'?: string | undefined;
 }
 
 interface RadiusSection {
@@ -63,6 +63,8 @@ function contains(wide: string, narrow: string): boolean {
 async function secretFindings(client: ClientSection, { files, user }: Needs): Promise<Finding[]> {
   const key = keyOf(client);
   const path = client['secret-file'];
+  // Only RadSec.
+  if (path === undefined) return [];
   const remedy = `openssl rand -hex 16 > ${path}`;
   const exists = await files.stat(path).then(
     () => true,

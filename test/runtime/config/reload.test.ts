@@ -120,6 +120,7 @@ async function aaa(): Promise<ReadonlySet<string>> {
       tls,
       peers: [{ host: 'paa.access.example', address: '127.0.0.1' }],
     },
+    radius: { tls },
     tls,
     hooks: { 'state-dir': folder },
   });

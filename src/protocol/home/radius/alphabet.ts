@@ -41,13 +41,13 @@ export interface RadiusPlace {
 }
 
 export type RadiusInput =
-  /** `client`: its name in its certificate; undefined over UDP. */
+  /** `names`: the dNSNames in the certificate of the client; undefined over UDP. */
   | {
       readonly type: 'packet';
       readonly octets: Uint8Array;
       readonly end: RadiusEnd;
       readonly service: RadiusService;
-      readonly client: string | undefined;
+      readonly names: readonly string[] | undefined;
     }
   | { readonly type: 'answer'; readonly token: Token; readonly answer: HomeAnswer }
   /** An internal error prevents the answer. */

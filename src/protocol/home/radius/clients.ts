@@ -1,20 +1,25 @@
 import { parseAddress } from '../../bytes/address.js';
 import { withoutScope } from '../../bytes/address-set.js';
-import { toHex } from '../../bytes/octets.js';
-import type { Secret } from '../../bytes/secret.js';
+import { encodeUtf8, toHex } from '../../bytes/octets.js';
+import { Secret } from '../../bytes/secret.js';
 
 /** A RADIUS client: a NAS, or a proxy. */
 export interface RadiusClient {
   readonly name: string;
   /** Its source addresses and networks over UDP, already checked. Empty: it uses RadSec only. */
   readonly from: readonly string[];
-  /** Of UDP. The configuration owns it. */
+  /** Of UDP; that of RadSec if the client has no other. The configuration owns it. */
   readonly secret: Secret;
+  /** The dNSName of its certificate, by which it is found over RadSec. Undefined: it uses UDP only. */
+  readonly certificate?: string | undefined;
   /** The client is the home agent of this name, and gets home addresses as Framed-IPv6-Address. */
   readonly isHomeAgent: boolean;
   /** Where it accepts Disconnect-Requests and CoA-Requests; undefined: nowhere. */
   readonly dynamic: { readonly address: string; readonly port: number } | undefined;
 }
+
+/** The shared secret of all RadSec clients, RFC 6614 2.3: TLS protects their packets. Never accepted over UDP. */
+export const RADSEC_SECRET = Secret.copyOf(encodeUtf8('radsec'));
 
 /** Precedes the name of a client in the origin of its sessions. No DiameterIdentity contains a colon. */
 const ORIGIN = 'radius:';
@@ -32,12 +37,17 @@ export function clientOfOrigin(origin: string): string | undefined {
 /** Finds clients by name and by address. The narrowest network that contains an address decides. */
 export class RadiusClients {
   readonly #names = new Map<string, RadiusClient>();
+  /** Clients with the secret of RadSec, by the name in their certificate. */
+  readonly #certificates = new Map<string, RadiusClient>();
   /** Networks of one length each, the longest first: its number of bits, and the clients by network. */
   readonly #lengths: { readonly bits: number; readonly clients: Map<string, RadiusClient> }[] = [];
 
   constructor(clients: readonly RadiusClient[]) {
     for (const client of clients) {
       this.#names.set(client.name.toLowerCase(), client);
+      if (client.certificate !== undefined) {
+        this.#certificates.set(client.certificate.toLowerCase(), { ...client, secret: RADSEC_SECRET });
+      }
       for (const network of client.from) this.#add(network, client);
     }
     this.#lengths.sort((a, b) => b.bits - a.bits);
@@ -45,6 +55,15 @@ export class RadiusClients {
 
   named(name: string): RadiusClient | undefined {
     return this.#names.get(name.toLowerCase());
+  }
+
+  /** The client whose certificate has these dNSNames. */
+  certified(names: readonly string[]): RadiusClient | undefined {
+    for (const name of names) {
+      const found = this.#certificates.get(name.toLowerCase());
+      if (found) return found;
+    }
+    return undefined;
   }
 
   /** The client at an address in the form in which a socket reports its remote end. */

@@ -125,10 +125,10 @@ export class RadiusServer {
     this.#reports.clear();
   }
 
-  #packet({ octets, end, service, client: name }: Packet): void {
-    const client = name === undefined ? this.#clients.at(end.address) : this.#clients.named(name);
+  #packet({ octets, end, service, names }: Packet): void {
+    const client = names ? this.#clients.certified(names) : this.#clients.at(end.address);
     if (!client) {
-      this.#drop('unknown-client', 'no client has this address', undefined, end);
+      this.#drop('unknown-client', `no client has this ${names ? 'certificate' : 'address'}`, undefined, end);
       return;
     }
     let packet: RadiusPacket;

@@ -59,7 +59,7 @@ export class RadiusRig {
   }
 
   packet(octets: Uint8Array, end: Partial<RadiusEnd> = {}, service: RadiusService = 'authentication') {
-    return this.feed({ type: 'packet', octets, end: { ...NAS, ...end }, service, client: undefined });
+    return this.feed({ type: 'packet', octets, end: { ...NAS, ...end }, service, names: undefined });
   }
 
   /** An authentic Access-Request with a new identifier. */
