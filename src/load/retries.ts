@@ -1,8 +1,8 @@
 import { waitAfter } from '../protocol/attachment/attachment-state.js';
 import { NodeFailure, UNSERVED } from './node.js';
 
-/** Attempts of one bootstrap. */
-const MOST_ATTEMPTS = 10;
+/** Attempts of one bootstrap. With the usual waits the last one begins after more than two minutes. */
+const MOST_ATTEMPTS = 20;
 
 /** Longest wait between attempts, so that the end of a run does not wait for long, in milliseconds. */
 const LONGEST_WAIT = 8_000;

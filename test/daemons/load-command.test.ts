@@ -156,7 +156,7 @@ describe('pana-mip6 load', () => {
     const closed = await load(...flags, '--count', '1');
     expect(closed).toMatchObject({
       status: 1,
-      result: { retries: 9, failed: 1, failures: [{ reason: 'unserved', count: 1 }] },
+      result: { retries: 19, failed: 1, failures: [{ reason: 'unserved', count: 1 }] },
     });
     const open = await load(...flags, '--rate', '100', '--count', '2');
     expect(open).toMatchObject({ status: 1, result: { retries: 0, failures: [{ reason: 'unserved', count: 2 }] } });

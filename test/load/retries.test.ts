@@ -15,9 +15,9 @@ describe('The attempts of a bootstrap', () => {
   it('are repeated after longer and longer waits, and not for ever', () => {
     near(retryAfter(unserved, 1, WAITS), 2_000);
     near(retryAfter(unserved, 2, WAITS), 4_000);
-    for (const attempts of [3, 4, 9]) near(retryAfter(unserved, attempts, WAITS), 8_000);
-    near(retryAfter(unserved, 9, { first: 100, longest: 300 }), 300);
-    expect(retryAfter(unserved, 10, WAITS)).toBeUndefined();
+    for (const attempts of [3, 4, 19]) near(retryAfter(unserved, attempts, WAITS), 8_000);
+    near(retryAfter(unserved, 19, { first: 100, longest: 300 }), 300);
+    expect(retryAfter(unserved, 20, WAITS)).toBeUndefined();
   });
 
   it('are not repeated after a verdict, without an answer, or if this host fails', () => {

@@ -80,7 +80,10 @@ async function concurrencies(lab: Lab, paa: Place, pki: string): Promise<Point[]
 
 function loadTable(name: string, points: readonly Point[]): string {
   const ms = (value: number | undefined) => `${value?.toFixed(1) ?? '-'} ms`;
-  return table(
+  const reasons = points.flatMap(({ at, result: { failures } }) =>
+    failures.map(({ reason, count }) => `\n${at.toFixed(0)}: ${count} × ${reason}`),
+  );
+  const rows = table(
     [name, 'PER SECOND', 'P50', 'P95', 'P99', 'REPEATED', 'FAILED', 'OWN CPU'],
     points.map(({ at, result: { perSecond, durations, retries, failed, own } }) => [
       at.toFixed(0),
@@ -91,6 +94,7 @@ function loadTable(name: string, points: readonly Point[]): string {
       `${(own.cpuShare * 100).toFixed(0)} %`,
     ]),
   );
+  return rows + reasons.join('');
 }
 
 export function concurrencyPlots(points: readonly Point[]): Plot[] {
