@@ -100,11 +100,12 @@ export class LoadRun {
 
   async run(): Promise<LoadResult> {
     const { warmUp, count, duration, stay } = this.#plan;
-    if (warmUp > 0) await this.#phase({ count: warmUp, duration: undefined, stay: 0 });
+    // Every node takes part, so that it has a ticket afterwards.
+    if (warmUp > 0) await this.#phase({ count: warmUp, duration: undefined, stay: 0, newFirst: true });
     this.#reset();
     const before = await this.#read();
     const began = performance.now();
-    await this.#phase({ count, duration, stay });
+    await this.#phase({ count, duration, stay, newFirst: false });
     const seconds = (performance.now() - began) / 1000;
     const after = await this.#read();
     const result = this.#result(seconds, before, after);
@@ -188,6 +189,7 @@ export class LoadRun {
     readonly count: number | undefined;
     readonly duration: number | undefined;
     readonly stay: number;
+    readonly newFirst: boolean;
   }) {
     const { type, number } = this.#plan.arrivals;
     const until = performance.now() + (limits.duration ?? Number.POSITIVE_INFINITY);
@@ -200,7 +202,7 @@ export class LoadRun {
     if (type === 'concurrency') {
       const worker = async () => {
         for (let failures = 0; takes(); ) {
-          const slot = await this.#slots.wait(until - performance.now());
+          const slot = await this.#slots.wait(until - performance.now(), limits.newFirst);
           if (!slot) continue;
           failures = (await this.#bootstrap(slot, undefined, limits.stay)) ? 0 : failures + 1;
           if (failures > 0) await this.#sleepers.sleep(pauseAfter(failures));
@@ -218,7 +220,7 @@ export class LoadRun {
         goes = takes();
         if (!goes) break;
         this.#late.add(now - began - due);
-        const slot = this.#slots.take();
+        const slot = this.#slots.take(limits.newFirst);
         if (slot) {
           const one: Promise<unknown> = this.#bootstrap(slot, began + due, limits.stay).finally(() =>
             running.delete(one),

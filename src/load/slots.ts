@@ -19,17 +19,21 @@ export class Slots {
     this.#most = most;
   }
 
-  /** The node that has been without a session for longest; undefined: all have one. */
-  take(): Slot | undefined {
-    const slot = this.#free.shift();
-    if (slot || this.#made >= this.#most) return slot;
+  /**
+   * The node that has been without a session for longest; undefined: all have one. `newFirst`: as long as there may be
+   * more nodes, a new one.
+   */
+  take(newFirst = false): Slot | undefined {
+    const mayMake = this.#made < this.#most;
+    const slot = newFirst && mayMake ? undefined : this.#free.shift();
+    if (slot || !mayMake) return slot;
     this.#made += 1;
     return { number: this.#made - 1, credentials: undefined, places: 0 };
   }
 
   /** Resolves with a node; undefined: none was free in time (milliseconds), or `giveUp` was called. */
-  async wait(limit: number): Promise<Slot | undefined> {
-    const slot = this.take();
+  async wait(limit: number, newFirst = false): Promise<Slot | undefined> {
+    const slot = this.take(newFirst);
     if (slot) return slot;
     return new Promise((resolve) => {
       const timer = Number.isFinite(limit) ? setTimeout(() => taken(undefined), limit) : undefined;

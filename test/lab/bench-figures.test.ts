@@ -93,6 +93,18 @@ describe('Marks', () => {
   });
 });
 
+describe('The row of resumed sessions', () => {
+  const row = (resumed: number) =>
+    rowsOf({ resumed: load({ resumed }), openssl: { milliseconds: 1.1 } }).find(({ name }) =>
+      name.startsWith('resumed'),
+    );
+
+  it('has a value only if all bootstraps resumed a session', () => {
+    expect(row(1_000)?.value).toBeCloseTo(2);
+    expect(row(999)?.value).toBeUndefined();
+  });
+});
+
 describe('The arithmetic of the bench', () => {
   it('compares the median of all at once with the time of all, if none failed', () => {
     expect(lockStepOf(load())).toBeCloseTo(0.48);
