@@ -100,7 +100,6 @@ export class LoadRun {
 
   async run(): Promise<LoadResult> {
     const { warmUp, count, duration, stay } = this.#plan;
-    // Every node takes part, so that it has a ticket afterwards.
     if (warmUp > 0) await this.#phase({ count: warmUp, duration: undefined, stay: 0, newFirst: true });
     this.#reset();
     const before = await this.#read();

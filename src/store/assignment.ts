@@ -1,4 +1,4 @@
-import type { Selectable } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import { formatAddress } from '../protocol/bytes/address.js';
 import { fromHex } from '../protocol/bytes/octets.js';
 import type { HomeOperations } from '../protocol/home/alphabet.js';
@@ -172,20 +172,22 @@ const prolongLease = new Statement(
 /** The open session that loses its lease to a newer one. */
 async function takeOver(db: Db, lease: LeaseRow, { sessionId, now }: Request): Promise<string | undefined> {
   if (lease.session_id === sessionId) return undefined;
-  const alive = await db
-    .selectFrom('sessions')
-    .select('id')
-    .where('id', '=', lease.session_id)
-    .where('expires_at', '>', now)
-    .executeTakeFirst();
+  const alive = await openSession.first(db, { sessionId: lease.session_id, now });
   if (!alive) return undefined;
-  await db
-    .updateTable('subscribers')
-    .set((expression) => ({ takeovers: expression('takeovers', '+', 1) }))
-    .where('id', '=', lease.subscriber_id)
-    .execute();
+  await countTakeover.change(db, { subscriber: lease.subscriber_id });
   return alive.id;
 }
+
+const openSession = new Statement((db, { sessionId, now }: { readonly sessionId: string; readonly now: number }) =>
+  db.selectFrom('sessions').select('id').where('id', '=', sessionId).where('expires_at', '>', now),
+);
+
+const countTakeover = new Statement((db, { subscriber }: { readonly subscriber: number }) =>
+  db
+    .updateTable('subscribers')
+    .set((expression) => ({ takeovers: expression('takeovers', '+', 1) }))
+    .where('id', '=', subscriber),
+);
 
 /** The secret that makes home addresses unpredictable: 32 octets. */
 async function storeSecret(db: Db): Promise<Uint8Array> {
@@ -318,5 +320,5 @@ const lastEnd = new Statement(
       .where('ended_at', '>', now)
       .where('ended_at', '<', until)
       .orderBy('ended_at', 'desc')
-      .limit(1),
+      .limit(sql.lit(1)),
 );

@@ -1,6 +1,7 @@
-import { CompiledQuery, sql } from 'kysely';
+import { sql } from 'kysely';
 import type { Db } from './rows.js';
 import type { Schema } from './schema.js';
+import { Statement } from './statement.js';
 import { CLOCKS_APART } from './store-clock.js';
 
 /** The clock steps that the servers of a store have applied. */
@@ -34,13 +35,12 @@ const PAST: readonly Column[] = [
   ['lease_history', 'ended_at'],
 ];
 
-/** Compiled once, because every writing transaction runs it. */
-const STEPS = CompiledQuery.raw(`SELECT value FROM meta WHERE key = '${KEY}'`);
+/** Every writing transaction runs it. */
+const stored = new Statement((db) => db.selectFrom('meta').select('value').where('key', '=', KEY));
 
 /** The steps applied so far. */
 export async function readSteps(db: Db): Promise<ClockSteps> {
-  const { rows } = await db.executeQuery<{ readonly value: string }>(STEPS);
-  const row = rows[0];
+  const row = await stored.first(db, {});
   return row ? (JSON.parse(row.value) as ClockSteps) : { moved: 0, since: 0 };
 }
 

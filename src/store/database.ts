@@ -9,6 +9,7 @@ import type { Db } from './rows.js';
 import type { Schema } from './schema.js';
 import { ensureSecret } from './secret.js';
 import { asDatabaseError, cannotOpen } from './sqlite-errors.js';
+import { runDirectly } from './statement.js';
 import { StoreLock, type StoreUse } from './store-lock.js';
 import { clearUnfinished } from './unfinished-migration.js';
 
@@ -34,6 +35,12 @@ async function openConnection(path: string, random: typeof systemHost.random): P
   const file = openFile(path);
   const database = withStatements(file, path);
   const db = new Kysely<Schema>({ dialect: new SqliteDialect({ database }) });
+  runDirectly(db, ({ sql }, parameters) => {
+    const statement = database.prepare(sql);
+    if (statement.reader) return { rows: statement.all(parameters) };
+    const { changes } = statement.run(parameters);
+    return { rows: [], numAffectedRows: BigInt(changes) };
+  });
   const connection = { db, run: (text: string) => void database.prepare(text).run([]) };
   try {
     await migrate({

@@ -223,5 +223,5 @@ const otherSession = new Statement((db, { subscriber, sessionId, now }: SessionO
     .where('subscriber_id', '=', subscriber)
     .where('id', '<>', sessionId)
     .where('expires_at', '>', now)
-    .limit(1),
+    .limit(sql.lit(1)),
 );

@@ -105,6 +105,10 @@ export const sessionOperations = {
         from,
         limit = MAX_PAGE,
       } = filter;
+      if (of !== undefined && paa !== undefined && Object.keys(filter).length === 2) {
+        const rows = await sessionsAt.rows(db, { of, nai: of.toLowerCase(), paa });
+        return pageOf(rows.map(toSession), limit, ({ sessionId }) => sessionId);
+      }
       let query = db
         .selectFrom('sessions')
         .innerJoin('subscribers', 'subscribers.id', 'sessions.subscriber_id')
@@ -180,6 +184,28 @@ function greater(column: 'octets_in' | 'octets_out', value: number) {
   const present = sql.ref<number | null>(column);
   return sql<number>`CASE WHEN ${present} > ${value} THEN ${present} ELSE ${value} END`;
 }
+
+/**
+ * The first page of the sessions of a subscriber, or with a Session-Id, at one PAA: what the server asks after each
+ * bootstrap. The limit is no parameter, because SQLite prepares a statement again for each value of a limit.
+ */
+const sessionsAt = new Statement(
+  (db, { of, nai, paa }: { readonly of: string; readonly nai: string; readonly paa: string }) =>
+    db
+      .selectFrom('sessions')
+      .innerJoin('subscribers', 'subscribers.id', 'sessions.subscriber_id')
+      .selectAll('sessions')
+      .select('subscribers.nai')
+      .where((expression) =>
+        expression.or([
+          expression('sessions.id', '=', of),
+          expression('sessions.subscriber_id', '=', db.selectFrom('subscribers').select('id').where('nai', '=', nai)),
+        ]),
+      )
+      .where('sessions.origin', '=', paa)
+      .orderBy('sessions.id')
+      .limit(sql.lit(MAX_PAGE + 1)),
+);
 
 interface OfSession {
   readonly sessionId: string;

@@ -115,6 +115,20 @@ for (const { kind, without, places } of DATABASES) {
       expect(await store.run('originOfSession', { sessionId: 'paa0.access.example;1;none' })).toBeUndefined();
     });
 
+    it('of sessions of a subscriber at one PAA have a statement of their own, with the same result', async () => {
+      await user.given('mn10@home.example', 'paa0.access.example;1;again', { origin: 'paa0.access.example' });
+      const found: number[] = [];
+      for (const of of [...NAMES.map((name) => `${name}@home.example`), 'paa0.access.example;1;again', 'nobody']) {
+        for (const paa of ['paa0.access.example', 'paa1.access.example', 'paa2.access.example']) {
+          const prepared = await store.run('listSessions', { of, paa });
+          expect(prepared).toEqual(await store.run('listSessions', { of, paa, limit: 100 }));
+          found.push(prepared.items.length);
+        }
+      }
+      expect(found.reduce((sum, each) => sum + each)).toBe(NAMES.length + 2);
+      expect(Math.max(...found)).toBe(1);
+    });
+
     it('of leases filter by home address, part of the name and home agent', async () => {
       const leases = async (filter: object) => (await store.run('listLeases', filter)).items;
       const [lease, ...others] = await leases({ of: 'Mn10@' });

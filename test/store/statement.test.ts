@@ -81,6 +81,18 @@ describe('A statement', () => {
     expect(prepared()).toBe(1);
   });
 
+  it('runs without the layers of the query builder, in the transaction that is open', async () => {
+    await transaction(async (db) => {
+      const built = vi.spyOn(db, 'executeQuery');
+      await insert.change(db, { key: 'a', value: 'one' });
+      expect(await after.rows(db, { key: '0' })).toEqual([{ key: 'a', value: 'one' }]);
+      expect(built).not.toHaveBeenCalled();
+    });
+    const failed = backend.commit([(db) => insert.change(db, { key: 'b', value: null as never })]);
+    await expect(failed).resolves.toMatchObject([{ status: 'rejected' }]);
+    expect(await transaction((db) => after.rows(db, { key: 'a' }))).toEqual([]);
+  });
+
   it('cannot be built from a value that is known only when it runs', async () => {
     const computed = new Statement((on, { at }: { readonly at: number }) =>
       on
