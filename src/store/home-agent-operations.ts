@@ -42,7 +42,10 @@ export const homeAgentOperations = {
         throw new StoreError('ERR_STORE_VALUE', `${agent.prefix} is not a /64 prefix, such as 2001:db8:1::/64`);
       const misplaced = placeProblem(agent);
       if (misplaced !== undefined) {
-        throw new StoreError('ERR_STORE_VALUE', `${misplaced}: a home agent has a global address of its home link (RFC 6275 4.1)`);
+        throw new StoreError(
+          'ERR_STORE_VALUE',
+          `${misplaced}: a home agent has a global address of its home link (RFC 6275 4.1)`,
+        );
       }
       checkCapacity(agent.capacity);
       checkWeight(agent.weight);
