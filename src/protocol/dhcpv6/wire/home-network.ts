@@ -44,6 +44,11 @@ export function decodeHomeNetwork(octets: Uint8Array): HomeNetwork {
   };
 }
 
+/** Whether a text can be encoded as a domain name. */
+export function isDomainName(text: string): boolean {
+  return text.length + 2 <= MAX_DOMAIN && text.split('.').every((label) => /^[!-~]{1,63}$/.test(label));
+}
+
 /** Encodes a domain name as labels (RFC 8415 10, RFC 1035 3.1). Throws RangeError if it is none. */
 export function encodeDomainName(name: string): Uint8Array {
   const labels = name.split('.').map(encodeUtf8);

@@ -9,6 +9,7 @@ import {
   encodeDomainName,
   encodeHomeNetwork,
   type HomeNetwork,
+  isDomainName,
 } from '../../../../src/protocol/dhcpv6/wire/home-network.js';
 import { decodePrefix } from '../../../../src/protocol/mip6/assignment.js';
 import { IDENTIFIED_INFORMATION, VISITED_INFORMATION } from './vectors.js';
@@ -74,6 +75,7 @@ describe('Home network information', () => {
     fc.assert(
       fc.property(networks, (network) => {
         expect(decodeHomeNetwork(encodeHomeNetwork(network))).toEqual(network);
+        expect(network.hosts.every(isDomainName)).toBe(true);
       }),
     );
   });
@@ -83,6 +85,7 @@ describe('Home network information', () => {
     expect(() => encodeHomeNetwork({ ...none, agents: [new Uint8Array(4)] })).toThrow('an address of 4 octets');
     for (const name of ['', 'a..b', '.', 'a.', `${'a'.repeat(64)}.b`, `${'a.'.repeat(127)}ab`]) {
       expect(() => encodeDomainName(name)).toThrow(RangeError);
+      expect(isDomainName(name)).toBe(false);
     }
     expect(decodeDomainName(encodeDomainName(`${'a.'.repeat(126)}a`))).toHaveLength(253);
   });
