@@ -1,4 +1,5 @@
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
+import { SERVER_PORT } from '../protocol/dhcpv6/wire/codec.js';
 import { readDiameterTls, usedForDiameter } from '../runtime/diameter/setup.js';
 import type { Check } from '../runtime/doctor/check.js';
 import { clockFindings } from '../runtime/doctor/clock.js';
@@ -11,11 +12,12 @@ import { type ConfiguredHook, hookChecks } from '../runtime/doctor/hooks.js';
 import { controlFindings, controlPlaces, listeningFindings } from '../runtime/doctor/listening.js';
 import { peersCheck } from '../runtime/doctor/peers.js';
 import { webFindings } from '../runtime/doctor/web.js';
+import { isGlobal } from './dhcp-relay.js';
 import type { PaaOptions } from './options.js';
 
 /** The checks of a PAA. `file`: where its configuration is from. */
 export function paaChecks(options: PaaOptions, file: string | undefined, computer: Computer): Check[] {
-  const { pana, diameter, hooks, control, 'local-home-agent': local } = options;
+  const { pana, diameter, dhcpv6, hooks, control, 'local-home-agent': local } = options;
   const { host } = computer;
   const running = computer.running(control.socket);
   const stateDir = hooks['state-dir'];
@@ -25,6 +27,9 @@ export function paaChecks(options: PaaOptions, file: string | undefined, compute
   ];
   const places = [
     ...pana.listen.map((address) => ({ key: 'pana.listen', protocol: 'udp', address, port: pana.port }) as const),
+    ...(dhcpv6.relay.servers.length > 0
+      ? [{ key: 'dhcpv6.relay', protocol: 'udp', address: '::', port: SERVER_PORT } as const]
+      : []),
     ...controlPlaces(control),
   ];
   const node = { host: diameter.host, realm: diameter.realm, vendorId: pana['vendor-id'] };
@@ -47,6 +52,7 @@ export function paaChecks(options: PaaOptions, file: string | undefined, compute
     { name: 'web page', run: () => webFindings(control, computer) },
     ...hookChecks(all, computer),
     { name: 'pana.interface', isActive: true, run: () => interfaceFindings(pana.interface, computer) },
+    { name: 'dhcpv6.relay', isActive: true, run: () => relayFindings(options, computer) },
     { name: 'ports', isActive: true, run: async () => listeningFindings(places, await running, computer) },
     { name: 'clock', isActive: true, run: () => clockFindings(computer) },
     peersCheck(node, diameter, running, computer),
@@ -59,6 +65,40 @@ function interfaceFindings(name: string, { hasInterface }: Computer): Finding[] 
   return [
     warning('pana.interface', `this host has no interface ${name}`, 'compare: ip link; it is used when it appears'),
   ];
+}
+
+/** Clients of the access link are recognized by their neighbour entries. */
+async function relayFindings(
+  { pana, dhcpv6 }: PaaOptions,
+  { hasInterface, output, readAddresses }: Computer,
+): Promise<Finding[]> {
+  const { servers, interface: access = pana.interface, 'link-address': link } = dhcpv6.relay;
+  if (servers.length === 0) return [];
+  const key = 'dhcpv6.relay.interface';
+  if (!hasInterface(access)) {
+    return [error(key, `this host has no interface ${access}`, 'the PAA does not start without it')];
+  }
+  const findings: Finding[] = [];
+  if ((await output('ip', ['neigh', 'show', 'dev', access])) === undefined) {
+    findings.push(
+      warning(
+        key,
+        `the neighbours on ${access} cannot be read: only clients whose PANA address is link-local are recognized`,
+        'install iproute2',
+      ),
+    );
+  }
+  const has = (await readAddresses()).some((own) => own.interface === access && isGlobal(own.address));
+  if (link === undefined && !has) {
+    findings.push(
+      warning(
+        'dhcpv6.relay.link-address',
+        `${access} has no global IPv6 address: servers cannot tell the subnet of the clients`,
+        'set it, or add an address',
+      ),
+    );
+  }
+  return findings;
 }
 
 function timeFindings({ pana, diameter }: PaaOptions): Finding[] {

@@ -23,6 +23,7 @@ import { Inbox } from '../runtime/system/inbox.js';
 import type { KeySink } from '../runtime/tls/key-log.js';
 import { openWeb, type WebPage } from '../runtime/web/open-web.js';
 import { paaRoutes, sessionsOf } from './control-routes.js';
+import { DhcpRelayPort } from './dhcp-relay.js';
 import { DiameterCredentials } from './diameter-credentials.js';
 import { makeNode } from './diameter-node.js';
 import { EnforcementRunner } from './enforcement-runner.js';
@@ -56,6 +57,7 @@ export class PaaDaemon implements Service<PaaOptions> {
   readonly #ep: EnforcementRunner | undefined;
   readonly #homeAgent: HomeAgentHook;
   readonly #leases: LeaseFile;
+  readonly #dhcp: DhcpRelayPort;
   readonly #credentials: DiameterCredentials;
   readonly #sockets = new Map<string, DatagramSocket>();
   #closeControl: () => Promise<void> = () => Promise.resolve();
@@ -96,6 +98,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     this.#leases = new LeaseFile(join(hooks['state-dir'], 'local-leases.json'), ({ message: reason }) =>
       log.error({ reason }, 'lease file not written'),
     );
+    this.#dhcp = new DhcpRelayPort(options, { log, metrics, guard: this.barrier, surroundings });
     this.#report = nasReporter(log, metrics, this.barrier);
     this.#nas = new Nas(nasOrigin(options, originStateId), nasConfig(options), host.random(32));
     const inputs = new Inbox<NasInput>();
@@ -218,6 +221,7 @@ export class PaaDaemon implements Service<PaaOptions> {
       );
     }
     isSetUp = true;
+    await this.#dhcp.start();
     await this.#node.start();
     const routes = paaRoutes({
       nas: this.#nas,
@@ -253,7 +257,10 @@ export class PaaDaemon implements Service<PaaOptions> {
   }
 
   #listening(): string[] {
-    return [...this.#sockets.values()].map(({ address }) => `${address.address} port ${address.port}`);
+    return [
+      ...[...this.#sockets.values()].map(({ address }) => address),
+      ...(this.#dhcp.address ? [this.#dhcp.address] : []),
+    ].map(({ address, port }) => `${address} port ${port}`);
   }
 
   async #close(): Promise<void> {
@@ -261,6 +268,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     await this.#closeWeb();
     await this.#closeControl();
     await this.#keyLog?.close();
+    await this.#dhcp.stop();
     await Promise.all([...this.#sockets.values()].map((socket) => socket.close()));
     this.#sockets.clear();
   }
@@ -323,6 +331,7 @@ export class PaaDaemon implements Service<PaaOptions> {
         this.#stopped?.();
         break;
       case 'event':
+        this.#dhcp.note(output.event);
         this.#report(output.event);
     }
   }

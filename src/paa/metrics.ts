@@ -8,6 +8,7 @@ import type { HookView } from '../runtime/hooks/runner.js';
 import { FAULT_COUNTERS } from '../runtime/service/barrier.js';
 import { each, type MetricDescriptions, pairs } from '../runtime/service/metric-descriptions.js';
 import type { Metrics } from '../runtime/service/metrics.js';
+import { DHCP_COUNTERS } from './dhcp-relay.js';
 
 /** The reasons whose series exist from the start; the series of other reasons appear when they occur. */
 const DROPPED: readonly DropCode[] = [
@@ -75,6 +76,7 @@ export const PAA_METRICS: MetricDescriptions = {
         ['ok', 'failed', 'refused'],
       ),
     },
+    ...DHCP_COUNTERS,
     ...DIAMETER_COUNTERS,
     ...FAULT_COUNTERS,
   },

@@ -133,6 +133,28 @@ export const paaSchema = z.strictObject({
     ),
     'request-timeout': section.duration().default(10_000).describe('how long the PAA waits for an answer'),
   }),
+  dhcpv6: section.group({
+    relay: section.group({
+      servers: z
+        .array(section.address())
+        .default([])
+        .describe('DHCPv6 servers to relay to, for home agents by DHCPv6 (RFC 6611); none: no relay agent')
+        .meta({ examples: [['2001:db8:f::2']] }),
+      interface: z
+        .string()
+        .min(1)
+        .optional()
+        .describe('interface of the access link [default: pana.interface]')
+        .meta({ examples: ['eth1'] }),
+      'link-address': section
+        .address()
+        .optional()
+        .describe(
+          'link-address of Relay-forward, from which servers choose the subnet [default: a global address of the interface]',
+        ),
+      relays: z.array(section.address()).default([]).describe('addresses of relay agents behind this one'),
+    }),
+  }),
   nas: section.group({
     identifier: z
       .string()

@@ -63,6 +63,10 @@ export type LogEvent =
   | 'RADIUS packet discarded'
   /** A RADIUS client reports that a session began, goes on or has ended, with its octets from and to the node. */
   | 'accounting received'
+  /** A DHCPv6 message went from a client to the servers, or back; reason says what was sent with it. */
+  | 'DHCPv6 message relayed'
+  /** A DHCPv6 datagram was dropped, for the reason given; a counter counts it. */
+  | 'DHCPv6 message dropped'
   /** An EAP packet does not fit the conversation. */
   | 'EAP packet discarded'
   // Diameter peers.

@@ -11,6 +11,8 @@ export interface UdpOptions {
   readonly address: string;
   /** 0: any free port. */
   readonly port: number;
+  /** A multicast group to join on an interface. */
+  readonly group?: { readonly address: string; readonly interface: string };
 }
 
 /** A UDP socket bound to a local address. */
@@ -70,12 +72,13 @@ export class UdpSocket implements DatagramSocket {
     options: UdpOptions,
     onDatagram: (octets: Uint8Array, from: PacEndpoint) => void,
   ): Promise<UdpSocket> {
-    const { address, port } = options;
+    const { address, port, group } = options;
     const six = isIPv6(address);
     const socket = createSocket({ type: six ? 'udp6' : 'udp4', ipv6Only: six });
     socket.bind({ address, port, exclusive: true });
     try {
       await once(socket, 'listening');
+      if (group) socket.addMembership(group.address, `::%${group.interface}`);
     } catch (error) {
       socket.close();
       throw error;
