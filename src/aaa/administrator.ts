@@ -4,6 +4,7 @@ import type { Logger } from '../runtime/log/events.js';
 import { ControlError } from '../runtime/service/control.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 import type { Host } from '../runtime/system/host.js';
+import { within } from '../runtime/system/within.js';
 import { DatabaseError } from '../store/database-error.js';
 import { type HomeAgentChange, type Page, StoreError, type SubscriberChange } from '../store/records.js';
 import type { RemovedSubscriber } from '../store/subscriber-operations.js';
@@ -24,6 +25,9 @@ const SERIALS = 500;
 
 /** Delay before a step is repeated that failed because the store is unavailable, in milliseconds. */
 const STORE_RETRY = 10_000;
+
+/** Time limit for work in the background at shutdown, in milliseconds. */
+const SETTLE_LIMIT = 1_000;
 
 /** HTTP status codes for an unusable database and for an internal error. */
 const UNAVAILABLE = 503;
@@ -53,6 +57,10 @@ export interface AdministratorParts {
 export class Administrator {
   readonly #parts: AdministratorParts;
   #stopping = false;
+  #stopped = false;
+  readonly #background = new Set<Promise<void>>();
+  /** Ends the pauses before further attempts. */
+  readonly #pauses = new Set<() => void>();
   /** `finishOthers` is due after a failure of the database. */
   #finishing = false;
 
@@ -60,8 +68,19 @@ export class Administrator {
     this.#parts = parts;
   }
 
+  /** Begins no further work on sessions. */
   stop(): void {
     this.#stopping = true;
+    for (const end of [...this.#pauses]) end();
+  }
+
+  /**
+   * Resolves when the work in the background is over, so that the store can be closed, or after the time limit. What is
+   * left is done at the next start (`finishOthers`), and is not an error.
+   */
+  async settle(): Promise<void> {
+    await within(Promise.all(this.#background), SETTLE_LIMIT, this.#parts.host);
+    this.#stopped = true;
   }
 
   /** Runs a store operation. `store`, if given, must name this server's store. */
@@ -191,7 +210,16 @@ export class Administrator {
 
   /** Runs an action in the background and logs its error. */
   inBackground(work: Promise<unknown>): void {
-    work.catch((error: Error) => this.#parts.log.error({ reason: error.message }, 'store operation failed'));
+    const settled = work.then(
+      () => undefined,
+      (error: unknown) => this.#failed(error),
+    );
+    this.#background.add(settled);
+    void settled.then(() => this.#background.delete(settled));
+  }
+
+  #failed(error: unknown): void {
+    if (!this.#stopped) this.#parts.log.error({ reason: (error as Error).message }, 'store operation failed');
   }
 
   /** Applies a change of the store to sessions and home agents. */
@@ -269,7 +297,7 @@ export class Administrator {
       await work;
       return true;
     } catch (error) {
-      this.#parts.log.error({ reason: (error as Error).message }, 'store operation failed');
+      this.#failed(error);
       return false;
     }
   }
@@ -357,6 +385,15 @@ export class Administrator {
   }
 
   #pause(milliseconds: number): Promise<void> {
-    return new Promise((resolve) => this.#parts.host.after(milliseconds, resolve));
+    if (this.#stopping) return Promise.resolve();
+    return new Promise((resolve) => {
+      const cancel = this.#parts.host.after(milliseconds, () => end());
+      const end = () => {
+        cancel();
+        this.#pauses.delete(end);
+        resolve();
+      };
+      this.#pauses.add(end);
+    });
   }
 }

@@ -310,6 +310,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     this.#probes?.stop();
     this.#upkeep.stop();
     await this.#server.stop();
+    await this.#administrator.settle();
     await this.#hooks.stop(HOOKS_AT_END);
     await within(this.#upkeep.leave(), DUTIES_AT_END, this.#host);
     await this.#close();

@@ -337,6 +337,25 @@ describe('Administrator, after a failure of the database', () => {
     expect(done).toEqual(['forget', 'RAR session-of-mn']);
   });
 
+  it('settles only when the work in the background is over, and without the pauses in it', async () => {
+    const steps: string[] = [];
+    let finish: () => void = () => undefined;
+    const long = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    administrator.inBackground(long.then(() => store.run('statistics', {})).then(() => void steps.push('work')));
+    const answer = loseAnswers();
+    await expect(administer('statistics', {})).rejects.toMatchObject({ name: 'ControlError' });
+    answer();
+    administrator.stop();
+    const settled = administrator.settle().then(() => void steps.push('settled'));
+    await settle();
+    expect(steps).toEqual([]);
+    finish();
+    await settled;
+    expect(steps).toEqual(['work', 'settled']);
+  });
+
   it('checks the store again after each failure until it is stopped', async () => {
     const answer = loseAnswers();
     const homeAddress = await bootstrapped('mn');
