@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { DaemonProcess } from '../../dist/lab/daemon-process.js';
 import type { Lab, Place } from '../../dist/lab/lab.js';
+import type { LogLine } from '../../dist/runtime/cli/ladder.js';
 import { AccessNetwork, announce, missing } from './access-network.js';
 import { Relay } from './relay.js';
 
@@ -39,7 +40,7 @@ async function scene(tls: boolean): Promise<Scene> {
       listen: [AAA],
       port: 3868,
       plain: !tls,
-      watchdog: '6s',
+      watchdog: '60s',
       peers: RELAYS.map((_, i) => ({ host: relayHost(i), relay: true, tls, from: ['2001:db8:a::/64'] })),
       ...(tls ? { tls: files('aaa') } : {}),
     },
@@ -48,7 +49,7 @@ async function scene(tls: boolean): Promise<Scene> {
   const relays: Relay[] = [];
   for (const [i, address] of RELAYS.entries()) {
     const peers = [{ host: 'aaa.home.example', place: aaaPlace }, { host: 'paa.access.example' }];
-    relays.push(await Relay.start(made, net, { host: relayHost(i), address, tls, peers }));
+    relays.push(await Relay.start(made, net, { host: relayHost(i), address, tls, peers, watchdog: i === 0 ? 6 : 60 }));
   }
   for (const [i] of RELAYS.entries()) await aaa.line('peer connected', (line) => line['peer'] === relayHost(i));
   const { daemon: paa } = await made.startPaa(aaaPlace, 'paa', {
@@ -75,10 +76,14 @@ describe.runIf(possible)('freeDiameter between PAA and AAA server', () => {
       await (await made.startPac(`mn${i}`)).line('bootstrap completed');
     }
     expect(messages(paa, 'message sent', 'DER').every((line) => line['peer'] === relayHost(0))).toBe(true);
-    // A DWR from each end is answered by the other.
-    await paa.line('message received', ({ message }) => message === 'DWA');
-    await paa.line('message received', ({ message }) => message === 'DWR', 100_000);
-    await paa.line('message sent', ({ message }) => message === 'DWA');
+    // A DWR from each end is answered by the other. The ends of a connection have different watchdogs, because any message
+    // makes the next DWR of its receiver needless (RFC 3539): the first relay asks the AAA server, the PAA asks the second.
+    const [first, second] = [relayHost(0), relayHost(1)];
+    const is = (name: string, host: string) => (line: LogLine) => line['message'] === name && line['peer'] === host;
+    await paa.line('message sent', is('DWR', second));
+    await paa.line('message received', is('DWA', second));
+    await aaa.line('message received', is('DWR', first), 30_000);
+    await aaa.line('message sent', is('DWA', first));
     expect(paa.lines.some(({ msg }) => msg === 'peer disconnected')).toBe(false);
     expect(aaa.lines.some(({ msg }) => msg === 'peer disconnected')).toBe(false);
   });

@@ -18,6 +18,8 @@ export interface RelayOptions {
   readonly host: string;
   readonly address: string;
   readonly tls: boolean;
+  /** Seconds without a message after which the relay sends a DWR, at least 6. */
+  readonly watchdog?: number;
   readonly peers: readonly RelayPeer[];
 }
 
@@ -62,7 +64,7 @@ export class Relay {
         'SecPort = 5868;',
         'No_SCTP;',
         'TcTimer = 1;',
-        'TwTimer = 6;',
+        `TwTimer = ${options.watchdog ?? 6};`,
         `ListenOn = "${address}";`,
         `TLS_Cred = "${lab.path('pki', `${name}.pem`)}", "${lab.path('pki', `${name}-key.pem`)}";`,
         `TLS_CA = "${lab.path('pki', 'ca.pem')}";`,
