@@ -63,6 +63,13 @@ export default class ClosingLine implements Reporter {
   }
 }
 
+/** How to repeat a run with another seed than that of `npm test`. */
+function explored(): string {
+  const { PANA_TEST_SEED: given, PANA_TEST_RUNS: factor } = process.env;
+  if (given === undefined) return '';
+  return `; to repeat: PANA_TEST_SEED=${given} PANA_TEST_RUNS=${factor ?? 1} npm run explore`;
+}
+
 /** The report of one run; it ends with a line feed. */
 function reportOf(
   run: string,
@@ -74,7 +81,7 @@ function reportOf(
   const list = (title: string, failures: readonly Failure[]) =>
     failures.length === 0 ? [] : [`${failures.length} ${title}:`, ...failures.flatMap((one) => lines(one, budget))];
   return [
-    `Tests of ${run}, in the order of --sequence.seed=${seed ?? 'unknown'}`,
+    `Tests of ${run}, in the order of --sequence.seed=${seed ?? 'unknown'}${explored()}`,
     ...list('failed', failed),
     ...list('PASSED ONLY WHEN REPEATED: each of these has a fault. Their first errors were', repeated),
     '',

@@ -1,7 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { runs, SEED } from './seed.js';
 
 const SRC = fileURLToPath(new URL('../src', import.meta.url));
 
@@ -297,6 +299,26 @@ describe('Files', () => {
       if (text.split('\n').length > 401 && !text.includes('Long, because')) unexplained.push(file);
     }
     expect(unexplained).toEqual([]);
+  });
+});
+
+describe('Properties and simulations', () => {
+  it('take their seed from seed.ts', async () => {
+    const root = fileURLToPath(new URL('.', import.meta.url));
+    const files = (await readdir(root, { recursive: true })).filter((name) => name.endsWith('.ts'));
+    // Certificates and tickets may be random: nothing is chosen by them.
+    const own =
+      /Math\.random\(|\bseed\w*\b[^;\n]*\b(?:Date\.now|randomBytes|randomInt|performance\.now)\(|fc\.configureGlobal/i;
+    const found: string[] = [];
+    for (const name of files) if (own.test(await readFile(join(root, name), 'utf8'))) found.push(name);
+    expect(found.sort()).toEqual(['house.test.ts', 'properties.ts', 'vitest.config.ts']);
+  });
+
+  it('of one run have the seed of that run', () => {
+    expect(fc.readConfigureGlobal()).toMatchObject({ seed: SEED, numRuns: runs(100) });
+    expect(Number.isInteger(SEED)).toBe(true);
+    expect(fc.sample(fc.nat(), 5)).toEqual(fc.sample(fc.nat(), { seed: SEED, numRuns: 5 }));
+    expect(process.env['PANA_TEST_SEED']).toBeDefined();
   });
 });
 

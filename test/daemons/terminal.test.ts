@@ -68,14 +68,12 @@ describe('Hostile text', () => {
     expectVisible(visible(HOSTILE));
     expect(visible('\x1b\x9b\u202e\u{e0041}\ud800é✓')).toBe('\\u001b\\u009b\\u202e\\udb40\\udc41\\ud800é✓');
     const anything = fc.string({ unit: 'binary', maxLength: 40, size: 'max' });
-    const seed = Date.now();
     fc.assert(
       fc.property(anything, (text) => {
         expect(visible(text)).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
         expect(visibleLines(text)).not.toMatch(/(?![\n\t])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
         expect(JSON.parse(visibleLines(JSON.stringify({ [text]: text })))).toEqual({ [text]: text });
       }),
-      { seed },
     );
     // Our own colour sequences stay, and no other sequence.
     expect(visibleColours('\x1b[33mWARN\x1b[39m \x1b[2J \x9b31m')).toBe('\x1b[33mWARN\x1b[39m \\u001b[2J \\u009b31m');

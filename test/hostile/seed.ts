@@ -1,5 +1,4 @@
-import { randomBytes } from 'node:crypto';
-import { fromHex, toHex } from '../../src/protocol/bytes/octets.js';
+import { SEED, seedOctets } from '../seed.js';
 
 /** The number of mutated messages for each hostile end, from HOSTILE_MESSAGES. */
 export const MESSAGES = Number(process.env['HOSTILE_MESSAGES'] ?? 25_000);
@@ -22,16 +21,14 @@ export const BOUNDARY_NUMBERS = [
   0x7fff_ffff, 0x8000_0000, 0xffff_fffe, 0xffff_ffff,
 ];
 
-/** The random choices of one hostile end. The seed is printed and can be set by HOSTILE_SEED. */
+/** The random choices of one hostile end. They follow from the seed of the run. */
 export class Chance {
   /** State of sfc32 (Doty-Humphrey), a fast generator with a long period. */
   readonly #state: Uint32Array;
 
   constructor(what: string) {
-    const given = process.env['HOSTILE_SEED'];
-    const seed = given === undefined ? new Uint8Array(randomBytes(16)) : fromHex(given);
-    process.stderr.write(`${what}: HOSTILE_SEED=${toHex(seed)} HOSTILE_MESSAGES=${MESSAGES}\n`);
-    this.#state = new Uint32Array(seed.slice(0, 16).buffer);
+    process.stderr.write(`${what}: PANA_TEST_SEED=${SEED} HOSTILE_MESSAGES=${MESSAGES}\n`);
+    this.#state = new Uint32Array(seedOctets(16).buffer);
     for (let i = 0; i < 16; i += 1) this.#next();
   }
 

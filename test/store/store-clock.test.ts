@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Reading, StoreClock, TOLERANCE } from '../../src/store/store-clock.js';
+import { runs } from '../seed.js';
 
 const START = Date.UTC(2030, 0, 1);
 const DAY = 86_400_000;
@@ -95,7 +96,7 @@ describe('StoreClock', () => {
           last = found === 0 ? now : clock.now(monotonic);
         }
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 });

@@ -6,6 +6,7 @@ import type { Frame } from '../../src/tool/decode/capture.js';
 import { Decoder } from '../../src/tool/decode/decoder.js';
 import { Dissector } from '../../src/tool/decode/dissector.js';
 import { vector } from '../protocol/diameter/wire/vectors.js';
+import { runs } from '../seed.js';
 import { ethernet, FROM, ipv4, ipv6, pcap, TO, tcp, u16, u32, udp } from './frames.js';
 import { esp, gtp, PCI, STACKS, tlv, V4, V6, wlan } from './stacks.js';
 
@@ -130,7 +131,7 @@ describe('Layers around IP', () => {
           ]);
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     );
   });
 
@@ -150,7 +151,7 @@ describe('Layers around IP', () => {
           else expect(found.payload.length).toBeLessThanOrEqual(65_535);
         }
       }),
-      { numRuns: 20_000 },
+      { numRuns: runs(20_000) },
     );
   });
 });

@@ -13,6 +13,7 @@ import { run } from '../daemons/program.js';
 import { OCTETS, VECTORS, vector } from '../protocol/diameter/wire/vectors.js';
 import { Ladder } from '../protocol/pana/session/ladder.js';
 import { RECORDINGS, recording } from '../protocol/pana/wire/vectors.js';
+import { runs } from '../seed.js';
 import { ethernet, FROM, ipv4, ipv6, pcap, TO, tcp, u16, u32, udp } from './frames.js';
 
 const PANA = RECORDINGS.flatMap((name) => recording(name).messages.map(({ hex }) => fromHex(hex)));
@@ -147,7 +148,7 @@ describe('Decoder', () => {
           if (!(error instanceof DecodeError || error instanceof OperatorError)) throw error;
         }
       }),
-      { numRuns: 5_000 },
+      { numRuns: runs(5_000) },
     );
   });
 });

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { AttachmentConfig, AttachmentInput, AttachmentOutput } from '../../../src/protocol/attachment/alphabet.js';
 import { Attachment, PTA_AT_END } from '../../../src/protocol/attachment/attachment.js';
+import { runs } from '../../seed.js';
 
 const CONFIG: AttachmentConfig = { stay: true, first: 2_000, longest: 300_000 };
 
@@ -499,7 +500,7 @@ describe('Attachment with any input', () => {
           expect(isHeld && !machine.isSettling).toBe(false);
         }
       }),
-      { numRuns: 1_000 },
+      { numRuns: runs(1_000) },
     );
     expect(Math.min(retired, held)).toBeGreaterThan(50);
   });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { kernelEventOf, MAX_EVENT_LINE, routeEventOf } from '../../../src/protocol/attachment/kernel-events.js';
+import { runs } from '../../seed.js';
 
 /** Lines of `ip -oneline monitor link address prefix route` of iproute2 6.1. */
 const LINES: readonly (readonly [line: string, event: object])[] = [
@@ -106,7 +107,7 @@ describe('kernelEventOf', () => {
       fc.property(fc.array(pieces, { maxLength: 2_000, size: 'max' }), (parts) => {
         kernelEventOf(parts.join('').slice(0, MAX_EVENT_LINE));
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 });

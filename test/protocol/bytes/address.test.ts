@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatAddress, parseAddress, toV6Octets } from '../../../src/protocol/bytes/address.js';
+import { runs } from '../../seed.js';
 
 describe('the text form of an address', () => {
   it.each([
@@ -51,7 +52,7 @@ describe('the text form of an address', () => {
       fc.property(octets, (given) => {
         expect(parseAddress(formatAddress(given))).toEqual(given);
       }),
-      { numRuns: 5000 },
+      { numRuns: runs(5000) },
     );
   });
 

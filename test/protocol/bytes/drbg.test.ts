@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { Drbg } from '../../../src/protocol/bytes/drbg.js';
 import { toHex } from '../../../src/protocol/bytes/octets.js';
+import { runs } from '../../seed.js';
 
 const SEED = Uint8Array.from({ length: 32 }, (_, i) => i);
 /** More than three blocks. */
@@ -38,7 +39,7 @@ it('Drbg returns the same octets however they are asked for', () => {
         at += length;
       }
     }),
-    { numRuns: 50 },
+    { numRuns: runs(50) },
   );
 });
 

@@ -12,6 +12,7 @@ import {
 } from '../../../src/protocol/eap/authenticator.js';
 import { EAP_CODE, EAP_TYPE } from '../../../src/protocol/eap/codec.js';
 import type { EapKeys } from '../../../src/protocol/eap/keys.js';
+import { runs } from '../../seed.js';
 import { CLIENT, EMPTY, end, fragmentOf, keysOf, record, request, response, tls, ZERO } from './method-rig.js';
 
 type Output = AuthenticatorOutput<string>;
@@ -507,7 +508,7 @@ describe('the authenticator with any input', () => {
         const isTaken = ({ msk }: EapKeys) => taken.some((one) => one.msk === msk);
         for (const keys of made) expect(keys.msk.isWiped && keys.emsk.isWiped).toBe(!isTaken(keys));
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     );
     expect(succeeded).toBeGreaterThan(20);
   });

@@ -6,6 +6,7 @@ import { decodeEap, encodeEap } from '../../../src/protocol/eap/codec.js';
 import { decodeEapTls, encodeEapTls } from '../../../src/protocol/eap/eap-tls.js';
 import { decodePana } from '../../../src/protocol/pana/wire/codec.js';
 import { readPana } from '../../../src/protocol/pana/wire/dictionary.js';
+import { runs } from '../../seed.js';
 import { RECORDINGS, recording } from '../pana/wire/vectors.js';
 
 const RUNS = 100_000;
@@ -76,7 +77,7 @@ describe('EAP packets', () => {
           if (type === 13) isDecodeError(() => decodeEapTls(data));
         });
       }),
-      { numRuns: RUNS },
+      { numRuns: runs(RUNS) },
     );
   });
 

@@ -11,6 +11,7 @@ import {
   MAX_FLIGHT,
   MIN_MTU,
 } from '../../../src/protocol/eap/fragments.js';
+import { runs } from '../../seed.js';
 
 describe('a TLS flight', () => {
   const mtus = fc.integer({ min: 64, max: 2000 });
@@ -63,7 +64,7 @@ describe('a TLS flight', () => {
           held = 0;
         }
       }),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     );
     const whole = { start: false, more: false, total: undefined };
     expect(new FlightBuffer().add({ ...whole, fragment: new Uint8Array(MAX_FLIGHT) })).toHaveProperty('flight');

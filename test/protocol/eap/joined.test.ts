@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { concat, toHex } from '../../../src/protocol/bytes/octets.js';
 import { type AuthenticatorInput, EapAuthenticator } from '../../../src/protocol/eap/authenticator.js';
 import { EapPeerMethod, type PeerInput } from '../../../src/protocol/eap/peer.js';
+import { runs } from '../../seed.js';
 import { VirtualHost } from '../../virtual-host.js';
 import { CLIENT, EMPTY, keysOf, record } from './method-rig.js';
 
@@ -273,7 +274,7 @@ describe('peer and authenticator over a link that loses, duplicates and reorders
           expect(keys).toEqual({});
         }
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 });

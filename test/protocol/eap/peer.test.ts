@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { EAP_TYPE } from '../../../src/protocol/eap/codec.js';
 import type { EapKeys } from '../../../src/protocol/eap/keys.js';
 import { EapPeerMethod, MAX_PEER_ROUNDS, type PeerInput, type PeerOutput } from '../../../src/protocol/eap/peer.js';
+import { runs } from '../../seed.js';
 import { EMPTY, end, fragmentOf, keysOf, record, request, response, tls, ZERO } from './method-rig.js';
 
 const IDENTITY = '@home.example';
@@ -417,7 +418,7 @@ describe('the peer with any input', () => {
           expect(msk.isWiped && emsk.isWiped).toBe(taken.every((one) => one.msk !== msk));
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     );
     expect(succeeded).toBeGreaterThan(20);
   });

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { EapSuccess, EapVerdict, HomeInput, HomeOutput, Token } from '../../../src/protocol/home/alphabet.js';
 import type { BootstrapResult, Lease } from '../../../src/protocol/home/records.js';
 import { plainSubscriber } from '../../../src/protocol/home/records.js';
+import { patience, runs } from '../../seed.js';
 import {
   FAILURE,
   HOME_WISH,
@@ -314,22 +315,26 @@ class Chaos {
 }
 
 describe('Home with random inputs in any order', () => {
-  it('answers each request once, promises nothing that is not stored, and leaves nothing behind', () => {
-    fc.assert(
-      fc.property(fc.array(fc.nat(), { minLength: 50, maxLength: 1_000, size: 'max' }), (choices) => {
-        const chaos = new Chaos(choices);
-        for (let i = 0; i < choices.length / 5; i += 1) chaos.step();
-        chaos.rest();
-        for (const waiting of Object.values(chaos.due)) expect([...waiting]).toEqual([]);
-        expect([...chaos.open]).toEqual([]);
-        expect(chaos.rig.machine.deadline).toBeUndefined();
-        for (const [token, { msk, emsk }] of chaos.successes) {
-          expect(emsk.isWiped).toBe(true);
-          // The key of an accepted client belongs to its answer; all others are wiped.
-          expect(msk.isWiped).toBe(!chaos.accepted.has(token));
-        }
-      }),
-      { numRuns: 500 },
-    );
-  }, 120_000);
+  it(
+    'answers each request once, promises nothing that is not stored, and leaves nothing behind',
+    () => {
+      fc.assert(
+        fc.property(fc.array(fc.nat(), { minLength: 50, maxLength: 1_000, size: 'max' }), (choices) => {
+          const chaos = new Chaos(choices);
+          for (let i = 0; i < choices.length / 5; i += 1) chaos.step();
+          chaos.rest();
+          for (const waiting of Object.values(chaos.due)) expect([...waiting]).toEqual([]);
+          expect([...chaos.open]).toEqual([]);
+          expect(chaos.rig.machine.deadline).toBeUndefined();
+          for (const [token, { msk, emsk }] of chaos.successes) {
+            expect(emsk.isWiped).toBe(true);
+            // The key of an accepted client belongs to its answer; all others are wiped.
+            expect(msk.isWiped).toBe(!chaos.accepted.has(token));
+          }
+        }),
+        { numRuns: runs(500) },
+      );
+    },
+    patience(120_000),
+  );
 });

@@ -4,10 +4,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { EnforcementInput } from '../../../src/protocol/hooks/enforcement-alphabet.js';
 import { EnforcementPoint } from '../../../src/protocol/hooks/enforcement-point.js';
+import { runs } from '../../seed.js';
 import { A, B, EnforcementRig, type HookCall } from './enforcement-rig.js';
-
-const seed = Number(process.env['HOOKS_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
-process.stderr.write(`properties of the enforcement point: HOOKS_SEED=${seed}\n`);
 
 const C = '2001:db8:a::c';
 
@@ -427,7 +425,7 @@ describe.each([
         expect([...filter.admitted.keys()].sort()).toEqual([...new Set(held.values())].sort());
         expect(rig.queue.deadline).toBeUndefined();
       }),
-      { seed, numRuns: Number(process.env['HOOKS_RUNS'] ?? 400), examples: FOUND },
+      { numRuns: runs(400), examples: FOUND },
     );
   });
 });

@@ -10,9 +10,7 @@ import {
   type QueueOutput,
 } from '../../../src/protocol/hooks/alphabet.js';
 import { HookQueue } from '../../../src/protocol/hooks/queue.js';
-
-const seed = Number(process.env['HOOKS_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
-process.stderr.write(`properties of the hook queue: HOOKS_SEED=${seed}\n`);
+import { runs } from '../../seed.js';
 
 const PARALLEL = 3;
 const EVENTS = ['up', 'refresh', 'move', 'down', 'permit', 'revoke'] as const;
@@ -236,7 +234,7 @@ describe('HookQueue with any inputs in any order', () => {
         }
         expect(world.queue.deadline).toBeUndefined();
       }),
-      { seed, numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 
@@ -260,7 +258,7 @@ describe('HookQueue with any inputs in any order', () => {
           expect(world.queue.deadline).toBeUndefined();
         },
       ),
-      { seed, numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 
@@ -281,7 +279,7 @@ describe('HookQueue with any inputs in any order', () => {
         expect(ran).toEqual([1, many]);
         expect(queue.backlog('mn')).toBe(1);
       }),
-      { seed, numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 });

@@ -3,6 +3,7 @@ import { formatAddress } from '../../../src/protocol/bytes/address.js';
 import { RESULT } from '../../../src/protocol/diameter/wire/result-codes.js';
 import { CAPABILITY } from '../../../src/protocol/mip6/assignment.js';
 import type { NasOutput } from '../../../src/protocol/nas/alphabet.js';
+import { patience, seedsOf } from '../../seed.js';
 import { generator } from '../pana/session/simulation.js';
 import { AaaServer } from './aaa-server.js';
 import { LOCAL, NasWorld, type Node } from './nas-world.js';
@@ -224,8 +225,8 @@ class Run {
 }
 
 describe('nodes, a NAS and AAA servers over impaired links', () => {
-  it('end with every node admitted, and leave nothing behind', { timeout: 300_000 }, () => {
-    const seeds = ONE === undefined ? Array.from({ length: SEEDS }, (_, n) => n) : [Number(ONE)];
+  it('end with every node admitted, and leave nothing behind', { timeout: patience(300_000) }, () => {
+    const seeds = ONE === undefined ? seedsOf(SEEDS) : [Number(ONE)];
     let authorized = 0;
     for (const seed of seeds) {
       const run = new Run(seed).run();

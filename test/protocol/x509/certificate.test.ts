@@ -12,6 +12,7 @@ import {
   derOf,
   listOf,
 } from '../../runtime/tls/certificates/authority.js';
+import { runs } from '../../seed.js';
 
 let root: Authority;
 
@@ -138,7 +139,7 @@ describe('invalid octets', () => {
           if (!['DecodeError', 'CrlKindError'].includes((error as Error).name)) throw error;
         }
       }),
-      { numRuns: 3000 },
+      { numRuns: runs(3000) },
     );
   });
 

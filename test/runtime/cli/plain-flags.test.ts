@@ -4,6 +4,7 @@ import yargs from 'yargs';
 import { pacSchema } from '../../../src/pac/options.js';
 import { PARSING, plainFlags, withOptions } from '../../../src/runtime/cli/cli.js';
 import { optionKeys } from '../../../src/runtime/config/options.js';
+import { runs } from '../../seed.js';
 
 // A few keys are enough, because the parser also formats its help text.
 const FLAGS = { prefix: 'PANA_PAC', schema: pacSchema.pick({ log: true, control: true }) };
@@ -77,6 +78,6 @@ describe('plainFlags', () => {
       const flags = plainFlags(given, 'run', FLAGS);
       if (flags) expect(await parsed(given)).toEqual(flags);
     };
-    await fc.assert(fc.asyncProperty(line, compare), { numRuns: 100 });
+    await fc.assert(fc.asyncProperty(line, compare), { numRuns: runs(100) });
   });
 });

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { boundFields, MAX_LINE, MAX_VALUE } from '../../../src/runtime/log/log-bounds.js';
 import { within } from '../../eventually.js';
+import { runs } from '../../seed.js';
 
 const octets = (value: unknown) => Buffer.byteLength(JSON.stringify(value));
 
@@ -36,7 +37,7 @@ describe('boundFields', () => {
       fc.property(fc.dictionary(fc.oneof(long, fc.string()), any, { maxKeys: 80 }), (fields) => {
         expect(octets(boundFields(fields))).toBeLessThanOrEqual(MAX_LINE - REST);
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 

@@ -12,6 +12,7 @@ import {
   OPTION,
   onlyOption,
 } from '../../../../src/protocol/dhcpv6/wire/codec.js';
+import { runs } from '../../../seed.js';
 import { INFORMATION_REQUEST, RELAY_FORWARD, RELAY_REPLY, REPLY } from '../wire/vectors.js';
 import {
   ASSIGNMENT,
@@ -368,7 +369,7 @@ describe('Bad input', () => {
         expect([['dropped'], ['send', 'forwarded'], ['send', 'delivered']]).toContainEqual(rig.types);
         expect([rig.machine.waiting, rig.machine.deadline]).toEqual([0, undefined]);
       }),
-      { numRuns: 3_000 },
+      { numRuns: runs(3_000) },
     );
   });
 

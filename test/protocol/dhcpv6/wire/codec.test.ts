@@ -16,6 +16,7 @@ import {
   onlyOption,
   type RelayMessage,
 } from '../../../../src/protocol/dhcpv6/wire/codec.js';
+import { runs } from '../../../seed.js';
 import { INFORMATION_REQUEST, RELAY_FORWARD, RELAY_REPLY, REPLY } from './vectors.js';
 
 const CLIENT = [INFORMATION_REQUEST, REPLY];
@@ -145,7 +146,7 @@ describe('The codec', () => {
           expect(error).toBeInstanceOf(DecodeError);
         }
       }),
-      { numRuns: 3_000 },
+      { numRuns: runs(3_000) },
     );
   });
 

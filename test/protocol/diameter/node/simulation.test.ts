@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { Drbg } from '../../../../src/protocol/bytes/drbg.js';
+import { patience, runs } from '../../../seed.js';
 import { deaTo } from '../messages.js';
 import { World, type WorldNode } from './world.js';
 
@@ -157,9 +158,13 @@ class Simulation {
   }
 }
 
-it('NodeMachine settles every request in time, and reconnects every peer once the network has recovered', () => {
-  fc.assert(
-    fc.property(fc.integer({ min: 0, max: 0x7fff_ffff }), (seed) => new Simulation(seed).run()),
-    { numRuns: 40, verbose: true },
-  );
-}, 60_000);
+it(
+  'NodeMachine settles every request in time, and reconnects every peer once the network has recovered',
+  () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 0x7fff_ffff }), (seed) => new Simulation(seed).run()),
+      { numRuns: runs(40), verbose: true },
+    );
+  },
+  patience(60_000),
+);

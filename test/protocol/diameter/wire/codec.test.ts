@@ -14,6 +14,7 @@ import {
   salvageDiameter,
 } from '../../../../src/protocol/diameter/wire/codec.js';
 import { DEA, DER } from '../../../../src/protocol/diameter/wire/commands.js';
+import { runs } from '../../../seed.js';
 import { OCTETS, VECTORS, vector } from './vectors.js';
 
 describe('Diameter messages recorded from freeDiameter', () => {
@@ -83,7 +84,7 @@ describe('decodeDiameter', () => {
   it('returns a message or throws DecodeError for random octets', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200, size: 'max' }), (octets) => void decodes(octets)),
-      { numRuns: 30_000 },
+      { numRuns: runs(30_000) },
     );
   });
 
@@ -95,7 +96,7 @@ describe('decodeDiameter', () => {
       octets.set(avps, 20);
       decodes(withLength(octets, octets.length));
     });
-    fc.assert(behindHeader, { numRuns: 30_000 });
+    fc.assert(behindHeader, { numRuns: runs(30_000) });
   });
 
   it('returns a message that encodes again, or throws DecodeError, for mutated recordings', () => {
@@ -112,7 +113,7 @@ describe('decodeDiameter', () => {
       const again = encodeDiameter(message);
       return again.length === octets.length && equalOctets(encodeDiameter(decodeDiameter(again)), again);
     });
-    fc.assert(mutated, { numRuns: 60_000 });
+    fc.assert(mutated, { numRuns: runs(60_000) });
   });
 });
 
@@ -137,7 +138,7 @@ describe('a Diameter message', () => {
     const same = fc.property(message, (value) => {
       expect(decodeDiameter(encodeDiameter(value))).toEqual(value);
     });
-    fc.assert(same, { numRuns: 2_000 });
+    fc.assert(same, { numRuns: runs(2_000) });
   });
 
   it('has its length in the first four octets', () => {

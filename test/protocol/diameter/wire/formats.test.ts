@@ -8,6 +8,7 @@ import {
   encodeFormat,
   parseDiameterUri,
 } from '../../../../src/protocol/diameter/wire/formats.js';
+import { runs } from '../../../seed.js';
 
 const examples: readonly [DataFormat, string, unknown][] = [
   ['OctetString', '0102ff', Uint8Array.of(1, 2, 255)],
@@ -103,7 +104,7 @@ describe('an AVP value', () => {
         }
       },
     );
-    fc.assert(any, { numRuns: 20_000 });
+    fc.assert(any, { numRuns: runs(20_000) });
   });
 });
 

@@ -5,6 +5,7 @@ import type { HomeAnswer } from '../../../../src/protocol/home/alphabet.js';
 import { MAX_REQUESTS } from '../../../../src/protocol/home/radius/duplicates.js';
 import { attribute } from '../../../../src/protocol/radius/wire/attributes.js';
 import { encodeRandomRequest } from '../../../../src/protocol/radius/wire/authenticators.js';
+import { runs } from '../../../seed.js';
 import { PACKETS, SECRET, STATUS } from '../../radius/wire/vectors.js';
 import { REQUEST } from '../home-rig.js';
 import { RadiusRig } from './radius-rig.js';
@@ -49,7 +50,7 @@ it('takes any packets, answers only authentic ones, and stays bounded', () => {
       rig.feed({ type: 'tick' });
       expect(rig.machine.requests).toBeLessThanOrEqual(MAX_REQUESTS);
     }),
-    { numRuns: RUNS, endOnFailure: true },
+    { numRuns: runs(RUNS), endOnFailure: true },
   );
   expect(answers).toBeGreaterThan(0);
 });

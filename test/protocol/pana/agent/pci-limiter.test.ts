@@ -5,6 +5,7 @@ import { parseAddress, toV6Octets } from '../../../../src/protocol/bytes/address
 import { halfSipHash, sipKey } from '../../../../src/protocol/bytes/half-sip-hash.js';
 import { cutToNetwork, networkOf, readAddressWords } from '../../../../src/protocol/pana/agent/networks.js';
 import { PciLimiter } from '../../../../src/protocol/pana/agent/pci-limiter.js';
+import { runs } from '../../../seed.js';
 
 const KEY = Uint8Array.from({ length: 16 }, (_, i) => i);
 const LIMITS = { perAddress: 5, perNetwork: 500, inAll: 4_000 };
@@ -185,7 +186,7 @@ describe('the words of an address', () => {
         const view = new DataView(toV6Octets(octets).buffer);
         expect([...words(text).subarray(0, 4)]).toEqual([0, 4, 8, 12].map((at) => view.getUint32(at)));
       }),
-      { numRuns: 2_000 },
+      { numRuns: runs(2_000) },
     );
   });
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { patience, seedsOf } from '../../../seed.js';
 import { generator, type Scenario, Simulation, type SimulationEvent } from './simulation.js';
 
 /** Number of seeds. `PANA_SEEDS=200000` runs more, `PANA_SEED=17` runs only seed 17. */
@@ -15,7 +16,7 @@ function runSeeds(
   make: (seed: number) => Scenario,
   judge: (run: Simulation) => void,
 ): void {
-  const seeds = ONE === undefined ? Array.from({ length: count }, (_, i) => i) : [Number(ONE)];
+  const seeds = ONE === undefined ? seedsOf(count) : [Number(ONE)];
   for (const seed of seeds) {
     const scenario = make(seed);
     const simulation = new Simulation(scenario).run();
@@ -58,7 +59,7 @@ function scenarioOf(seed: number, more: Partial<Scenario>): Scenario {
 
 describe('PaC and PAA over an impaired link', () => {
   it('keep the session through 30 s of loss, duplication, delay, concurrent requests and moves', {
-    timeout: 300_000,
+    timeout: patience(300_000),
   }, () => {
     runSeeds(
       'keep the session',
@@ -76,7 +77,7 @@ describe('PaC and PAA over an impaired link', () => {
     );
   });
 
-  it('have an open session again after terminations and restarts at either end', { timeout: 300_000 }, () => {
+  it('have an open session again after terminations and restarts at either end', { timeout: patience(300_000) }, () => {
     runSeeds(
       'have an open session again',
       Math.ceil(SEEDS / 2),
@@ -86,7 +87,7 @@ describe('PaC and PAA over an impaired link', () => {
     );
   });
 
-  it('assign a home agent in every bootstrap, whatever the loss', { timeout: 300_000 }, () => {
+  it('assign a home agent in every bootstrap, whatever the loss', { timeout: patience(300_000) }, () => {
     let bootstraps = 0;
     runSeeds(
       'assign a home agent',

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { DecodeError } from '../../../../src/protocol/bytes/decode-error.js';
 import { fromHex, toHex } from '../../../../src/protocol/bytes/octets.js';
 import { decodePana, encodePana, type PanaMessage } from '../../../../src/protocol/pana/wire/codec.js';
+import { runs } from '../../../seed.js';
 import { RECORDINGS, recording } from './vectors.js';
 
 const seeds = RECORDINGS.flatMap((name) => recording(name).messages.map(({ hex }) => fromHex(hex)));
@@ -37,7 +38,7 @@ describe('decodePana', () => {
   };
 
   it('returns a message or throws DecodeError for random octets', () => {
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 200, size: 'max' }), decodes), { numRuns: 50_000 });
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 200, size: 'max' }), decodes), { numRuns: runs(50_000) });
   });
 
   it('returns a message or throws DecodeError for mutated recordings', () => {
@@ -49,7 +50,7 @@ describe('decodePana', () => {
     };
     fc.assert(
       fc.property(mutation, (m) => decodes(mutate(m))),
-      { numRuns: 50_000 },
+      { numRuns: runs(50_000) },
     );
   });
 });
@@ -75,7 +76,7 @@ describe('encodePana and decodePana', () => {
     const same = fc.property(message, (value) => {
       expect(decodePana(encodePana(value))).toEqual(value);
     });
-    fc.assert(same, { numRuns: 2_000 });
+    fc.assert(same, { numRuns: runs(2_000) });
   });
 
   it('do not encode a message of more than 65,535 octets', () => {

@@ -5,6 +5,7 @@ import { DecodeError } from '../../../../src/protocol/bytes/decode-error.js';
 import { concat, fromHex, toHex } from '../../../../src/protocol/bytes/octets.js';
 import { type RadiusMobility, readMobility, writeMobility } from '../../../../src/protocol/radius/mip6/mobility.js';
 import { vendorAttribute } from '../../../../src/protocol/radius/wire/attributes.js';
+import { runs } from '../../../seed.js';
 
 const VENDOR = 32473;
 const address = (text: string) => parseAddress(text) ?? new Uint8Array();
@@ -88,7 +89,7 @@ describe('the Mobile IPv6 attributes', () => {
       fc.property(mobility, (given) => {
         expect(readMobility({ attributes: writeMobility(given, VENDOR) }, VENDOR)).toEqual(given);
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 });

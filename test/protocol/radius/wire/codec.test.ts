@@ -10,6 +10,7 @@ import {
   MAX_PACKET,
   type RadiusPacket,
 } from '../../../../src/protocol/radius/wire/codec.js';
+import { runs } from '../../../seed.js';
 import { NAMED, PACKETS, STATUS, TELNET } from './vectors.js';
 
 const ALL = [...PACKETS, TELNET.request, TELNET.accept, STATUS.request, STATUS.accept];
@@ -108,7 +109,7 @@ describe('decodeRadius and encodeRadius', () => {
           expect(error).toBeInstanceOf(DecodeError);
         }
       }),
-      { numRuns: 2_000 },
+      { numRuns: runs(2_000) },
     );
   });
 
