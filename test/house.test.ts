@@ -31,6 +31,7 @@ const ROOMS = [
   'protocol/pana/agent',
   'protocol/attachment',
   'protocol/nas',
+  'protocol/nas/radius',
   'protocol/home',
   'protocol/home/diameter',
   'protocol/home/radius',

@@ -9,7 +9,7 @@ import { configurationSchema } from '../src/runtime/config/json-schema.js';
 
 const CONFIGURATIONS = [
   { name: 'pana-pac', schema: pacSchema, section: 'eap' },
-  { name: 'pana-paa', schema: paaSchema, section: 'diameter' },
+  { name: 'pana-paa', schema: paaSchema, section: 'pana' },
   { name: 'pana-aaa', schema: aaaSchema, section: 'diameter' },
 ] as const;
 

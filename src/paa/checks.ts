@@ -3,7 +3,7 @@ import { SERVER_PORT } from '../protocol/dhcpv6/wire/codec.js';
 import { readDiameterTls, usedForDiameter } from '../runtime/diameter/setup.js';
 import type { Check } from '../runtime/doctor/check.js';
 import { clockFindings } from '../runtime/doctor/clock.js';
-import type { Computer } from '../runtime/doctor/computer.js';
+import type { Computer, RunningDaemon } from '../runtime/doctor/computer.js';
 import { credentialFindings, hostFindings, namedFiles } from '../runtime/doctor/credentials.js';
 import { diameterFindings } from '../runtime/doctor/diameter.js';
 import { error, type Finding, warning } from '../runtime/doctor/finding.js';
@@ -11,14 +11,16 @@ import { configurationFindings, folderFindings } from '../runtime/doctor/folders
 import { type ConfiguredHook, hookChecks } from '../runtime/doctor/hooks.js';
 import { controlFindings, controlPlaces, listeningFindings } from '../runtime/doctor/listening.js';
 import { peersCheck } from '../runtime/doctor/peers.js';
+import { secretFindings, serverFindings } from '../runtime/doctor/radius-servers.js';
 import { webFindings } from '../runtime/doctor/web.js';
 import { isGlobal } from './dhcp-relay.js';
+import { originOf } from './nas-config.js';
 import type { PaaOptions } from './options.js';
+import { identityOf } from './radius-gateway.js';
 
 /** The checks of a PAA. `file`: where its configuration is from. */
 export function paaChecks(options: PaaOptions, file: string | undefined, computer: Computer): Check[] {
-  const { pana, diameter, dhcpv6, hooks, control, 'local-home-agent': local } = options;
-  const { host } = computer;
+  const { pana, dhcpv6, hooks, control, 'local-home-agent': local } = options;
   const running = computer.running(control.socket);
   const stateDir = hooks['state-dir'];
   const all: readonly ConfiguredHook[] = [
@@ -32,21 +34,12 @@ export function paaChecks(options: PaaOptions, file: string | undefined, compute
       : []),
     ...controlPlaces(control),
   ];
-  const node = { host: diameter.host, realm: diameter.realm, vendorId: pana['vendor-id'] };
+  const { passive, active } =
+    options.aaa === 'radius' ? radiusChecks(options, computer) : diameterChecks(options, running, computer);
   return [
     { name: 'configuration', run: () => configurationFindings(file, false, computer) },
-    { name: 'diameter', run: () => [...diameterFindings(diameter), ...timeFindings(options)] },
     { name: 'local-home-agent', run: () => localFindings(local) },
-    {
-      name: 'certificates',
-      run: () =>
-        credentialFindings(
-          namedFiles('diameter.tls', diameter.tls),
-          async () => usedForDiameter(diameter, await readDiameterTls(diameter, host)),
-          computer,
-          (used) => hostFindings(used, diameter.host),
-        ),
-    },
+    ...passive,
     { name: 'state-dir', run: () => folderFindings('hooks.state-dir', stateDir, computer, { isPrivate: true }) },
     { name: 'control socket', run: async () => controlFindings(control, await running, computer) },
     { name: 'web page', run: () => webFindings(control, computer) },
@@ -55,8 +48,52 @@ export function paaChecks(options: PaaOptions, file: string | undefined, compute
     { name: 'dhcpv6.relay', isActive: true, run: () => relayFindings(options, computer) },
     { name: 'ports', isActive: true, run: async () => listeningFindings(places, await running, computer) },
     { name: 'clock', isActive: true, run: () => clockFindings(computer) },
-    peersCheck(node, diameter, running, computer),
+    active,
   ];
+}
+
+/** The checks of the AAA protocol in use: those without messages, and that of the servers. */
+interface AaaChecks {
+  readonly passive: readonly Check[];
+  readonly active: Check;
+}
+
+function diameterChecks(
+  options: PaaOptions,
+  running: Promise<RunningDaemon | undefined>,
+  computer: Computer,
+): AaaChecks {
+  const origin = originOf(options);
+  const diameter = { ...options.diameter, ...origin };
+  const node = { ...origin, vendorId: options.pana['vendor-id'] };
+  return {
+    passive: [
+      { name: 'diameter', run: () => [...diameterFindings(diameter), ...timeFindings(options)] },
+      {
+        name: 'certificates',
+        run: () =>
+          credentialFindings(
+            namedFiles('diameter.tls', diameter.tls),
+            async () => usedForDiameter(diameter, await readDiameterTls(diameter, computer.host)),
+            computer,
+            (used) => hostFindings(used, diameter.host),
+          ),
+      },
+    ],
+    active: peersCheck(node, diameter, running, computer),
+  };
+}
+
+function radiusChecks(options: PaaOptions, computer: Computer): AaaChecks {
+  const { servers, source } = options.radius;
+  return {
+    passive: [{ name: 'radius', run: () => secretFindings(servers, computer) }],
+    active: {
+      name: 'servers',
+      isActive: true,
+      run: () => serverFindings(servers, identityOf(options), source, computer),
+    },
+  };
 }
 
 /** Without the access link, the enforcement point guards nothing. */

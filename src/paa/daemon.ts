@@ -2,9 +2,7 @@ import { isIP } from 'node:net';
 import { join } from 'node:path';
 import type { NasInput, NasOutput } from '../protocol/nas/alphabet.js';
 import { Nas } from '../protocol/nas/nas.js';
-import type { DiameterNode } from '../runtime/diameter/node.js';
 import { nextOriginState } from '../runtime/diameter/origin-state.js';
-import { peerOptions } from '../runtime/diameter/setup.js';
 import { makeHookRunner, prepareHookFolder } from '../runtime/hooks/reporter.js';
 import type { HookRunner } from '../runtime/hooks/runner.js';
 import type { Logger } from '../runtime/log/events.js';
@@ -22,15 +20,16 @@ import { OperatorError, StartError } from '../runtime/system/failure.js';
 import { Inbox } from '../runtime/system/inbox.js';
 import type { KeySink } from '../runtime/tls/key-log.js';
 import { openWeb, type WebPage } from '../runtime/web/open-web.js';
+import type { AaaLink, MakeLink } from './aaa-link.js';
 import { paaRoutes, sessionsOf } from './control-routes.js';
 import { DhcpRelayPort } from './dhcp-relay.js';
 import { DiameterCredentials } from './diameter-credentials.js';
-import { makeNode } from './diameter-node.js';
 import { EnforcementRunner } from './enforcement-runner.js';
 import { HomeAgentHook } from './home-agent-hook.js';
 import { LeaseFile } from './lease-file.js';
 import { PAA_METRICS, registerGauges } from './metrics.js';
 import { nasConfig, nasOrigin } from './nas-config.js';
+import { openLink } from './open-link.js';
 import type { PaaOptions } from './options.js';
 import { nasReporter, placeOfInput } from './reporter.js';
 import { paaWebPage } from './web.js';
@@ -52,7 +51,7 @@ export class PaaDaemon implements Service<PaaOptions> {
   readonly #nas: Nas;
   readonly #driver: Driver<NasInput, NasOutput>;
   readonly #report: ReturnType<typeof nasReporter>;
-  readonly #node: DiameterNode;
+  readonly #link: AaaLink;
   readonly #hooks: HookRunner;
   readonly #ep: EnforcementRunner | undefined;
   readonly #homeAgent: HomeAgentHook;
@@ -72,6 +71,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     metrics: Metrics,
     originStateId: number,
     credentials: DiameterCredentials,
+    makeLink: MakeLink,
     surroundings: Surroundings,
   ) {
     const { host } = surroundings;
@@ -102,14 +102,8 @@ export class PaaDaemon implements Service<PaaOptions> {
     this.#report = nasReporter(log, metrics, this.barrier);
     this.#nas = new Nas(nasOrigin(options, originStateId), nasConfig(options), host.random(32));
     const inputs = new Inbox<NasInput>();
-    this.#node = makeNode(
-      options,
-      originStateId,
-      credentials.transport,
-      { log, metrics, guard: this.barrier },
-      surroundings,
-      (input) => inputs.put(input),
-    );
+    const parts = { credentials, originStateId, log, metrics, guard: this.barrier, surroundings };
+    this.#link = makeLink(parts, (input) => inputs.put(input));
     this.#driver = new Driver<NasInput, NasOutput>(
       this.#nas,
       (output) => this.#perform(output),
@@ -119,7 +113,9 @@ export class PaaDaemon implements Service<PaaOptions> {
     inputs.open((input) => this.#driver.feed(input));
     registerGauges(metrics, {
       nas: this.#nas,
-      peers: () => this.#node.status(),
+      peers: () => (options.aaa === 'diameter' ? this.#link.status() : []),
+      servers: () => (options.aaa === 'radius' ? this.#link.status() : []),
+      accounting: () => this.#link.accounting(),
       hooks: () => this.#hooks.status(),
     });
   }
@@ -135,7 +131,8 @@ export class PaaDaemon implements Service<PaaOptions> {
     const metrics = new Metrics('pana_paa', PAA_METRICS);
     const credentials = await DiameterCredentials.open(options, log, metrics, surroundings);
     const originState = await nextOriginState(options.hooks['state-dir'], surroundings.host.wall());
-    const daemon = new PaaDaemon(options, feed, metrics, originState, credentials, surroundings);
+    const makeLink = await openLink(options);
+    const daemon = new PaaDaemon(options, feed, metrics, originState, credentials, makeLink, surroundings);
     try {
       await daemon.#open();
     } catch (error) {
@@ -150,13 +147,13 @@ export class PaaDaemon implements Service<PaaOptions> {
   }
 
   /**
-   * Sets up the enforcement point again, reads the Diameter certificates again for new connections, and replaces the
-   * peers and the settings of new sessions. Rejects with OperatorError and changes nothing if nodes would lose the
+   * Sets up the enforcement point again, reads the certificates or secrets for the AAA servers again, and replaces the
+   * servers and the settings of new sessions. Rejects with OperatorError and changes nothing if nodes would lose the
    * local home agent that they use.
    */
   async reload(options: PaaOptions): Promise<void> {
-    const { diameter, 'local-home-agent': local } = options;
-    const adopt = await this.#credentials.read(options);
+    const { 'local-home-agent': local } = options;
+    const adopt = await this.#link.read(options);
     const current = this.#nas.localHomeAgent;
     const isAnother = local !== undefined && !current?.isAt(local);
     if (isAnother && current && current.used > 0) {
@@ -166,14 +163,13 @@ export class PaaDaemon implements Service<PaaOptions> {
     }
     adopt();
     this.#options = options;
-    this.#node.reconfigure(peerOptions(diameter.peers, this.#credentials.transport), diameter.routes);
     this.#driver.feed({ type: 'configure', config: nasConfig(options) });
     if (isAnother) await this.#homeAgent.takeDownLeftovers(local, this.#leases);
     void this.#ep?.start();
   }
 
   summary(): string {
-    const peers = this.#node.status();
+    const peers = this.#link.status();
     const up = peers.filter(({ state }) => state.endsWith('Open')).length;
     const closed = this.#ep?.condition === 'not set up' ? '; the enforcement point is not set up' : '';
     return `${counted(this.#nas.size, 'session')}, ${up} of ${counted(peers.length, 'peer')} up${closed}`;
@@ -186,7 +182,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     await this.#close();
   }
 
-  /** Ends the sessions and the Diameter connections. */
+  /** Ends the sessions and the connections to AAA servers. */
   async #halt(): Promise<void> {
     const stopped = new Promise<void>((resolve) => {
       this.#stopped = resolve;
@@ -194,7 +190,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     this.#driver.feed({ type: 'stop' });
     await stopped;
     this.#driver.stop();
-    await this.#node.stop();
+    await this.#link.stop();
   }
 
   async #open(): Promise<void> {
@@ -222,7 +218,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     }
     isSetUp = true;
     await this.#dhcp.start();
-    await this.#node.start();
+    await this.#link.start();
     const routes = paaRoutes({
       nas: this.#nas,
       feed: (input) => this.#driver.feed(input),
@@ -248,7 +244,7 @@ export class PaaDaemon implements Service<PaaOptions> {
       log: this.#log,
       host: this.#surroundings.host,
       metrics: this.#metrics,
-      peers: () => this.#node.status(),
+      peers: () => this.#link.status(),
       hooks: () => this.#hooks.status(),
       ep: this.#ep,
       program: this.#options.hooks.ep,
@@ -281,7 +277,7 @@ export class PaaDaemon implements Service<PaaOptions> {
       sessions: this.#nas.size,
       halfOpen: this.#nas.halfOpen,
       localHomeAddresses: this.#nas.localHomeAgent?.used,
-      peers: this.#node.status(),
+      peers: this.#link.status(),
       hooks: this.#hooks.status(),
       counters: await this.#metrics.counters(),
     };
@@ -302,11 +298,11 @@ export class PaaDaemon implements Service<PaaOptions> {
         break;
       case 'ask': {
         const timeout = this.#options.diameter['request-timeout'];
-        this.#node.feed({ type: 'request', token: output.token, message: output.message, target: {}, timeout });
+        this.#link.feed({ type: 'request', token: output.token, message: output.message, target: {}, timeout });
         break;
       }
       case 'answer':
-        this.#node.feed(output);
+        this.#link.feed(output);
         break;
       case 'admit':
         this.#admit(output);
@@ -333,6 +329,9 @@ export class PaaDaemon implements Service<PaaOptions> {
       case 'event':
         this.#dhcp.note(output.event);
         this.#report(output.event);
+        if (output.event.type === 'authorized') {
+          this.#link.started(this.#nas.aaaSessionOf(output.event.sessionId) ?? '');
+        }
     }
   }
 
@@ -356,7 +355,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     this.barrier.fault(placeOfInput(input.type), error);
     if (output?.type === 'ask') {
       this.#driver.feed({ type: 'unreachable', token: output.token, reason: 'an internal error of this node' });
-    } else if (output?.type === 'answer') this.#node.feed({ type: 'unserved', token: output.token });
+    } else if (output?.type === 'answer') this.#link.feed({ type: 'unserved', token: output.token });
     else if (output && 'sessionId' in output) {
       this.#driver.feed({ type: 'command', sessionId: output.sessionId, command: 'abandon' });
     }

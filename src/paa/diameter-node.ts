@@ -11,23 +11,25 @@ import type { Logger } from '../runtime/log/events.js';
 import type { Guard } from '../runtime/service/barrier.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 import type { Surroundings } from '../runtime/surroundings/surroundings.js';
+import { originOf } from './nas-config.js';
 import type { PaaOptions } from './options.js';
 
 /**
  * Creates the Diameter node of a PAA, which is only a client of its peers. `feed` receives their answers and requests.
  */
 export function makeNode(
-  { diameter, pana }: PaaOptions,
+  options: PaaOptions,
   originStateId: number,
   tls: TlsTransport | undefined,
   { log, metrics, guard }: { readonly log: Logger; readonly metrics: Metrics; readonly guard: Guard },
   { host, transport }: Pick<Surroundings, 'host' | 'transport'>,
   feed: (input: NasInput) => void,
 ): DiameterNode {
+  const { diameter, pana } = options;
   const report = diameterReporter(log, metrics, 'diameterSession', host);
   const grammarian = new Grammarian(new Dictionary(pana['vendor-id']));
   return new DiameterNode({
-    origin: { host: diameter.host, realm: diameter.realm },
+    origin: originOf(options),
     productName: 'pana-paa',
     vendorId: 0,
     originStateId,
@@ -47,8 +49,8 @@ export function makeNode(
   });
 }
 
-/** Converts an output of the node to an input of the NAS. */
-function inputOf(output: ApplicationOutput): NasInput {
+/** Converts an output of the node, or of the RADIUS gateway, to an input of the NAS. */
+export function inputOf(output: ApplicationOutput): NasInput {
   switch (output.type) {
     case 'answered':
       return { type: 'answer', token: output.token, message: output.message };

@@ -5,6 +5,7 @@ import type { DropCode } from '../protocol/pana/session/session.js';
 import { DIAMETER_COUNTERS, peerGauge } from '../runtime/diameter/reporter.js';
 import { hookGauges } from '../runtime/hooks/reporter.js';
 import type { HookView } from '../runtime/hooks/runner.js';
+import { RADIUS_CLIENT_COUNTERS } from '../runtime/radius/reporter.js';
 import { FAULT_COUNTERS } from '../runtime/service/barrier.js';
 import { each, type MetricDescriptions, pairs } from '../runtime/service/metric-descriptions.js';
 import type { Metrics } from '../runtime/service/metrics.js';
@@ -78,6 +79,7 @@ export const PAA_METRICS: MetricDescriptions = {
     },
     ...DHCP_COUNTERS,
     ...DIAMETER_COUNTERS,
+    ...RADIUS_CLIENT_COUNTERS,
     ...FAULT_COUNTERS,
   },
   times: {
@@ -87,15 +89,24 @@ export const PAA_METRICS: MetricDescriptions = {
 
 export interface PaaMeasuredParts {
   readonly nas: Pick<Nas, 'size' | 'halfOpen'>;
+  /** Diameter peers. */
   readonly peers: () => readonly NodePeerStatus[];
+  /** RADIUS servers. */
+  readonly servers: () => readonly NodePeerStatus[];
+  /** Number of Accounting-Requests that wait. */
+  readonly accounting: () => number;
   readonly hooks: () => readonly HookView[];
 }
 
 /** Registers gauges of the state of the PAA. */
-export function registerGauges(metrics: Metrics, { nas, peers, hooks }: PaaMeasuredParts): void {
+export function registerGauges(metrics: Metrics, { nas, peers, servers, accounting, hooks }: PaaMeasuredParts): void {
   metrics.gauge('sessions', 'PANA sessions, including half-open ones', () => nas.size);
   const halfOpen = 'PANA sessions whose first authentication is not complete';
   metrics.gauge('half_open_sessions', halfOpen, () => nas.halfOpen);
   peerGauge(metrics, peers);
+  metrics.gauges('radius_server_up', 'Whether a configured RADIUS server answers', ['peer'], () =>
+    servers().map(({ host, state }) => ({ labels: { peer: host }, value: state === 'Open' ? 1 : 0 })),
+  );
+  metrics.gauge('radius_accounting_waiting', 'Accounting-Requests that no server has acknowledged yet', accounting);
   hookGauges(metrics, hooks);
 }

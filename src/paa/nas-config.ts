@@ -1,3 +1,4 @@
+import type { Origin } from '../protocol/diameter/wire/answers.js';
 import { CAPABILITY } from '../protocol/mip6/assignment.js';
 import type { NasOrigin } from '../protocol/nas/aaa-messages.js';
 import type { NasConfig } from '../protocol/nas/alphabet.js';
@@ -8,31 +9,45 @@ import { INTEGRITY, PRF } from '../protocol/pana/wire/algorithms.js';
 import { eapPacketOf } from '../runtime/net/link-mtu.js';
 import type { PaaOptions } from './options.js';
 
-/** The Diameter identity of the NAS. `stateId`: Origin-State-Id. */
-export function nasOrigin({ diameter, pana, nas }: PaaOptions, stateId: number): NasOrigin {
+/** Stands for the realm of the NAS, which RADIUS does not have. */
+const RADIUS_REALM = 'radius';
+
+/**
+ * The Diameter identity of the NAS. With RADIUS its NAS-Identifier stands for it. The schema makes sure that there is
+ * one.
+ */
+export function originOf({ aaa, diameter, nas }: PaaOptions): Origin {
+  if (aaa === 'radius') return { host: nas.identifier ?? '', realm: RADIUS_REALM };
+  return { host: diameter.host ?? '', realm: diameter.realm ?? '' };
+}
+
+/** The identity of the NAS in messages. `stateId`: Origin-State-Id. */
+export function nasOrigin(options: PaaOptions, stateId: number): NasOrigin {
+  const { pana, nas } = options;
+  const origin = originOf(options);
   return {
-    host: diameter.host,
-    realm: diameter.realm,
+    ...origin,
     stateId,
     ownVendor: pana['vendor-id'],
-    nasIdentifier: nas.identifier ?? diameter.host,
+    nasIdentifier: nas.identifier ?? origin.host,
     framedMtu: nas['framed-mtu'] ?? eapPacketOf(pana.interface),
   };
 }
 
 /** Converts the options to the configuration of the NAS machine. */
 export function nasConfig(options: PaaOptions): NasConfig {
-  const { pana, hooks, diameter, 'local-home-agent': local } = options;
+  const { pana, hooks, diameter, aaa, 'local-home-agent': local } = options;
+  const routes = aaa === 'radius' ? [] : diameter.routes;
   return {
     paa: paaConfig(options),
     sessionLifetime: pana['session-lifetime'],
     sessionsPerSubscriber: pana.limits['sessions-per-subscriber'],
     enforcement: hooks.ep === undefined ? undefined : { wait: hooks.wait },
     local,
-    routes: diameter.routes,
+    routes,
     // Without an identity, the realm of its user is unknown.
     emptyStart:
-      pana['identity-request'] === 'server' ? { realm: diameter.routes[0]?.realm ?? diameter.realm } : undefined,
+      pana['identity-request'] === 'server' ? { realm: routes[0]?.realm ?? originOf(options).realm } : undefined,
   };
 }
 

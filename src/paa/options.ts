@@ -1,13 +1,49 @@
 import { z } from 'zod';
 import { PANA_PORT } from '../protocol/pana/wire/ports.js';
+import { MRD } from '../protocol/radius/client/retransmission.js';
+import { RADIUS_ACCOUNTING_PORT, RADIUS_DYNAMIC_PORT, RADIUS_PORT } from '../protocol/radius/wire/ports.js';
 import { reloadable, reloadableEach } from '../runtime/config/reload.js';
 import * as section from '../runtime/config/sections.js';
 
+/** Session identifiers begin with the NAS-Identifier, and must fit into Acct-Session-Id. */
+const MAX_NAS = 200;
+
 const limit = (most: number) => z.number().int().min(1).max(most);
 
+/** The protocol-dependent keys that may be missing: [section, key]. */
+const REQUIRED = {
+  diameter: [
+    ['diameter', 'host'],
+    ['diameter', 'realm'],
+    ['diameter', 'peers'],
+  ],
+  radius: [
+    ['nas', 'identifier'],
+    ['radius', 'servers'],
+  ],
+} as const;
+
+/** A server in `radius.servers`. */
+const radiusServer = z.strictObject({
+  address: section.address().describe('its address'),
+  port: section.port().min(1).default(RADIUS_PORT).describe('its port of authentication'),
+  'accounting-port': section
+    .port()
+    .min(1)
+    .optional()
+    .describe(`its port of accounting, such as ${RADIUS_ACCOUNTING_PORT}; without it no accounting`)
+    .meta({ examples: [RADIUS_ACCOUNTING_PORT] }),
+  'secret-file': section
+    .fileName()
+    .describe('file with the shared secret in its first line, which only its owner and group can read')
+    .meta({ examples: ['/etc/pana-mip6/radius-secret'] }),
+  'status-server': z.boolean().default(true).describe('whether the server answers Status-Server (RFC 5997)'),
+});
+
 /** Configuration of `pana-paa`. */
-export const paaSchema = z.strictObject({
+const schema = z.strictObject({
   log: section.log,
+  aaa: z.enum(['diameter', 'radius']).default('diameter').describe('the protocol to the AAA servers'),
   control: section.control('pana-paa'),
   pana: section.group({
     listen: z.array(section.address()).min(1).describe('addresses to listen on, each with its own socket'),
@@ -105,12 +141,14 @@ export const paaSchema = z.strictObject({
   ),
   diameter: section.group({
     ...section.diameter,
+    host: section.diameter.host.optional().describe('DiameterIdentity of this node; required unless aaa is radius'),
+    realm: section.diameter.realm.optional().describe('realm of this node; required unless aaa is radius'),
     tls: reloadable(section.diameter.tls),
     peers: reloadable(
       z
         .array(section.diameterPeer)
-        .min(1)
-        .describe('Diameter peers: [{host, address, port}]')
+        .default([])
+        .describe('Diameter peers: [{host, address, port}]; required unless aaa is radius')
         .meta({ examples: [[{ host: 'aaa.home.example', address: '2001:db8:ff::3' }]] }),
     ),
     routes: reloadable(
@@ -155,13 +193,48 @@ export const paaSchema = z.strictObject({
       relays: z.array(section.address()).default([]).describe('addresses of relay agents behind this one'),
     }),
   }),
+  radius: section.group({
+    servers: reloadable(
+      z
+        .array(radiusServer)
+        .default([])
+        .describe(
+          'RADIUS servers in order of preference: [{address, port, accounting-port, secret-file, status-server}]; required if aaa is radius',
+        )
+        .meta({ examples: [[{ address: '2001:db8:ff::3', 'secret-file': '/etc/pana-mip6/radius-secret' }]] }),
+    ),
+    source: section
+      .address()
+      .optional()
+      .describe('local address of requests, and the NAS address in them [default: by the route]'),
+    'request-timeout': section
+      .duration(2)
+      .default(MRD)
+      .describe('how long a request is retransmitted (MRD, RFC 5080), at least 2s'),
+    watchdog: section
+      .duration(6)
+      .default(30_000)
+      .describe('interval of Status-Server to a server that is idle (Tw, RFC 5997), at least 6s'),
+    'interim-interval': reloadable(
+      section.duration().default(0).describe('interval of accounting updates if the server sets none; 0: never'),
+    ),
+    'port-type': z.number().int().min(0).max(0xffff).default(15).describe('NAS-Port-Type; 15: Ethernet'),
+    dae: section.group({
+      listen: z
+        .array(section.address())
+        .default([])
+        .describe('addresses for Disconnect-Request and CoA-Request of the servers (RFC 5176)')
+        .meta({ examples: [['2001:db8:a::1']] }),
+      port: section.port().default(RADIUS_DYNAMIC_PORT).describe('UDP port; 0: any free one'),
+    }),
+  }),
   nas: section.group({
     identifier: z
       .string()
       .min(1)
       .max(253)
       .optional()
-      .describe('NAS-Identifier [default: diameter.host]')
+      .describe('NAS-Identifier; required, as a domain name, if aaa is radius [default: diameter.host]')
       .meta({ examples: ['paa1.access.example'] }),
     'framed-mtu': z
       .number()
@@ -203,6 +276,24 @@ export const paaSchema = z.strictObject({
       .meta({ examples: ['/usr/local/share/pana-mip6/hooks/ha-linux.sh'] }),
   }),
   'key-log': section.keyLog(),
+});
+
+export const paaSchema = schema.superRefine((options, context) => {
+  for (const path of REQUIRED[options.aaa]) {
+    const [name, key] = path;
+    const value = (options[name] as Readonly<Record<string, unknown>>)[key];
+    if (value !== undefined && !(Array.isArray(value) && value.length === 0)) continue;
+    context.addIssue({ code: 'custom', path: [...path], message: 'missing', params: { isMissing: true } });
+  }
+  const { identifier } = options.nas;
+  if (
+    options.aaa !== 'radius' ||
+    identifier === undefined ||
+    section.identity().max(MAX_NAS).safeParse(identifier).success
+  )
+    return;
+  const message = `"${identifier}" is not a domain name of up to ${MAX_NAS} characters`;
+  context.addIssue({ code: 'custom', path: ['nas', 'identifier'], message });
 });
 
 export type PaaOptions = z.output<typeof paaSchema>;

@@ -97,6 +97,11 @@ export class Nas {
     return this.#clients.ofDiameter(diameterSession)?.panaSession;
   }
 
+  /** The session at the AAA server of a PANA session; undefined: there is none. */
+  aaaSessionOf(sessionId: number): string | undefined {
+    return this.#clients.ofPana(sessionId)?.sessionId;
+  }
+
   /** The sessions, for display. */
   *list(now: number): Generator<NasSessionView> {
     for (const view of this.#paa.list(now)) {

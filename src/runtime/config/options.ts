@@ -93,10 +93,11 @@ export async function loadOptions<S extends z.ZodObject>(schema: S, sources: Opt
   throw new OperatorError(problems.join('\n'));
 }
 
-/** The daemon whose configuration has these sections; undefined: unclear. Only a PAA speaks both protocols. */
+/** The daemon whose configuration has these sections; undefined: unclear. Only a PAA speaks PANA and an AAA protocol. */
 function daemonOf(sections: object): string | undefined {
-  if (!('pana' in sections)) return 'diameter' in sections ? 'pana-aaa' : undefined;
-  return 'diameter' in sections ? 'pana-paa' : 'pana-pac';
+  const hasServers = 'diameter' in sections || 'radius' in sections;
+  if (!('pana' in sections)) return hasServers ? 'pana-aaa' : undefined;
+  return hasServers ? 'pana-paa' : 'pana-pac';
 }
 
 /** The daemon for which a file was written, if it is not the one of the schema. */
@@ -240,7 +241,9 @@ function explain(schema: z.ZodObject, issue: Issue, places: ReadonlyMap<string, 
       return `${place(path)}: ${path.join('.')}: unknown key${suggestion(schema, issue.path, key)}`;
     });
   }
-  if (issue.code === 'invalid_type' && issue.input === undefined) {
+  // A key that other keys require is not known to be missing before all of them were read.
+  const isMissing = issue.code === 'custom' && issue.params?.['isMissing'] === true;
+  if (isMissing || (issue.code === 'invalid_type' && issue.input === undefined)) {
     return [`${place(issue.path)}: ${name} is missing: ${describe(schema, issue.path)}`];
   }
   const wanted = issue.message

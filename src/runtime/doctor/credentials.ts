@@ -12,7 +12,7 @@ const MISSING = 'correct the path, or issue it: pana-mip6 pki; see docs/certific
 const RENEW = 'renew it: pana-mip6 pki renew NAME, or pana-mip6 pki crl';
 
 /** Files of credentials that this user cannot read. They are reported together, before anything is read. */
-async function unreadableFindings(
+export async function unreadableFindings(
   named: readonly (readonly [key: string, path: string | undefined])[],
   { files, user }: Pick<Computer, 'files' | 'user'>,
 ): Promise<Finding[]> {

@@ -57,6 +57,10 @@ export type LogEvent =
   | 'message sent'
   /** A PANA or Diameter message came. */
   | 'message received'
+  /** A RADIUS server ended a session or had its client authenticated again. */
+  | 'request accepted'
+  /** Accounting-Requests were given up: no RADIUS server acknowledged them. */
+  | 'accounting records lost'
   /** A message was dropped, for the reason given; the counters of dropped messages count it. */
   | 'message dropped'
   /** RADIUS packets were discarded unanswered: one line per client and minute says why, and counts them. */

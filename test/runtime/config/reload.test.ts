@@ -147,6 +147,8 @@ const NOT_SEEN: ReadonlyMap<string, string> = new Map([
   ['eap.mtu', 'the same'],
   ['tls.legacy', 'only the check of the configuration reads it'],
   ['diameter.tls.port', 'a PAA has no Diameter listener; its section may be added or removed'],
+  ['radius.servers', 'only a PAA with aaa: radius reads it'],
+  ['radius.interim-interval', 'the same'],
   ['local-home-agent.capacity', 'it is read when an address is assigned'],
 ]);
 
