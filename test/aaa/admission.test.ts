@@ -108,7 +108,11 @@ describe('HomeServer with unauthenticated clients', () => {
         [OTHER_PAA, '2001:db8:bad::1', there.newSession(OTHER_PAA)],
       ] as const) {
         const before = served;
-        expect(await there.enter(paa, address, credentials(), session)).toBe(SUCCESS);
+        let result: number;
+        // On a slow computer these clients overload the server, which then refuses a first flight that waits. The PaC tries again.
+        do result = await there.enter(paa, address, credentials(), session);
+        while (result === RESULT.TOO_BUSY && served - before < 60);
+        expect(result).toBe(SUCCESS);
         expect(served - before).toBeLessThan(60);
       }
     } finally {
