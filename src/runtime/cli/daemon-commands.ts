@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { adopt, reloadableKeys } from '../config/reload.js';
 import type { Finding } from '../doctor/finding.js';
 import type { Logger } from '../log/events.js';
@@ -197,7 +197,7 @@ function reloader<O extends object>(
 
 /** Adds `--config` and the flags of the control socket, for commands to a running daemon. */
 export function withControl<S extends z.ZodObject>(cli: Argv, { prefix, schema }: OptionFlags<S>): Argv {
-  return withOptions(cli, { prefix, schema: schema.pick({ control: true } as never) });
+  return withOptions(cli, { prefix, schema: controlPart(schema) });
 }
 
 /** Sends a request to the daemon whose control socket the command line or its configuration names. */
@@ -227,13 +227,18 @@ export async function socketOf<S extends z.ZodObject>(
   { prefix, schema }: OptionFlags<S>,
 ): Promise<string> {
   // Only the socket is read: status must work even if the rest of the configuration is invalid.
-  const control = schema.pick({ control: true } as never) as unknown as S;
+  const control = controlPart(schema);
   const given = argv['config'] ?? process.env[`${prefix}_CONFIG`];
   const options =
     given === undefined
       ? await optionsOf(argv, { prefix, schema: control })
       : await optionsOf(argv, { prefix, schema });
   return commonOf(options).control.socket;
+}
+
+/** The keys of the control socket, without the rules between keys of the whole configuration. */
+function controlPart(schema: z.ZodObject): z.ZodObject {
+  return z.strictObject({ control: schema.shape['control'] as z.ZodType });
 }
 
 function commonOf(options: unknown): CommonOptions {

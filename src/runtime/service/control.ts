@@ -254,18 +254,40 @@ export function callDaemon(
     const outgoing = request(options, (incoming) => {
       const parts: Buffer[] = [];
       incoming.on('data', (part: Buffer) => parts.push(part));
+      incoming.on('error', (error) => reject(connectionError(path, error)));
       incoming.on('end', () => {
         const octets = Buffer.concat(parts).toString('utf8');
-        const json = incoming.headers['content-type'] === 'application/json';
-        const value: unknown = json ? JSON.parse(octets) : octets;
-        if (incoming.statusCode === 200) resolve(value);
-        else reject(new ControlError(visible((value as { error?: string }).error ?? `status ${incoming.statusCode}`)));
+        const isJson = incoming.headers['content-type'] === 'application/json';
+        const value = isJson ? parsed(octets) : octets;
+        if (value === undefined) reject(strange(path));
+        else if (incoming.statusCode === 200) resolve(value);
+        else reject(refusal(value, incoming.statusCode));
       });
     });
     outgoing.on('timeout', () => outgoing.destroy(new ControlError(`no answer within ${timeout / 1000} s`)));
     outgoing.on('error', (error: NodeJS.ErrnoException) => reject(connectionError(path, error)));
     outgoing.end(text);
   });
+}
+
+/** The JSON value; undefined: the text is not JSON. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** The error of an answer that refuses the request. */
+function refusal(answer: unknown, status: number | undefined): ControlError {
+  const { error } = Object(answer) as { error?: unknown };
+  return new ControlError(visible(typeof error === 'string' ? error : `status ${status}`));
+}
+
+function strange(path: string): ControlError {
+  return new ControlError(`${path}: the answer is not that of a daemon: does another program listen there?`);
 }
 
 /** The error for the operator if the daemon cannot be reached. */
@@ -277,7 +299,10 @@ function connectionError(path: string, error: NodeJS.ErrnoException): Error {
     return new OperatorError(
       `${path}: only the user that the daemon runs as may control it, and the members of control.group`,
     );
-  return error;
+  if (error.code === 'ECONNRESET' || error.code === 'EPIPE') {
+    return new ControlError(`${path}: the connection ended before the answer did: the daemon stopped, or was killed`);
+  }
+  return error.code?.startsWith('HPE_') ? strange(path) : error;
 }
 
 /**
@@ -297,13 +322,20 @@ export function followDaemon(
       incoming.on('error', () => resolve());
       lines.on('error', () => resolve());
       if (incoming.statusCode === 200) {
-        lines.on('line', (line) => take(JSON.parse(line)));
+        lines.on('line', (line) => {
+          const value = parsed(line);
+          if (value !== undefined) {
+            take(value);
+            return;
+          }
+          reject(strange(path));
+          outgoing.destroy();
+        });
         lines.on('close', resolve);
         return;
       }
       lines.once('line', (line) => {
-        const { error } = JSON.parse(line) as { error?: string };
-        reject(new ControlError(visible(error ?? `status ${incoming.statusCode}`)));
+        reject(refusal(parsed(line), incoming.statusCode));
       });
     });
     outgoing.on('error', (error) => (signal?.aborted ? resolve() : reject(connectionError(path, error))));

@@ -2,12 +2,12 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, lstatSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { unguarded } from '../../../src/runtime/service/barrier.js';
-import { ControlServer, callDaemon } from '../../../src/runtime/service/control.js';
+import { ControlServer, callDaemon, followDaemon } from '../../../src/runtime/service/control.js';
 import { groupNumber } from '../../../src/runtime/system/user-group.js';
 import { within } from '../../eventually.js';
 
@@ -39,6 +39,45 @@ describe('ControlServer on a socket path', () => {
     expect(lstatSync(path).isSocket()).toBe(true);
     const server = await ControlServer.onSocket(path, {});
     await server.close();
+  });
+});
+
+describe('A control socket at which no daemon answers as one', () => {
+  const head = 'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n';
+  const STRANGE = 'the answer is not that of a daemon: does another program listen there?';
+  const CUT = 'the connection ended before the answer did: the daemon stopped, or was killed';
+
+  async function served(write: (socket: Socket) => void, ask: (path: string) => Promise<unknown>): Promise<unknown> {
+    const path = join(folder, 'socket');
+    const server = createServer((socket) => {
+      socket.on('error', () => socket.destroy());
+      socket.once('data', () => write(socket));
+    });
+    await new Promise<void>((resolve) => void server.listen(path, resolve));
+    try {
+      return await within(ask(path), 'an answer');
+    } finally {
+      server.close();
+    }
+  }
+
+  it.each<[string, (socket: Socket) => void, string]>([
+    ['no HTTP', (socket) => socket.end('220 mail.example ESMTP\r\n'), STRANGE],
+    ['no JSON', (socket) => socket.end(`${head}Content-Length: 5\r\n\r\n{"a":`), STRANGE],
+    ['nothing', (socket) => socket.end(), CUT],
+    ['a reset', (socket) => socket.destroy(), CUT],
+    ['half an answer', (socket) => socket.end(`${head}Content-Length: 500\r\n\r\n{"a":`), CUT],
+    ['an error without a text', (socket) => socket.end('HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n'), 'status 500'],
+  ])('is named if it sends %s', async (_, write, message) => {
+    await expect(served(write, (path) => callDaemon(path, 'GET', '/status'))).rejects.toThrow(message);
+  });
+
+  it('is named if a line of a long answer is no JSON', async () => {
+    const write = (socket: Socket) => socket.write(`${head}\r\n{"a":1}\n{"a":\n`);
+    const lines: unknown[] = [];
+    const asked = served(write, (path) => followDaemon(path, '/events', (line) => lines.push(line)));
+    await expect(asked).rejects.toThrow(STRANGE);
+    expect(lines).toEqual([{ a: 1 }]);
   });
 });
 

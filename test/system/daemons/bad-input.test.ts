@@ -313,7 +313,7 @@ describe('Commands', () => {
     const agent = ['--address', '2001:db8:1::1', '--host', 'ha.home.example', '--prefix', '2001:db8:1::/48', ...store];
     expectRefusal(
       await run('aaa', ['home-agent', 'add', 'ha', ...agent]),
-      'is not a /64 prefix, such as 2001:db8:1::/64',
+      'is not a /64 prefix with zeros behind it, such as 2001:db8:1::/64',
     );
     expect((await run('aaa', ['subscriber', 'add', 'mn@home.example', ...store])).status).toBe(0);
     expectRefusal(
