@@ -34,6 +34,9 @@ const REMEDIES: Readonly<Record<string, string>> = {
   'unknown-server': 'radius.servers has no server with this address',
 };
 
+/** A server discards packets of strangers and with another secret, and does not say so. */
+const SILENCE = 'does it run, and is this host a client of it with the same secret?';
+
 const DYNAMIC: Readonly<Record<number, string>> = {
   [CODE['Disconnect-Request']]: 'Disconnect-Request',
   [CODE['CoA-Request']]: 'CoA-Request',
@@ -58,7 +61,7 @@ export function radiusReporter(log: Logger, metrics: Metrics, host: Host): (even
         log.warn({ peer: peerOf(event) }, 'peer suspected');
         break;
       case 'serverDown':
-        log.warn({ peer: peerOf(event), reason: 'no answer to Status-Server' }, 'peer disconnected');
+        log.warn({ peer: peerOf(event), reason: 'no answer to Status-Server', detail: SILENCE }, 'peer disconnected');
         break;
       case 'retransmitted':
         metrics.count('radius_retransmissions');

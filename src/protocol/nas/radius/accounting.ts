@@ -37,6 +37,8 @@ export interface RadiusSession {
   server: string;
   readonly calling: string | undefined;
   userName: string | undefined;
+  /** User-Name of the last Access-Request, by which a server may know the session, too. */
+  askedName: string | undefined;
   terms: SessionTerms;
   /** When its accounting started; undefined: not yet. Milliseconds, monotonic. */
   startedAt: number | undefined;

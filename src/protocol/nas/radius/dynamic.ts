@@ -195,10 +195,11 @@ interface Names {
 }
 
 /** Whether everything that a request says about its session is true of this one. */
-function isNamed({ id, userName, calling, terms }: RadiusSession, names: Names): boolean {
+function isNamed({ id, userName, askedName, calling, terms }: RadiusSession, names: Names): boolean {
+  const user = names.user?.toLowerCase();
   return (
     (names.id === undefined || names.id === id) &&
-    (names.user === undefined || names.user.toLowerCase() === userName?.toLowerCase()) &&
+    (user === undefined || user === userName?.toLowerCase() || user === askedName?.toLowerCase()) &&
     (names.calling === undefined || names.calling === calling) &&
     names.classes.every((named) => terms.classes.some((own) => toHex(own) === named))
   );

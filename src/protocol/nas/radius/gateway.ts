@@ -231,11 +231,12 @@ export class RadiusGateway {
     const id = der['Session-Id'];
     if (terms && isSuccess(content['Result-Code'])) {
       const known = this.#sessions.get(id);
-      const userName = terms.userName ?? der['User-Name'];
-      if (known) Object.assign(known, { server, userName, terms });
+      const askedName = der['User-Name'];
+      const userName = terms.userName ?? askedName;
+      if (known) Object.assign(known, { server, userName, askedName, terms });
       else {
         const calling = der['Calling-Station-Id'];
-        this.#sessions.set(id, { id, server, calling, userName, terms, startedAt: undefined });
+        this.#sessions.set(id, { id, server, calling, userName, askedName, terms, startedAt: undefined });
       }
     }
     const avps = this.#grammarian.write(DEA, {
