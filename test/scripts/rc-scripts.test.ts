@@ -10,6 +10,8 @@ import { eventually } from '../eventually.js';
 
 const execute = promisify(execFile);
 const SCRIPTS = fileURLToPath(new URL('../../scripts', import.meta.url));
+/** That of a system that starts daemons: without the variables of these tests, of which check-config would warn. */
+const ENVIRONMENT = { PATH: process.env['PATH'] };
 /** Without root no other user is possible. */
 const USER = userInfo().username;
 let lab: Lab | undefined;
@@ -102,7 +104,7 @@ async function script(name: string, made: Lab): Promise<string> {
 
 async function call(path: string, command: string): Promise<{ status: number; output: string }> {
   try {
-    const { stdout, stderr } = await execute('sh', [path, command]);
+    const { stdout, stderr } = await execute('sh', [path, command], { env: ENVIRONMENT });
     return { status: 0, output: stdout + stderr };
   } catch (error) {
     const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
