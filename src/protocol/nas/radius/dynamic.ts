@@ -121,8 +121,8 @@ export class DynamicAuthorization {
       if (Math.abs(wall - time) > TIME_WINDOW) return dropped('stale');
       if (this.#kept.size >= MAX_KEPT) return dropped('busy');
       this.#kept.set(key, { place, octets: undefined });
-      // Its Event-Timestamp may be ahead of the clock.
-      this.#ends.set(key, now + 2 * TIME_WINDOW);
+      // Its Event-Timestamp may be ahead of the clock. The last millisecond of the window counts.
+      this.#ends.set(key, now + 2 * TIME_WINDOW + 1);
       return this.#wish({ server, packet, from, key }, sessions);
     } catch (error) {
       if (error instanceof DecodeError) return dropped('malformed');
