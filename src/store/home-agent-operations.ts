@@ -39,7 +39,10 @@ export const homeAgentOperations = {
       if (address?.length !== 16) throw new StoreError('ERR_STORE_VALUE', `${agent.address} is not an IPv6 address`);
       const prefix = parsePrefix(agent.prefix);
       if (!prefix)
-        throw new StoreError('ERR_STORE_VALUE', `${agent.prefix} is not a /64 prefix with zeros behind it, such as 2001:db8:1::/64`);
+        throw new StoreError(
+          'ERR_STORE_VALUE',
+          `${agent.prefix} is not a /64 prefix with zeros behind it, such as 2001:db8:1::/64`,
+        );
       const misplaced = placeProblem(agent);
       if (misplaced !== undefined) {
         throw new StoreError(

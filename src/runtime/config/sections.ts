@@ -102,7 +102,10 @@ export const prefix64 = () =>
       const [first = '', length] = text.split('/');
       const octets = parseAddress(first);
       if (octets?.length === 16 && length === '64' && octets.subarray(8).every((octet) => octet === 0)) return octets;
-      context.addIssue({ code: 'custom', message: `"${text}" is not a /64 prefix with zeros behind it, such as 2001:db8:1::/64` });
+      context.addIssue({
+        code: 'custom',
+        message: `"${text}" is not a /64 prefix with zeros behind it, such as 2001:db8:1::/64`,
+      });
       return z.NEVER;
     })
     .meta({ examples: ['2001:db8:a::/64'] });
