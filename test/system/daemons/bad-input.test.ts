@@ -65,8 +65,8 @@ describe('Configuration file', () => {
   });
 
   it('with an unknown section is rejected, and the known ones are listed', async () => {
-    const ended = await runWith('paa', 'paa', (tree) => Object.assign(tree, { radius: {} }));
-    expectRefusal(ended, /:\d+: radius: unknown key; known keys: log, control, pana/);
+    const ended = await runWith('paa', 'paa', (tree) => Object.assign(tree, { kerberos: {} }));
+    expectRefusal(ended, /:\d+: kerberos: unknown key; known keys: log, aaa, control, pana/);
   });
 
   it('with a wrong type is rejected with line and expected type', async () => {
