@@ -65,11 +65,11 @@ export async function sessionsOf(lab: Lab): Promise<readonly Session[]> {
 /** Relays datagrams between a client and a UDP port, and drops those for which `isLost` says so. */
 export class LossyLink {
   readonly #sockets: Socket[] = [];
-  readonly #isLost: () => boolean;
+  readonly #isLost: (octets: Buffer) => boolean;
   lost = 0;
   relayed = 0;
 
-  constructor(isLost: () => boolean) {
+  constructor(isLost: (octets: Buffer) => boolean) {
     this.#isLost = isLost;
   }
 
@@ -78,7 +78,7 @@ export class LossyLink {
     const front = await this.#open(address);
     const backs = new Map<number, Promise<Socket>>();
     front.on('message', (octets, from) => {
-      if (this.#drops()) return;
+      if (this.#drops(octets)) return;
       const back = backs.get(from.port) ?? this.#back(address, front, from.port);
       backs.set(from.port, back);
       void back.then((socket) => socket.send(octets, port, address));
@@ -89,13 +89,13 @@ export class LossyLink {
   async #back(address: string, front: Socket, client: number): Promise<Socket> {
     const socket = await this.#open(address);
     socket.on('message', (octets) => {
-      if (!this.#drops()) front.send(octets, client, address);
+      if (!this.#drops(octets)) front.send(octets, client, address);
     });
     return socket;
   }
 
-  #drops(): boolean {
-    const isLost = this.#isLost();
+  #drops(octets: Buffer): boolean {
+    const isLost = this.#isLost(octets);
     if (isLost) this.lost += 1;
     else this.relayed += 1;
     return isLost;

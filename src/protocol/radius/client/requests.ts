@@ -3,9 +3,7 @@ import { DecodeError } from '../../bytes/decode-error.js';
 import type { Secret } from '../../bytes/secret.js';
 import { checkResponse } from '../wire/authenticators.js';
 import { decodeRadius, type RadiusPacket } from '../wire/codec.js';
-
-/** RFC 5080 2.2.1, in milliseconds: first and longest interval, number of transmissions, and total time. */
-export const RADIUS_RETRANSMISSION = { IRT: 2_000, MRT: 16_000, MRC: 5, MRD: 30_000 } as const;
+import { MRC, MRD, retransmissionTime } from './retransmission.js';
 
 /** Number of identifiers, which is that of the unanswered requests to one address and port. */
 const IDENTIFIERS = 256;
@@ -82,7 +80,7 @@ export class RadiusRequests<T> {
     const octets = encode(identifier);
     const { authenticator } = decodeRadius(octets);
     const key = keyOf(target, identifier);
-    const interval = this.#jittered(RADIUS_RETRANSMISSION.IRT);
+    const interval = retransmissionTime(undefined, this.#random());
     this.#outstanding.set(key, {
       token,
       target,
@@ -127,14 +125,13 @@ export class RadiusRequests<T> {
     for (let key = this.#deadlines.due(now); key !== undefined; key = this.#deadlines.due(now)) {
       const request = this.#outstanding.get(key);
       if (!request) continue;
-      const { IRT, MRT, MRC, MRD } = RADIUS_RETRANSMISSION;
       if (request.sent >= MRC || now - request.since >= MRD) {
         this.#end(key, request);
         lost.push(request.token);
         continue;
       }
       request.sent += 1;
-      request.interval = Math.min(2 * request.interval, MRT) + this.#jittered(IRT) - IRT;
+      request.interval = retransmissionTime(request.interval, this.#random());
       repeat.push({ ...request.target, octets: request.octets });
       this.#deadlines.set(key, Math.min(now + request.interval, request.since + MRD));
     }
@@ -169,11 +166,6 @@ export class RadiusRequests<T> {
     if (!counter) return;
     counter.used -= 1;
     if (counter.used === 0) this.#next.delete(placeOf(target));
-  }
-
-  /** RFC 5080 2.2.1: between 0.9 and 1.1 times the interval. */
-  #jittered(interval: number): number {
-    return interval * (0.9 + 0.2 * this.#random());
   }
 }
 
