@@ -79,6 +79,7 @@ export class Lab {
   readonly #onLine: (daemon: string, line: LogLine) => void;
   #paa: Place | undefined;
   #isClosed = false;
+  readonly #writes = new Set<Promise<unknown>>();
 
   private constructor(folder: string, options: LabOptions, onLine: (daemon: string, line: LogLine) => void) {
     this.folder = folder;
@@ -116,17 +117,17 @@ export class Lab {
   }
 
   issueServer(name: string, hosts: readonly string[]): Promise<string> {
-    return this.#pki.issue(name, { kind: 'server', hosts }, validFor(10));
+    return this.#write(() => this.#pki.issue(name, { kind: 'server', hosts }, validFor(10)));
   }
 
   issueClient(name: string, nai: string): Promise<string> {
-    return this.#pki.issue(name, { kind: 'client', nai }, validFor(10));
+    return this.#write(() => this.#pki.issue(name, { kind: 'client', nai }, validFor(10)));
   }
 
   /** Writes `NAME.yaml`. */
   async configure(name: string, tree: Tree): Promise<string> {
     const path = this.path(`${name}.yaml`);
-    await writeFile(path, stringify(tree), { mode: 0o600 });
+    await this.#write(() => writeFile(path, stringify(tree), { mode: 0o600 }));
     return path;
   }
 
@@ -292,6 +293,8 @@ export class Lab {
     this.#isClosed = true;
     const statuses: number[] = [];
     for (const daemon of this.#daemons.reverse()) statuses.push(await daemon.stop());
+    // A file that is still being written would make the folder again.
+    await Promise.allSettled(this.#writes);
     if (!keep) await rm(this.folder, { recursive: true, force: true });
     return statuses;
   }
@@ -301,12 +304,22 @@ export class Lab {
     if (this.#isClosed) throw new Error('the lab was closed');
   }
 
-  async #hooks(name: string, programs: Tree): Promise<Tree> {
+  async #write<T>(work: () => Promise<T>): Promise<T> {
     this.#mustBeOpen();
+    const done = work();
+    this.#writes.add(done);
+    try {
+      return await done;
+    } finally {
+      this.#writes.delete(done);
+    }
+  }
+
+  async #hooks(name: string, programs: Tree): Promise<Tree> {
     const folder = this.path('hooks', name);
-    await makeFolder(folder, 0o700);
+    await this.#write(() => makeFolder(folder, 0o700));
     const settings = this.#options.hookSettings?.(name) ?? 'DRY_RUN=yes\nIKE=racoon\n';
-    await writeFile(join(folder, 'hooks.conf'), settings);
+    await this.#write(() => writeFile(join(folder, 'hooks.conf'), settings));
     return { 'state-dir': folder, ...programs };
   }
 }
