@@ -16,6 +16,10 @@ export interface RadiusNetwork {
 }
 
 export interface RadiusChoice {
+  /** Name of the AAA server in the lab. */
+  readonly name?: string;
+  /** Port of the PAA for Disconnect-Requests and CoA-Requests. */
+  readonly dae?: number;
   readonly family?: 'ipv4' | 'ipv6';
   /** The secret of the PAA, if it is not that of the AAA server. */
   readonly secret?: string;
@@ -33,12 +37,13 @@ export async function radiusServer(
   choice: RadiusChoice = {},
 ): Promise<{ readonly aaa: DaemonProcess; readonly paa: Tree }> {
   const { address } = lab;
-  const [port = 0, accounting = 0, dae = 0] = await freePorts(address, 3);
+  const [port = 0, accounting = 0, free = 0] = await freePorts(address, 3);
+  const { name = 'aaa', dae = free } = choice;
   await writeFile(lab.path('aaa.secret'), `${SECRET}\n`, { mode: 0o600 });
   await writeFile(lab.path('paa.secret'), `${choice.secret ?? SECRET}\n`, { mode: 0o600 });
   const client = { name: 'paa1', from: [address], 'secret-file': lab.path('aaa.secret'), dae: { address, port: dae } };
   const radius = { listen: [address], port, 'accounting-port': accounting, clients: [client] };
-  const { daemon: aaa } = await lab.startAaa('aaa', { ...choice.aaa, radius });
+  const { daemon: aaa } = await lab.startAaa(name, { ...choice.aaa, radius });
   const { between = async (_: string, at: number) => at } = choice;
   const server = {
     address,
@@ -58,8 +63,8 @@ export async function radiusNetwork(lab: Lab, choice: RadiusChoice = {}): Promis
   return { lab, aaa, paa, sessions: () => sessionsOf(lab) };
 }
 
-export async function sessionsOf(lab: Lab): Promise<readonly Session[]> {
-  return ((await lab.administer('aaa', 'listSessions', {})) as { items: readonly Session[] }).items;
+export async function sessionsOf(lab: Lab, server = 'aaa'): Promise<readonly Session[]> {
+  return ((await lab.administer(server, 'listSessions', {})) as { items: readonly Session[] }).items;
 }
 
 /** Relays datagrams between a client and a UDP port, and drops those for which `isLost` says so. */

@@ -40,8 +40,7 @@ const EAPOL_HEADER = 4;
 const MIN_INTERIM = 60;
 
 /**
- * The attributes of an Access-Request (RFC 3579 3) for a DER. `state`: of the session, if the DER has none. Throws
- * RangeError if a value is too long.
+ * The attributes of an Access-Request (RFC 3579 3) for a DER. Throws RangeError if a value is too long.
  */
 export function accessAttributes(
   der: Message<typeof DER>,
@@ -49,19 +48,17 @@ export function accessAttributes(
     identity,
     portType,
     ownVendor,
-    state,
   }: {
     /** Attributes that identify the NAS. */
     readonly identity: readonly Attribute[];
     readonly portType: number;
     readonly ownVendor: number;
-    readonly state: Uint8Array | undefined;
   },
 ): Attribute[] {
   const user = der['User-Name'];
   const calling = der['Calling-Station-Id'];
   const mtu = der['Framed-MTU'];
-  const sent = der.State ?? state;
+  const state = der.State;
   return [
     ...(user === undefined || user === '' ? [] : attribute('User-Name', user)),
     ...identity,
@@ -70,7 +67,7 @@ export function accessAttributes(
     ...(calling === undefined ? [] : attribute('Calling-Station-Id', calling)),
     ...(mtu === undefined ? [] : attribute('Framed-MTU', mtu + EAPOL_HEADER)),
     ...attribute('Acct-Session-Id', der['Session-Id']),
-    ...(sent ? attribute('State', sent) : []),
+    ...(state ? attribute('State', state) : []),
     ...eapMessage(der['EAP-Payload']),
     ...writeMobility(mobilityOf(der), ownVendor),
   ];

@@ -21,6 +21,8 @@ export type DynamicWish = 'abort' | 'reauthenticate';
 /** A request that has been checked. */
 export interface DynamicRequest {
   readonly server: RadiusServer;
+  /** Names of all servers that may have sent it: those with the same address and secret. */
+  readonly senders: readonly string[];
   readonly packet: RadiusPacket;
   readonly from: UdpPlace;
   readonly key: string;
@@ -92,7 +94,6 @@ export class DynamicAuthorization {
     now: number,
     wall: number,
   ): DynamicResult {
-    this.#forget(now);
     if (servers.length === 0) return dropped('unknown-server');
     let packet: RadiusPacket;
     try {
@@ -103,7 +104,8 @@ export class DynamicAuthorization {
     }
     if (NAKS[packet.code] === undefined) return dropped('wrong-code');
     const checks = servers.map((server) => ({ server, found: checkRequest(octets, server.secret) }));
-    const server = checks.find(({ found }) => found === 'authentic')?.server;
+    const senders = checks.flatMap(({ server, found }) => (found === 'authentic' ? [server] : []));
+    const [server] = senders;
     if (!server) {
       return dropped(checks.some(({ found }) => found === 'missing') ? 'no-message-authenticator' : 'forged');
     }
@@ -119,11 +121,12 @@ export class DynamicAuthorization {
       const time = new AttributeReader(packet).one('Event-Timestamp');
       if (time === undefined) return dropped('no-event-timestamp');
       if (Math.abs(wall - time) > TIME_WINDOW) return dropped('stale');
-      if (this.#kept.size >= MAX_KEPT) return dropped('busy');
+      if (this.#kept.size >= MAX_KEPT && !this.#forgetOne(now)) return dropped('busy');
       this.#kept.set(key, { place, octets: undefined });
       // Its Event-Timestamp may be ahead of the clock. The last millisecond of the window counts.
       this.#ends.set(key, now + 2 * TIME_WINDOW + 1);
-      return this.#wish({ server, packet, from, key }, sessions);
+      const names = senders.map(({ name }) => name);
+      return this.#wish({ server, senders: names, packet, from, key }, sessions);
     } catch (error) {
       if (error instanceof DecodeError) return dropped('malformed');
       throw error;
@@ -154,7 +157,7 @@ export class DynamicAuthorization {
   }
 
   #wish(request: DynamicRequest, sessions: Iterable<RadiusSession>): DynamicResult {
-    const { packet, server } = request;
+    const { packet, senders } = request;
     const refused = (errorCause: number): DynamicResult => ({ type: 'refused', request, errorCause });
     const reader = new AttributeReader(packet);
     // RFC 5176 3.3: a request with an attribute that is not supported is refused as a whole.
@@ -175,15 +178,21 @@ export class DynamicAuthorization {
       return refused(ERROR_CAUSE['Missing-Attribute']);
     }
     // RFC 5176 6.1: only the server that granted a session controls it.
-    const found = [...sessions].filter((session) => session.server === server.name && isNamed(session, names));
+    const found = [...sessions].filter((session) => senders.includes(session.server) && isNamed(session, names));
     const [session, second] = found;
     if (!session) return refused(ERROR_CAUSE['Session-Context-Not-Found']);
     if (second) return refused(ERROR_CAUSE['Multiple-Session-Selection-Unsupported']);
     return { type: 'wish', request, wish: isCoa ? 'reauthenticate' : 'abort', session, isAuthorizeOnly };
   }
 
-  #forget(now: number): void {
-    for (let key = this.#ends.due(now); key !== undefined; key = this.#ends.due(now)) this.#kept.delete(key);
+  /**
+   * Forgets the oldest request whose time is over. All others are kept, however old they are: if the clock is set back,
+   * their Event-Timestamp may be fresh again. Returns whether there was one.
+   */
+  #forgetOne(now: number): boolean {
+    const key = this.#ends.due(now);
+    if (key !== undefined) this.#kept.delete(key);
+    return key !== undefined;
   }
 }
 

@@ -16,6 +16,7 @@ import { Grammarian, isViolation, type Message } from '../../diameter/wire/gramm
 import { isSuccess, RESULT } from '../../diameter/wire/result-codes.js';
 import type { ClientOutput, EndpointStatus } from '../../radius/client/alphabet.js';
 import { RadiusClient } from '../../radius/client/client.js';
+import { attribute } from '../../radius/wire/attributes.js';
 import { ERROR_CAUSE } from '../../radius/wire/dictionary.js';
 import { accessAttributes, readAccessAnswer } from './access.js';
 import { Accounting, type AccountingRecord, MAX_ASKED, type RadiusSession } from './accounting.js';
@@ -143,11 +144,13 @@ export class RadiusGateway {
     const der = this.#grammarian.read(DER, message);
     if (isViolation(der)) return [failed(token, der.text)];
     const session = this.#sessions.get(der['Session-Id']);
-    const conversation = der['Destination-Host'];
-    const state = conversation === undefined && session ? this.#stateOf(session) : undefined;
-    const only = conversation ?? (state && session?.server);
+    const only = der['Destination-Host'];
+    const first = session?.server;
+    // RFC 2865 5.24: the State for the next authentication means something to its server only.
+    const state = only === undefined && der.State === undefined ? session?.terms.state : undefined;
+    const firstOnly = state ? attribute('State', state) : [];
     const { portType, ownVendor, client } = this.#config;
-    const about = { identity: client.identity, portType, ownVendor, state };
+    const about = { identity: client.identity, portType, ownVendor };
     let attributes: ReturnType<typeof accessAttributes>;
     try {
       attributes = accessAttributes(der, about);
@@ -158,22 +161,11 @@ export class RadiusGateway {
     const asked = this.#ask({ type: 'access', token, message, der });
     return this.#relay(
       this.#client.handle(
-        { type: 'request', token: asked, service: 'authentication', attributes, only, first: session?.server },
+        { type: 'request', token: asked, service: 'authentication', attributes, only, first, firstOnly },
         now,
       ),
       now,
     );
-  }
-
-  /**
-   * The State for the next authentication of a session. It means something to its server only, so that it is left out if
-   * that server does not answer.
-   */
-  #stateOf({ server, terms }: RadiusSession): Uint8Array | undefined {
-    const isThere = this.#client
-      .status()
-      .some((own) => own.server === server && own.service === 'authentication' && own.status === 'OKAY');
-    return isThere ? terms.state : undefined;
   }
 
   /** An STR ends the accounting of its session. It is answered at once, because RADIUS servers keep no other state. */

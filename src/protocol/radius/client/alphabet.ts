@@ -41,6 +41,8 @@ export type ClientInput =
       readonly only?: string | undefined;
       /** The server to try first. */
       readonly first?: string | undefined;
+      /** Attributes that only this first server gets in addition, such as its State. */
+      readonly firstOnly?: readonly Attribute[];
     }
   /** A datagram that the server's port sent to this socket. */
   | (EndpointName & { readonly type: 'datagram'; readonly socket: number; readonly octets: Uint8Array })

@@ -63,9 +63,9 @@ export class RadiusClient {
   handle(input: ClientInput, now: number): ClientOutput[] {
     switch (input.type) {
       case 'request': {
-        const { token, service, attributes, only, first } = input;
+        const { token, service, attributes, only, first, firstOnly = [] } = input;
         const until = now + this.#config.requestTimeout;
-        const request = { token, service, attributes, only, first, until, tried: new Set<string>() };
+        const request = { token, service, attributes, only, first, firstOnly, until, tried: new Set<string>() };
         return this.#send(request, now) ?? [failed(request, this.#whyNot(request))];
       }
       case 'datagram':
@@ -98,8 +98,9 @@ export class RadiusClient {
     request: Request | undefined,
     now: number,
   ): ClientOutput {
-    const { secret } = endpoint.server;
-    const attributes = request?.attributes ?? this.#config.identity;
+    const { secret, name } = endpoint.server;
+    const more = request?.first === name ? request.firstOnly : [];
+    const attributes = request ? [...request.attributes, ...more] : this.#config.identity;
     const { identifier } = slot;
     const octets =
       code === CODE['Accounting-Request']
@@ -234,6 +235,21 @@ export class RadiusClient {
     return [say({ type: 'failedOver', from, to: best.name.server, service }), ...sent];
   }
 
+  /**
+   * Fails a request if all servers are down, as a new request does. One that only this server can answer waits for it, and
+   * an Accounting-Request does so because each failure counts.
+   */
+  #giveUp(pending: Pending): ClientOutput[] {
+    const { request } = pending;
+    if (!request || request.only !== undefined || request.service === 'accounting') return [];
+    const isHopeless = this.#endpoints.every(
+      ({ name, rank }) => name.service !== request.service || rank === undefined,
+    );
+    if (!isHopeless) return [];
+    this.#forget(pending);
+    return [failed(request, this.#whyNot(request))];
+  }
+
   // -------------------------------------------------------------------------------------------------------- servers
 
   #health(endpoint: Endpoint, input: HealthInput, now: number): ClientOutput[] {
@@ -246,7 +262,7 @@ export class RadiusClient {
     if (type) out.push(say({ type, ...name }));
     if (asks) out.push(...this.#ask(endpoint, now));
     if (type === 'serverSuspected' || type === 'serverDown') {
-      for (const pending of endpoint.pending) out.push(...(this.#move(pending, now) ?? []));
+      for (const pending of endpoint.pending) out.push(...(this.#move(pending, now) ?? this.#giveUp(pending)));
     }
     return out;
   }

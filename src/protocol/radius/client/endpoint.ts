@@ -10,6 +10,7 @@ export interface Request {
   readonly attributes: readonly Attribute[];
   readonly only: string | undefined;
   readonly first: string | undefined;
+  readonly firstOnly: readonly Attribute[];
   /** When it fails. */
   readonly until: number;
   /** Names of the servers that it was sent to. */

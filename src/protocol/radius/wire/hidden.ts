@@ -104,7 +104,8 @@ export function revealSalted(value: Uint8Array, requestAuthenticator: Uint8Array
   reveal(plain, [requestAuthenticator, value.slice(0, SALT_LENGTH)], secret);
   try {
     const size = plain[0] ?? 0;
-    if (1 + size > plain.length) {
+    // RFC 2868 3.5: no more padding than needed. Zeros are only recommended.
+    if (padded(1 + size) !== plain.length) {
       throw new DecodeError('bad-value', SALT_LENGTH, 'a salted value with a wrong length');
     }
     return Secret.copyOf(plain.subarray(1, 1 + size));

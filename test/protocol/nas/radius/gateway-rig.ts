@@ -47,6 +47,8 @@ export function accepting({ octets }: Sent, more: readonly Attribute[] = []): At
 /** A gateway with a clock that only the test moves. */
 export class GatewayRig {
   now = 0;
+  /** By how much the clock was set, in milliseconds. */
+  step = 0;
   readonly out: { readonly at: number; readonly output: GatewayOutput }[] = [];
   readonly gateway: RadiusGateway;
   #token = 0;
@@ -63,7 +65,7 @@ export class GatewayRig {
   }
 
   get wall(): number {
-    return WALL + this.now;
+    return WALL + this.now + this.step;
   }
 
   feed(input: GatewayInput): GatewayOutput[] {

@@ -115,7 +115,8 @@ describe('A DER', () => {
     // The other server does not know the State.
     rig.until(10_000);
     const moved = rig.sent('authentication').filter(({ sent }) => sent.server === 'two');
-    expect(new Set(moved.map(({ sent }) => readerOf(sent).one('Acct-Session-Id')))).toEqual(new Set(['t']));
+    expect(new Set(moved.map(({ sent }) => readerOf(sent).one('Acct-Session-Id')))).toEqual(new Set(['s', 't']));
+    for (const { sent } of moved) expect(readerOf(sent).one('State')).toBeUndefined();
   });
 
   it('is refused at once while all servers are down', () => {

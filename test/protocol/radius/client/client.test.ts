@@ -5,6 +5,7 @@ import { Secret } from '../../../../src/protocol/bytes/secret.js';
 import type { ClientConfig, ClientOutput } from '../../../../src/protocol/radius/client/alphabet.js';
 import { RadiusClient } from '../../../../src/protocol/radius/client/client.js';
 import { MAX_SOCKETS } from '../../../../src/protocol/radius/client/identifiers.js';
+import { AttributeReader, attribute } from '../../../../src/protocol/radius/wire/attributes.js';
 import { encodeResponse } from '../../../../src/protocol/radius/wire/authenticators.js';
 import { CODE, decodeRadius } from '../../../../src/protocol/radius/wire/codec.js';
 
@@ -105,6 +106,33 @@ describe('A RADIUS client', () => {
     }
     const failures = rig.out.filter(({ output }) => output.type === 'failed');
     expect(failures).toMatchObject([{ at: 30_000, output: { token: 1 } }]);
+  });
+
+  it('fails a request as soon as all servers are down, unless only one can answer it', () => {
+    const rig = new Rig(['a', 'b']);
+    // Nothing is known of the servers yet.
+    rig.request(1);
+    rig.request(2, 'a');
+    rig.until(7_000);
+    expect(rig.client.status().map(({ status }) => status)).toEqual(['DOWN', 'DOWN']);
+    const failures = rig.out.filter(({ output }) => output.type === 'failed');
+    expect(failures).toMatchObject([{ at: 6_000, output: { token: 1, reason: 'not responding: a, b' } }]);
+    rig.until(29_000);
+    expect(rig.ended(2)).toBeUndefined();
+  });
+
+  it('sends attributes for the first server to no other one', () => {
+    const rig = new Rig(['a', 'b'], false);
+    const firstOnly = attribute('State', Uint8Array.of(7));
+    const about = { type: 'request', token: 1, service: 'authentication', attributes: [], firstOnly } as const;
+    rig.take(rig.client.handle({ ...about, first: 'b' }, 0));
+    rig.until(9_000);
+    const states = rig.sent(CODE['Access-Request']).map(({ sent }) => {
+      return [sent.server, new AttributeReader(decodeRadius(sent.octets)).one('State')];
+    });
+    expect(states[0]).toEqual(['b', Uint8Array.of(7)]);
+    expect(states.filter(([server]) => server === 'a')[0]).toEqual(['a', undefined]);
+    expect(states.filter(([server, state]) => server === 'a' && state !== undefined)).toEqual([]);
   });
 
   it('believes only an authentic answer, from the port that was asked, and only once', () => {

@@ -110,6 +110,8 @@ describe('A salted key', () => {
     ['without the bit of its salt', 'bad-flags', (value: Uint8Array) => value.fill(0, 0, 1)],
     ['of a wrong length', 'bad-length', (value: Uint8Array) => value.slice(1)],
     ['that is empty', 'bad-length', () => Uint8Array.of(0x80, 0)],
+    ['with a length beyond its end', 'bad-value', (value: Uint8Array) => withLength(value, 48)],
+    ['with 16 octets of padding', 'bad-value', (value: Uint8Array) => withLength(value, 31)],
   ] as const)('%s is malformed: %s', (_, code, change) => {
     const hidden = hideSalted(
       Secret.make(32, () => undefined),
@@ -120,3 +122,10 @@ describe('A salted key', () => {
     expect(() => revealSalted(change(hidden), new Uint8Array(16), SECRET)).toThrow(expect.objectContaining({ code }));
   });
 });
+
+/** Changes the length in a hidden key of 32 octets. Its first block is masked octet by octet. */
+function withLength(hidden: Uint8Array, length: number): Uint8Array {
+  const changed = hidden.slice();
+  changed[2] = (hidden[2] ?? 0) ^ 32 ^ length;
+  return changed;
+}
