@@ -29,6 +29,7 @@ const ROOMS = [
   'protocol/pana/wire',
   'protocol/pana/session',
   'protocol/pana/agent',
+  'protocol/pana/relay',
   'protocol/attachment',
   'protocol/nas',
   'protocol/nas/radius',

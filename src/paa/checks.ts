@@ -26,6 +26,10 @@ export function paaChecks(options: PaaOptions, file: string | undefined, compute
   const all: readonly ConfiguredHook[] = [
     { key: 'hooks.ep', program: hooks.ep, role: 'ep', stateDir, interface: pana.interface },
     { key: 'hooks.ha', program: hooks.ha, role: 'ha', stateDir },
+    ...pana.relays.map(
+      ({ ep: program, 'state-dir': folder = stateDir, interface: access }, i) =>
+        ({ key: `pana.relays.${i}.ep`, program, role: 'ep', stateDir: folder, interface: access }) as const,
+    ),
   ];
   const places = [
     ...pana.listen.map((address) => ({ key: 'pana.listen', protocol: 'udp', address, port: pana.port }) as const),

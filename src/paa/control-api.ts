@@ -49,6 +49,7 @@ export const PAA_API = {
         session: z.string(),
         address: z.string(),
         port: z.number(),
+        relay: z.string().optional(),
         state: z.string(),
         remainingSeconds: z.number().optional(),
         nai: z.string().optional(),

@@ -41,6 +41,7 @@ export function describeSession(view: NasSessionView) {
     session: sessionText(sessionId),
     address: peer.address,
     port: peer.port,
+    relay: peer.relay?.address,
     state,
     remainingSeconds: remaining === undefined ? undefined : Math.round(remaining / 1000),
     nai,

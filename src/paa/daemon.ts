@@ -24,6 +24,7 @@ import type { AaaLink, MakeLink } from './aaa-link.js';
 import { paaRoutes, sessionsOf } from './control-routes.js';
 import { DhcpRelayPort } from './dhcp-relay.js';
 import { DiameterCredentials } from './diameter-credentials.js';
+import { EnforcementPoints, relayedPoints } from './enforcement-points.js';
 import { EnforcementRunner } from './enforcement-runner.js';
 import { HomeAgentHook } from './home-agent-hook.js';
 import { LeaseFile } from './lease-file.js';
@@ -54,6 +55,7 @@ export class PaaDaemon implements Service<PaaOptions> {
   readonly #link: AaaLink;
   readonly #hooks: HookRunner;
   readonly #ep: EnforcementRunner | undefined;
+  readonly #points: EnforcementPoints;
   readonly #homeAgent: HomeAgentHook;
   readonly #leases: LeaseFile;
   readonly #dhcp: DhcpRelayPort;
@@ -94,6 +96,9 @@ export class PaaDaemon implements Service<PaaOptions> {
       };
       this.#ep = new EnforcementRunner(ep, this.#hooks, host);
     }
+    const runner = (stateDir: string) =>
+      makeHookRunner({ ...hooks, 'state-dir': stateDir }, log, metrics, this.barrier, surroundings);
+    this.#points = new EnforcementPoints(this.#ep, relayedPoints(options, runner, host));
     this.#homeAgent = new HomeAgentHook(hooks.ha, this.#hooks);
     this.#leases = new LeaseFile(join(hooks['state-dir'], 'local-leases.json'), ({ message: reason }) =>
       log.error({ reason }, 'lease file not written'),
@@ -116,7 +121,7 @@ export class PaaDaemon implements Service<PaaOptions> {
       peers: () => (options.aaa === 'diameter' ? this.#link.status() : []),
       servers: () => (options.aaa === 'radius' ? this.#link.status() : []),
       accounting: () => this.#link.accounting(),
-      hooks: () => this.#hooks.status(),
+      hooks: () => [...this.#hooks.status(), ...this.#points.hooks()],
     });
   }
 
@@ -139,6 +144,7 @@ export class PaaDaemon implements Service<PaaOptions> {
       await daemon.#halt();
       // Hook `stop` does not run, because it might open an enforcement point that a running PAA of this host uses.
       daemon.#ep?.close();
+      daemon.#points.close();
       await daemon.#hooks.stop(HOOKS_AT_END);
       await daemon.#close();
       throw error;
@@ -166,6 +172,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     this.#driver.feed({ type: 'configure', config: nasConfig(options) });
     if (isAnother) await this.#homeAgent.takeDownLeftovers(local, this.#leases);
     void this.#ep?.start();
+    this.#points.startRelayed();
   }
 
   summary(): string {
@@ -178,7 +185,7 @@ export class PaaDaemon implements Service<PaaOptions> {
   async stop(): Promise<void> {
     await this.#halt();
     void this.#ep?.stop();
-    await this.#hooks.stop(HOOKS_AT_END);
+    await Promise.all([this.#hooks.stop(HOOKS_AT_END), this.#points.stop(HOOKS_AT_END)]);
     await this.#close();
   }
 
@@ -216,6 +223,11 @@ export class PaaDaemon implements Service<PaaOptions> {
         `the enforcement point was not set up: ${hooks.ep} start failed, see its output in the log; the PAA does not serve, and the link is ${isShut ? 'closed' : 'not closed by this hook'}. "pana-paa doctor" says more; with nft or ip6tables the service needs the drop-in packet-filter.conf`,
       );
     }
+    for (const { 'state-dir': folder } of pana.relays) {
+      if (folder !== undefined)
+        await prepareHookFolder({ ...hooks, 'state-dir': folder }, this.#log, this.#surroundings);
+    }
+    this.#points.startRelayed();
     isSetUp = true;
     await this.#dhcp.start();
     await this.#link.start();
@@ -308,10 +320,10 @@ export class PaaDaemon implements Service<PaaOptions> {
         this.#admit(output);
         break;
       case 'move':
-        this.#ep?.move(sessionText(output.sessionId), output.address);
+        this.#points.move(sessionText(output.sessionId), output.address, output.relay);
         break;
       case 'expel':
-        this.#ep?.revoke(sessionText(output.sessionId));
+        this.#points.revoke(sessionText(output.sessionId));
         break;
       case 'homeAgent':
         this.#homeAgent.run(output);
@@ -340,12 +352,12 @@ export class PaaDaemon implements Service<PaaOptions> {
     octets: Uint8Array,
     { address, port }: { readonly address: string; readonly port: number },
   ): void {
-    this.#log.debug({ ...panaFields(octets), address, port, octets: octets.length }, message);
+    this.#log.debug({ address, port, ...panaFields(octets), octets: octets.length }, message);
   }
 
-  #admit({ token, sessionId, userName, address, lifetime }: Extract<NasOutput, { type: 'admit' }>): void {
+  #admit({ token, sessionId, userName, address, relay, lifetime }: Extract<NasOutput, { type: 'admit' }>): void {
     const admission = { session: sessionText(sessionId), userName, address, lifetime };
-    this.#ep?.permit(admission, () => {
+    this.#points.permit(admission, relay, () => {
       if (token !== undefined) this.#driver.feed({ type: 'permitted', token });
     });
   }

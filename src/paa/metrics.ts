@@ -18,6 +18,7 @@ const DROPPED: readonly DropCode[] = [
   'unknown-session',
   'unexpected',
   'out-of-sequence',
+  'unknown-relay',
   'bad-start',
   'pci-of-address',
   'pci-of-network',

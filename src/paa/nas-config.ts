@@ -42,7 +42,8 @@ export function nasConfig(options: PaaOptions): NasConfig {
     paa: paaConfig(options),
     sessionLifetime: pana['session-lifetime'],
     sessionsPerSubscriber: pana.limits['sessions-per-subscriber'],
-    enforcement: hooks.ep === undefined ? undefined : { wait: hooks.wait },
+    enforcement:
+      hooks.ep === undefined && pana.relays.every(({ ep }) => ep === undefined) ? undefined : { wait: hooks.wait },
     local,
     routes,
     // Without an identity, the realm of its user is unknown.
@@ -77,6 +78,7 @@ function paaConfig({ pana, mobility, 'local-home-agent': local, 'key-log': keyLo
     firstRequest: pana['optimised-start'] && pana['identity-request'] === 'paa' ? identityRequest(0) : undefined,
     reconfigure: pana['ip-reconfiguration'],
     exportKeys: keyLog !== undefined,
+    relays: pana.relays.map(({ address }) => address),
     limits: {
       pciPerAddress: limits['pci-per-address'],
       pciPerNetwork: limits['pci-per-network'],

@@ -40,6 +40,29 @@ const radiusServer = z.strictObject({
   'status-server': z.boolean().default(true).describe('whether the server answers Status-Server (RFC 5997)'),
 });
 
+/** A relay in `pana.relays`. */
+const relay = z
+  .strictObject({
+    address: section.address().describe('its address'),
+    ep: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('hook of the enforcement point on its link; without it the PAA does not permit its clients')
+      .meta({ examples: ['/usr/local/share/pana-mip6/hooks/ep-ssh.sh'] }),
+    'state-dir': section
+      .fileName()
+      .optional()
+      .describe('folder of this hook, with its hooks.conf; required with ep, another one for each relay')
+      .meta({ examples: ['/var/db/pana-paa/relay1'] }),
+    interface: z.string().min(1).default('eth0').describe('interface of its access link (MIP6_INTERFACE)'),
+  })
+  .refine(({ ep, 'state-dir': folder }) => ep === undefined || folder !== undefined, {
+    message: 'missing',
+    path: ['state-dir'],
+    params: { isMissing: true },
+  });
+
 /** Configuration of `pana-paa`. */
 const schema = z.strictObject({
   log: section.log,
@@ -49,6 +72,11 @@ const schema = z.strictObject({
     listen: z.array(section.address()).min(1).describe('addresses to listen on, each with its own socket'),
     port: section.port().default(PANA_PORT).describe('UDP port; 0: any free one'),
     interface: z.string().min(1).default('eth0').describe('interface of the access link (MIP6_INTERFACE)'),
+    relays: z
+      .array(relay)
+      .default([])
+      .describe('PANA relays (RFC 6345) whose clients are served: [{address, ep, state-dir, interface}]')
+      .meta({ examples: [[{ address: '2001:db8:a:1::1' }]] }),
     'vendor-id': section.vendorId(),
     ...reloadableEach(section.algorithms),
     peers: reloadable(

@@ -1,4 +1,4 @@
-import { formatAddress, parseAddress } from '../bytes/address.js';
+import { formatAddress, isLinkLocal, parseAddress } from '../bytes/address.js';
 
 /** An address of this host. */
 export interface HostAddress {
@@ -102,11 +102,6 @@ export function isSameAddress(one: string, other: string): boolean {
 function canonical(text: string): string | undefined {
   const octets = parseAddress(text);
   return octets && formatAddress(octets);
-}
-
-/** Whether an IPv6 address is in fe80::/10. */
-function isLinkLocal(address: string): boolean {
-  return /^fe[89ab]/.test(address);
 }
 
 function isLoopback(address: string): boolean {

@@ -85,3 +85,8 @@ function parseGroups(text: string, last: boolean): number[] | undefined {
   }
   return octets.length > 16 ? undefined : octets;
 }
+
+/** Whether the canonical text of an IPv6 address, with or without a scope, is in fe80::/10. */
+export function isLinkLocal(address: string): boolean {
+  return /^fe[89ab]/.test(address);
+}

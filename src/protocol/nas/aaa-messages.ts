@@ -5,6 +5,8 @@ import { AUTH_REQUEST_TYPE, Dictionary, TERMINATION_CAUSE } from '../diameter/wi
 import { Grammarian, isViolation } from '../diameter/wire/grammar.js';
 import { isTemporary, RESULT } from '../diameter/wire/result-codes.js';
 import type { PaaClosed } from '../pana/session/paa-interface.js';
+import type { PacEndpoint } from '../pana/session/start.js';
+import { RELAY_OVERHEAD } from '../pana/wire/relayed.js';
 import type { DerRequest } from './access.js';
 import { type Judged, judgeAnswer } from './answer.js';
 import { realmOf } from './eap.js';
@@ -85,8 +87,8 @@ export class AaaMessages {
     this.#grammarian = new Grammarian(new Dictionary(origin.ownVendor));
   }
 
-  /** A DER, RFC 4072 3.1. `calling`: the client's address. */
-  der(sessionId: string, request: DerRequest, calling: string): DiameterMessage {
+  /** A DER, RFC 4072 3.1. `client`: the location of the client. */
+  der(sessionId: string, request: DerRequest, client: PacEndpoint): DiameterMessage {
     const { host, realm, stateId, nasIdentifier, framedMtu } = this.#origin;
     return this.#grammarian.message(DER, APPLICATION.EAP, {
       'Session-Id': sessionId,
@@ -99,8 +101,9 @@ export class AaaMessages {
       'Auth-Request-Type': AUTHORIZE_AUTHENTICATE,
       'User-Name': request.identity,
       'NAS-Identifier': nasIdentifier,
-      'Calling-Station-Id': calling,
-      'Framed-MTU': framedMtu,
+      'Calling-Station-Id': client.address,
+      // A PRY with a full fragment must fit into the MTU, too.
+      'Framed-MTU': client.relay ? framedMtu - RELAY_OVERHEAD : framedMtu,
       'Origin-State-Id': stateId,
       State: request.state,
       'EAP-Payload': request.payload,

@@ -56,6 +56,8 @@ export interface ClientPermit {
   /** Undefined: the user name from the AAA server must not be passed to a hook. */
   readonly userName: string | undefined;
   readonly address: string;
+  /** The address of its relay; undefined: the client is on a link of the NAS. */
+  readonly relay: string | undefined;
   readonly lifetime: number | undefined;
 }
 
@@ -68,7 +70,12 @@ export type NasOutput =
   /** Permit this client from now on. With a `token`, `permitted` must follow. */
   | (ClientPermit & { readonly type: 'admit'; readonly token: number | undefined })
   /** The client has another address. */
-  | { readonly type: 'move'; readonly sessionId: number; readonly address: string }
+  | {
+      readonly type: 'move';
+      readonly sessionId: number;
+      readonly address: string;
+      readonly relay: string | undefined;
+    }
   | { readonly type: 'expel'; readonly sessionId: number }
   | LocalHomeAgentOutput
   /** For a protocol analyser in a lab; the receiver wipes the key. */

@@ -127,7 +127,7 @@ export class Authentication {
   }
 
   #ask(context: StepContext, client: Client, request: DerRequest): void {
-    const message = this.#messages.der(client.sessionId, request, client.peer.address);
+    const message = this.#messages.der(client.sessionId, request, client.peer);
     const token = this.#tokens.next();
     this.#asked.set(token, { client, server: request.server });
     client.asking = token;

@@ -69,7 +69,8 @@ export class Enforcement {
   }
 
   move(context: StepContext, { panaSession: sessionId, peer, barred }: Client): void {
-    if (context.config.enforcement && !barred) context.out.push({ type: 'move', sessionId, address: peer.address });
+    if (!context.config.enforcement || barred) return;
+    context.out.push({ type: 'move', sessionId, address: peer.address, relay: peer.relay?.address });
   }
 
   /**
@@ -106,6 +107,14 @@ export class Enforcement {
     const { panaSession: sessionId, granted, peer } = client;
     // A user name that is not safe for a hook is omitted; the client is permitted nevertheless.
     const userName = granted && checkName(granted.userName) === undefined ? granted.userName : undefined;
-    context.out.push({ type: 'admit', token, sessionId, userName, address: peer.address, lifetime });
+    context.out.push({
+      type: 'admit',
+      token,
+      sessionId,
+      userName,
+      address: peer.address,
+      relay: peer.relay?.address,
+      lifetime,
+    });
   }
 }

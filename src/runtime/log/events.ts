@@ -297,6 +297,8 @@ interface FieldTypes {
   /** A message by its RFC name and by the paper's name; its sequence number and size in octets. */
   readonly message: string;
   readonly paper: string;
+  /** Whether it came or went through a relay (RFC 6345). */
+  readonly relayed: boolean;
   readonly sequence: number;
   readonly octets: number;
   /** Octets from and to a node since its session began. */

@@ -19,6 +19,8 @@ export interface PaaConfig extends PaaSessionConfig {
   readonly limits: PaaLimits;
   /** OPTIMIZED_INIT of RFC 5609 8: the EAP-Request in PAR[S]; undefined: PAR[S] carries none. */
   readonly firstRequest: Uint8Array | undefined;
+  /** Addresses of the relays (RFC 6345) whose messages are accepted; undefined: none. */
+  readonly relays?: readonly string[];
 }
 
 export type PaaInput =

@@ -6,10 +6,12 @@ import { nextRetransmission, type Retransmission, startRetransmission } from '..
 import { type Dropped, dropped, isRequest, type Received, receive } from '../session/session.js';
 import { type PacEndpoint, placeOf } from '../session/start.js';
 import { FLAG, HEADER_LENGTH, MESSAGE_TYPE } from '../wire/codec.js';
+import { isRelay } from '../wire/relayed.js';
 import { EndedSessions } from './ended-sessions.js';
 import { PaaOffers } from './offers.js';
 import type { PaaConfig, PaaInput, PaaOutput, PaaSessionView, SessionFault } from './paa-interface.js';
 import { PciLimiter, type PciLimits } from './pci-limiter.js';
+import { openRelay, toPac } from './relays.js';
 import { Entry, SessionTable } from './session-table.js';
 import { EPOCH } from './stateless-start.js';
 
@@ -78,6 +80,14 @@ export class Paa {
   }
 
   handle(input: PaaInput, now: number): PaaOutput[] {
+    const out = this.#handle(input, now);
+    for (const [i, output] of out.entries()) {
+      if (output.type === 'send' && output.to.relay) out[i] = { type: 'send', ...toPac(output.octets, output.to) };
+    }
+    return out;
+  }
+
+  #handle(input: PaaInput, now: number): PaaOutput[] {
     switch (input.type) {
       case 'datagram':
         return this.#datagram(input.octets, input.from, now);
@@ -128,6 +138,10 @@ export class Paa {
   #datagram(octets: Uint8Array, from: PacEndpoint, now: number): PaaOutput[] {
     // RFC 768: source port 0 means that the sender expects no answer.
     if (from.port === 0) return [refuse('source-port', from)];
+    if (isRelay(octets) && !from.relay) {
+      const opened = openRelay(octets, from, this.#config.relays ?? []);
+      return typeof opened === 'string' ? [refuse(opened, from)] : this.#datagram(opened.octets, opened.from, now);
+    }
     // A PCI that will not be answered is not decoded, because anyone can send PCIs from any address.
     if (typeOf(octets) === MESSAGE_TYPE.PCI) {
       // A malformed PCI does not count against the limit of its address.
@@ -140,7 +154,6 @@ export class Paa {
     if ('type' in received) return [{ ...received, from }];
     const { message } = received;
     if (message.type === MESSAGE_TYPE.PCI) return this.#pci(received, from, now);
-    if (message.type === MESSAGE_TYPE.RELAY) return [refuse('unexpected', from)];
     const entry = this.#sessions.get(message.sessionId);
     const start = message.type === MESSAGE_TYPE.AUTH && (message.flags & (FLAG.R | FLAG.S)) === FLAG.S;
     if (start && !entry) return this.#begin(received, from, now);

@@ -11,6 +11,8 @@ export type DropCode =
   | 'unknown-session'
   | 'unexpected'
   | 'out-of-sequence'
+  /** A PRY of a sender that is not one of the configured relays (RFC 6345 3). */
+  | 'unknown-relay'
   /** A required AUTH is missing or wrong. */
   | 'auth'
   /** A start without algorithms, or without an acceptable one (RFC 5191 4.1). */

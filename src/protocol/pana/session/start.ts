@@ -2,7 +2,16 @@
 export interface PacEndpoint {
   readonly address: string;
   readonly port: number;
-  /** The local socket that it sends to. */
+  /** The local socket that it sends to, and its relay if it has one. */
+  readonly local: string;
+  /** Where its messages come from and go to if they are relayed (RFC 6345). */
+  readonly relay?: RelayEndpoint;
+}
+
+/** Location of a relay: its address as text, the port that it sends from, and the local socket that it sends to. */
+export interface RelayEndpoint {
+  readonly address: string;
+  readonly port: number;
   readonly local: string;
 }
 

@@ -29,12 +29,12 @@ describe('the PAA in INITIAL', () => {
     expect(pac.pci().last.octets).toEqual(first);
   });
 
-  it('drops PCI with a session identifier or sequence number, and a relay message without its AVPs', () => {
+  it('drops PCI with a session identifier or sequence number, and a message of a relay', () => {
     const pac = new ForeignPac();
     pac.put({ type: MESSAGE_TYPE.PCI, flags: 0, sessionId: 1, sequence: 0, avps: [] });
     pac.put({ type: MESSAGE_TYPE.PCI, flags: 0, sessionId: 0, sequence: 1, avps: [] });
     pac.put({ type: MESSAGE_TYPE.RELAY, flags: 0, sessionId: 0, sequence: 0, avps: [] });
-    expect(pac.take()).toEqual(['dropped unexpected', 'dropped unexpected', 'dropped avp-missing']);
+    expect(pac.take()).toEqual(['dropped unexpected', 'dropped unexpected', 'dropped unknown-relay']);
   });
 
   it('drops messages from UDP port 0', () => {

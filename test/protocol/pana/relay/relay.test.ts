@@ -1,0 +1,110 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { fromHex, toHex } from '../../../../src/protocol/bytes/octets.js';
+import { PanaRelay, type RelayInput, type RelayOutput } from '../../../../src/protocol/pana/relay/relay.js';
+import { decodeRelay, encodeRelay, MAX_RELAYED } from '../../../../src/protocol/pana/wire/relayed.js';
+import { runs } from '../../../seed.js';
+
+const PCI = fromHex('00000010000000010000000000000000');
+const PAN = fromHex('00000010000000020000000100000001');
+const PAC = { address: '2001:db8:a::77', port: 40_000 };
+const LIMITS = { perAddress: 3, perNetwork: 8, inAll: 10 };
+
+function relayAt(...addresses: readonly string[]): PanaRelay {
+  const sides = addresses.map((address) => ({ local: `at ${address}`, address }));
+  return new PanaRelay(sides, { limits: LIMITS }, new Uint8Array(16).fill(1));
+}
+
+const fromPac = (octets: Uint8Array, more: { address?: string; port?: number } = {}): RelayInput => ({
+  type: 'fromPac',
+  octets,
+  ...PAC,
+  ...more,
+});
+
+/** Codes of what was dropped, or the type of the output. */
+const codes = (outputs: readonly RelayOutput[]) =>
+  outputs.map((output) => (output.type === 'dropped' ? output.code : output.type));
+
+describe('a PANA relay', () => {
+  it('puts a message of a client into a PRY, unchanged and without the scope of its address', () => {
+    const relay = relayAt('fe80::1%eth1');
+    const [up] = relay.handle(fromPac(PCI, { address: 'fe80::77%eth1' }), 0);
+    expect(up?.type === 'toPaa' && decodeRelay(up.octets)).toEqual({
+      pac: { address: 'fe80::77', port: 40_000 },
+      octets: PCI,
+    });
+  });
+
+  it.each([
+    ['2001:db8:a::77', ['fe80::1%eth1', '2001:db8:a::1', '192.0.2.1'], '2001:db8:a::1', '2001:db8:a::77'],
+    ['fe80::77', ['2001:db8:a::1', 'fe80::1%eth1'], 'fe80::1%eth1', 'fe80::77%eth1'],
+    ['2001:db8:a::77', ['fe80::1%eth1'], 'fe80::1%eth1', '2001:db8:a::77'],
+    ['192.0.2.77', ['2001:db8:a::1', '192.0.2.1'], '192.0.2.1', '192.0.2.77'],
+  ])('sends what is in a PRY for %s from the address of its kind', (address, sides, from, to) => {
+    const octets = encodeRelay({ pac: { address, port: 40_000 }, octets: PAN });
+    expect(relayAt(...sides).handle({ type: 'fromPaa', octets }, 0)).toEqual([
+      { type: 'toPac', octets: PAN, local: `at ${from}`, address: to, port: 40_000 },
+    ]);
+  });
+
+  it('drops a PRY for a client of a family that it does not serve', () => {
+    const octets = encodeRelay({ pac: { address: '192.0.2.77', port: 1 }, octets: PAN });
+    expect(codes(relayAt('2001:db8:a::1').handle({ type: 'fromPaa', octets }, 0))).toEqual(['no-way']);
+  });
+
+  it.each([
+    ['with source port 0', fromPac(PCI, { port: 0 }), 'source-port'],
+    ['that is too short', fromPac(PCI.subarray(1)), 'truncated'],
+    ['that is empty', fromPac(new Uint8Array(0)), 'truncated'],
+    ['with more than its length', fromPac(Uint8Array.of(...PCI, 0)), 'leftover'],
+    ['that does not fit into a PRY', fromPac(sized(MAX_RELAYED + 1)), 'bad-length'],
+  ])('drops a message %s', (_what, input, code) => {
+    expect(codes(relayAt('2001:db8:a::1').handle(input, 0))).toEqual([code]);
+  });
+
+  it('relays the largest message that fits into a PRY', () => {
+    expect(codes(relayAt('2001:db8:a::1').handle(fromPac(sized(MAX_RELAYED)), 0))).toEqual(['toPaa']);
+  });
+
+  it('limits PCIs by address, and other messages not', () => {
+    const relay = relayAt('2001:db8:a::1');
+    const send = (octets: Uint8Array, now: number) => codes(relay.handle(fromPac(octets), now))[0];
+    const all = Array.from({ length: 5 }, () => send(PCI, 0));
+    expect(all).toEqual(['toPaa', 'toPaa', 'toPaa', 'pci-of-address', 'pci-of-address']);
+    expect(new Set(Array.from({ length: 20 }, () => send(PAN, 0)))).toEqual(new Set(['toPaa']));
+    expect(send(PCI, 1000)).toBe('toPaa');
+    relay.handle({ type: 'configure', config: { limits: { ...LIMITS, perAddress: 1 } } }, 1000);
+    expect(send(PCI, 1000)).toBe('pci-of-address');
+  });
+
+  it('passes or drops whatever comes from either side', () => {
+    const octets = fc.oneof(
+      fc.uint8Array({ maxLength: 80, size: 'max' }),
+      fc.record({ at: fc.nat(79), octet: fc.nat(255) }).map(({ at, octet }) => {
+        const pry = encodeRelay({ pac: PAC, octets: PAN });
+        pry[at % pry.length] = octet;
+        return pry;
+      }),
+    );
+    const relay = relayAt('2001:db8:a::1', 'fe80::1%eth1', '192.0.2.1');
+    fc.assert(
+      fc.property(octets, fc.boolean(), (given, isUp) => {
+        const before = toHex(given);
+        const [output] = relay.handle(isUp ? fromPac(given) : { type: 'fromPaa', octets: given }, 0);
+        if (output?.type === 'toPaa') expect(toHex(decodeRelay(output.octets).octets)).toBe(before);
+        if (output?.type === 'toPac') expect(before).toContain(toHex(output.octets));
+        expect(output).toBeDefined();
+      }),
+      { numRuns: runs(20_000) },
+    );
+  });
+});
+
+/** A PAN of this size. */
+function sized(length: number): Uint8Array {
+  const octets = new Uint8Array(length);
+  octets.set(PAN);
+  new DataView(octets.buffer).setUint16(2, length);
+  return octets;
+}
