@@ -2,15 +2,20 @@ import { el } from './dom.js';
 
 /** Asks the operator. Resolves with true if they confirm. */
 export function confirmed(title, text, verb) {
+  const before = document.activeElement;
   return new Promise((resolve) => {
     const dialog = el(
       'dialog',
-      { 'aria-labelledby': 'dialog-title', close: () => finish(dialog.returnValue === 'yes') },
+      {
+        'aria-labelledby': 'dialog-title',
+        'aria-describedby': 'dialog-text',
+        close: () => finish(dialog.returnValue === 'yes'),
+      },
       el(
         'form',
         { method: 'dialog' },
         el('h2', { id: 'dialog-title' }, title),
-        el('p', {}, text),
+        el('p', { id: 'dialog-text' }, text),
         el(
           'div',
           { class: 'buttons' },
@@ -21,6 +26,9 @@ export function confirmed(title, text, verb) {
     );
     const finish = (answer) => {
       dialog.remove();
+      // The button may have gone meanwhile.
+      if (before?.checkVisibility()) before.focus();
+      else document.querySelector('#main').focus();
       resolve(answer);
     };
     document.body.append(dialog);

@@ -137,9 +137,9 @@ addEventListener('hashchange', route);
 tabs.addEventListener('keydown', (event) => {
   const all = [...tabs.children];
   const at = all.indexOf(document.activeElement);
-  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (at < 0 || step === undefined) return;
-  const next = all[(at + step + all.length) % all.length];
+  const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: -1 }[event.key];
+  if (at < 0 || to === undefined) return;
+  const next = all.at(to % all.length);
   next.focus();
   next.click();
   event.preventDefault();

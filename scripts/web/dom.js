@@ -30,6 +30,7 @@ export function setText(element, text) {
 export function follow(parent, items, keyOf, make, update) {
   const known = new Map([...parent.children].map((child) => [child.dataset.key, child]));
   const wanted = new Set(items.map((item) => String(keyOf(item))));
+  const focused = [...parent.children].findIndex((child) => child.contains(document.activeElement));
   // First, so that no child that stays has to move, which would take the focus from it.
   for (const [key, child] of known) if (!wanted.has(key)) child.remove();
   let at = parent.firstElementChild;
@@ -44,6 +45,17 @@ export function follow(parent, items, keyOf, make, update) {
     if (child === at) at = at.nextElementSibling;
     else parent.insertBefore(child, at);
   }
+  // What had the focus is gone: its neighbour gets it, so that the keyboard goes on there.
+  if (focused >= 0 && !parent.contains(document.activeElement)) {
+    const next = parent.children[Math.min(focused, parent.children.length - 1)];
+    focusIn(next ?? parent.closest('main'));
+  }
+}
+
+/** Focuses the first button or link in an element, or the element. */
+export function focusIn(element) {
+  const target = element?.querySelector('button, a, [tabindex="0"]') ?? element;
+  target?.focus();
 }
 
 /** A card with a heading. */
@@ -68,6 +80,11 @@ const NAMES = {
   halfOpen: 'Half-open',
   remainingSeconds: 'Seconds left',
   localHomeAddresses: 'Local home addresses',
+  conversations: 'Authentications in progress',
+  disabled: 'Disabled subscribers',
+  takeovers: 'Sessions taken over',
+  duties: 'Hooks and disconnects to do',
+  protocol: 'Protocol of AAA servers',
 };
 
 /** `homeAddress` as `Home address`. */

@@ -2,7 +2,19 @@ import { act, ask, notify } from './actions.js';
 import { badge, card, el, follow, setBadge, setText, textOf, words } from './dom.js';
 import { clock, duration } from './state.js';
 import { VirtualTable } from './table.js';
-import { Bars, Clients, Counters, Enforcement, Events, Facts, Hooks, Peers, toneOf } from './views.js';
+import {
+  Bars,
+  Clients,
+  Counters,
+  Enforcement,
+  Events,
+  Facts,
+  factsOfRelay,
+  Hooks,
+  Peers,
+  RadiusClients,
+  toneOf,
+} from './views.js';
 
 /** How long after the last key a search is sent, in milliseconds, and how often an open list is read again. */
 const SEARCH_DELAY = 250;
@@ -22,31 +34,55 @@ class Together {
 
 /** What is known of a thing, with buttons, beside a table. */
 class Details {
-  constructor(title) {
-    this.title = title;
-    this.element = el('aside', { class: 'card details', 'aria-label': title, hidden: true, tabindex: -1 });
+  /** `origin`: gets the focus back. */
+  constructor(title, origin) {
+    this.origin = origin;
+    this.element = el('aside', {
+      class: 'card details',
+      'aria-label': title,
+      hidden: true,
+      tabindex: -1,
+      keydown: (event) => {
+        if (event.key === 'Escape') this.hide();
+      },
+    });
   }
 
-  show(heading, facts, buttons, ...more) {
-    const list = facts
-      .filter(([, value]) => value !== undefined && value !== null)
-      .map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, textOf(value))));
+  /** `byKey`: it was opened with the keyboard, which goes on in it. */
+  show(heading, facts, buttons, byKey, ...more) {
     const close = el(
       'button',
-      { type: 'button', class: 'close', 'aria-label': 'Close', click: () => this.hide() },
+      { type: 'button', class: 'close', 'aria-label': 'Close', title: 'Close (Escape)', click: () => this.hide() },
       '×',
     );
+    this.facts = el('dl', { class: 'facts' });
     this.element.replaceChildren(
       el('h2', {}, heading, close),
-      el('dl', { class: 'facts' }, ...list),
+      this.facts,
       el('div', { class: 'buttons' }, ...buttons),
       ...more,
     );
     this.element.hidden = false;
+    this.update(facts);
+    this.element.scrollTop = 0;
+    if (byKey) this.element.focus();
+  }
+
+  /** `facts`: pairs of name and value. */
+  update(facts) {
+    follow(
+      this.facts,
+      facts.filter(([, value]) => value !== undefined && value !== null),
+      ([name]) => name,
+      ([name]) => el('div', {}, el('dt', {}, name), el('dd')),
+      (item, [, value]) => setText(item.children[1], textOf(value)),
+    );
   }
 
   hide() {
+    const hadFocus = this.element.contains(document.activeElement);
     this.element.hidden = true;
+    if (hadFocus) this.origin.focus();
   }
 }
 
@@ -58,7 +94,6 @@ function button(text, onClick, className = '') {
 
 class PaaSessions {
   constructor() {
-    this.details = new Details('Session');
     this.seen = '';
     this.filter = el('input', {
       type: 'search',
@@ -77,8 +112,9 @@ class PaaSessions {
         { title: 'Home address', width: 'minmax(9rem, 2fr)', text: (row) => row.homeAddress },
         { title: 'Left', width: '5rem', text: (row) => this.left(row) },
       ],
-      { keyOf: (row) => row.session, onOpen: (row) => this.open(row) },
+      { keyOf: (row) => row.session, onOpen: (row, byKey) => this.open(row, byKey) },
     );
+    this.details = new Details('Session', this.table.scroller);
     this.element = el(
       'div',
       { class: 'side' },
@@ -115,26 +151,33 @@ class PaaSessions {
           );
     setText(this.count, wanted === '' ? `${all.length}` : `${shown.length} of ${all.length}`);
     this.table.set(shown);
-    if (this.opened !== undefined && !state.table('sessions').has(this.opened)) {
+    if (this.opened === undefined) return;
+    const row = state.table('sessions').get(this.opened);
+    if (row) this.details.update(this.factsOf(row));
+    else {
       this.opened = undefined;
       this.details.hide();
     }
   }
 
-  open(row) {
+  factsOf(row) {
+    return [
+      ['Session', row.session],
+      ['State', row.state],
+      ['Address', `${row.address} port ${row.port}`],
+      ['Left', this.left(row)],
+      ['Home agent', row.homeAgent],
+      ['Home address', row.homeAddress],
+      ['AAA session', row.diameterSession],
+    ];
+  }
+
+  open(row, byKey) {
     this.opened = row.session;
     const whose = `${row.nai ?? row.address} (session ${row.session})`;
     this.details.show(
       row.nai ?? row.address,
-      [
-        ['Session', row.session],
-        ['State', row.state],
-        ['Address', `${row.address} port ${row.port}`],
-        ['Left', this.left(row)],
-        ['Home agent', row.homeAgent],
-        ['Home address', row.homeAddress],
-        ['Diameter session', row.diameterSession],
-      ],
+      this.factsOf(row),
       [
         button('Re-authenticate', () =>
           act(
@@ -164,6 +207,7 @@ class PaaSessions {
           'danger',
         ),
       ],
+      byKey,
     );
   }
 }
@@ -178,7 +222,6 @@ class StoreList {
     this.keyOf = keyOf;
     this.rows = [];
     this.next = undefined;
-    this.details = new Details(title);
     this.count = el('span', { class: 'quiet' });
     this.filter = el('input', {
       type: 'search',
@@ -188,9 +231,10 @@ class StoreList {
     });
     this.table = new VirtualTable(title, columns, {
       keyOf,
-      onOpen: (row) => show(row, this.details, () => this.read()),
+      onOpen: (row, byKey) => show(row, this.details, () => this.read(), byKey),
       onNearEnd: () => this.readMore(),
     });
+    this.details = new Details(title, this.table.scroller);
     this.element = el(
       'div',
       { class: 'side' },
@@ -330,7 +374,7 @@ class HomeAgents {
 }
 
 /** A session or subscriber of the AAA server: its data, its actions, its history, changes and ladders. */
-function showSubject(details, state, heading, facts, of, nai, again, canEnd) {
+function showSubject(details, state, heading, facts, of, nai, again, canEnd, byKey) {
   const history = el('ul', { class: 'small' });
   const audit = el('ul', { class: 'small' });
   const own = [...state.ladders.values()].filter(({ head }) => head.session === of || head.who === nai);
@@ -375,6 +419,7 @@ function showSubject(details, state, heading, facts, of, nai, again, canEnd) {
           ),
         ]
       : [],
+    byKey,
     el('h3', {}, 'Ladders'),
     ladders.length > 0
       ? el('ul', { class: 'small' }, ...ladders)
@@ -432,8 +477,8 @@ function aaaViews(state) {
       { title: 'Until', width: '5.5rem', text: (row) => clock(row.expiresAt, Date.now()) },
     ],
     (row) => row.sessionId,
-    (row, details, again) =>
-      showSubject(details, state, row.nai, SESSION_FACTS(row), row.sessionId, row.nai, again, true),
+    (row, details, again, byKey) =>
+      showSubject(details, state, row.nai, SESSION_FACTS(row), row.sessionId, row.nai, again, true, byKey),
   );
   const subscribers = new StoreList(
     'Subscribers',
@@ -447,7 +492,7 @@ function aaaViews(state) {
       { title: 'Takeovers', width: '6rem', text: (row) => row.takeovers },
     ],
     (row) => row.nai,
-    (row, details, again) =>
+    (row, details, again, byKey) =>
       showSubject(
         details,
         state,
@@ -465,6 +510,7 @@ function aaaViews(state) {
         row.nai,
         again,
         true,
+        byKey,
       ),
   );
   const leases = new StoreList(
@@ -478,7 +524,7 @@ function aaaViews(state) {
       { title: 'Until', width: '5.5rem', text: (row) => clock(row.expiresAt, Date.now()) },
     ],
     (row) => row.homeAddress,
-    (row, details, again) =>
+    (row, details, again, byKey) =>
       showSubject(
         details,
         state,
@@ -493,6 +539,7 @@ function aaaViews(state) {
         row.nai,
         again,
         false,
+        byKey,
       ),
   );
   const audit = new StoreList(
@@ -506,7 +553,7 @@ function aaaViews(state) {
       { title: 'With', width: 'minmax(14rem, 3fr)', text: (row) => row.detail },
     ],
     (row) => `${row.at} ${row.what} ${row.detail}`,
-    (row, details) =>
+    (row, details, _again, byKey) =>
       details.show(
         words(row.what),
         [
@@ -515,6 +562,7 @@ function aaaViews(state) {
           ['With', row.detail],
         ],
         [],
+        byKey,
       ),
   );
   const overview = new Together(
@@ -529,6 +577,7 @@ function aaaViews(state) {
       'None since the daemon started.',
     ),
     new Peers(),
+    new RadiusClients(),
     new Hooks(),
     new Facts('Server', (state) => state.rows('facts')),
   );
@@ -551,6 +600,7 @@ function paaViews() {
     new Peers(),
     new Hooks(),
     new Bars('Authentications', 'authorizations', (labels) => labels.result, 'None since the daemon started.'),
+    new Facts('DHCPv6 relay agent', factsOfRelay),
     new Facts('Agent', (state) => state.rows('facts')),
   );
   return [

@@ -11,11 +11,12 @@ let tables = 0;
 
 /**
  * A table that draws only the rows in view, so that ten thousand cost as much as thirty. Arrow keys, Page Up and Down,
- * Home and End move the current row; Enter opens it.
+ * Home and End move the current row; Enter or Space
+ * opens it.
  */
 export class VirtualTable {
   /**
-   * `columns`: `{ title, width, text(row) }`, width as in CSS grids. `onOpen(row)`: a row was opened. `onNearEnd`: the last
+   * `columns`: `{ title, width, text(row) }`, width as in CSS grids. `onOpen(row, byKey)`: a row was opened. `onNearEnd`: the last
    * rows are in view.
    */
   constructor(label, columns, { onOpen, onNearEnd, keyOf }) {
@@ -61,8 +62,17 @@ export class VirtualTable {
     this.space.style.height = `${rows.length * ROW}px`;
     this.scroller.setAttribute('aria-rowcount', String(rows.length + 1));
     this.empty.hidden = rows.length > 0;
-    if (this.currentKey !== undefined) this.current = rows.findIndex((row) => this.keyOf(row) === this.currentKey);
+    if (this.currentKey !== undefined) this.follow();
     this.later();
+  }
+
+  /** Finds the current row again. If it is gone, the one at its place is current, but not open. */
+  follow() {
+    const { rows, current, currentKey } = this;
+    if (rows[current] !== undefined && this.keyOf(rows[current]) === currentKey) return;
+    const found = rows.findIndex((row) => this.keyOf(row) === currentKey);
+    this.current = found < 0 ? Math.min(current, rows.length - 1) : found;
+    this.currentKey = rows[this.current] && this.keyOf(rows[this.current]);
   }
 
   later() {
@@ -84,7 +94,8 @@ export class VirtualTable {
       if (element.hidden) return;
       this.fill(element, index);
     });
-    if (this.current >= 0) this.scroller.setAttribute('aria-activedescendant', `${this.id}-${this.current}`);
+    if (this.current >= first && this.current < last)
+      this.scroller.setAttribute('aria-activedescendant', `${this.id}-${this.current}`);
     else this.scroller.removeAttribute('aria-activedescendant');
     if (this.rows.length > 0 && last > this.rows.length - NEAR_END) this.onNearEnd?.();
   }
@@ -135,9 +146,10 @@ export class VirtualTable {
     this.later();
   }
 
-  open() {
+  /** `byKey`: what opens gets the focus. */
+  open(byKey = false) {
     const row = this.rows[this.current];
-    if (row) this.onOpen?.(row);
+    if (row) this.onOpen?.(row, byKey);
   }
 
   key(event) {
@@ -150,7 +162,7 @@ export class VirtualTable {
       Home: 0,
       End: this.rows.length - 1,
     };
-    if (event.key === 'Enter') this.open();
+    if (event.key === 'Enter' || event.key === ' ') this.open(true);
     else if (event.key in moves) this.select(moves[event.key]);
     else return;
     event.preventDefault();

@@ -12,6 +12,9 @@ const TONES = {
   draining: 'busy',
   down: 'idle',
   silent: 'bad',
+  served: 'good',
+  discarded: 'bad',
+  'not seen': 'idle',
 };
 
 const LEVELS = { 30: 'info', 40: 'warn', 50: 'error', 60: 'fatal' };
@@ -45,7 +48,7 @@ export class Facts {
 export class Clients {
   constructor(title = 'Arriving clients') {
     this.chosen = undefined;
-    this.list = el('ul', { class: 'picker', 'aria-label': title });
+    this.list = el('ul', { class: 'picker', 'aria-label': title, keydown: (event) => this.key(event) });
     this.filter = el('input', {
       type: 'search',
       placeholder: 'Find',
@@ -100,7 +103,23 @@ export class Clients {
         button.setAttribute('aria-pressed', String(head.id === this.shown(shown)?.head.id));
       },
     );
+    // Tab stops at one of the list; arrows move in it.
+    const buttons = [...this.list.children].map((item) => item.firstElementChild);
+    const stop = buttons.find((button) => button === document.activeElement) ?? buttons.find(isPressed);
+    for (const button of buttons) button.tabIndex = button === stop ? 0 : -1;
     this.ladder.show(this.shown(shown), state.columns);
+  }
+
+  /** Moves through the list with the keyboard; what is reached is shown. */
+  key(event) {
+    const items = [...this.list.children];
+    const at = items.findIndex((item) => item.contains(document.activeElement));
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: items.length - 1 }[event.key];
+    const next = to === undefined ? undefined : items[Math.max(0, Math.min(items.length - 1, to))];
+    if (!next) return;
+    event.preventDefault();
+    next.firstElementChild.focus();
+    this.choose(Number(next.dataset.key));
   }
 
   /** The chosen ladder; without a choice, the newest. */
@@ -114,7 +133,11 @@ export class Clients {
   }
 }
 
-/** The peers of Diameter. */
+function isPressed(button) {
+  return button.getAttribute('aria-pressed') === 'true';
+}
+
+/** The peers of Diameter, or the RADIUS servers of a PAA. */
 export class Peers {
   constructor() {
     this.list = el('ul', { class: 'lines-list' });
@@ -124,6 +147,9 @@ export class Peers {
 
   render(state) {
     const peers = state.rows('peers');
+    const title = state.value('facts', 'protocol') === 'radius' ? 'RADIUS servers' : 'Diameter peers';
+    setText(this.element.firstElementChild, title);
+    this.element.setAttribute('aria-label', title);
     this.empty.hidden = peers.length > 0;
     follow(
       this.list,
@@ -136,6 +162,38 @@ export class Peers {
         setText(title, host);
         const busy = inFlight + serving > 0 ? `${inFlight} requests to it, ${serving} from it` : undefined;
         setText(more, [remoteAddress, productName, up ? undefined : name, busy].filter(Boolean).join(' · '));
+      },
+    );
+  }
+}
+
+/** The RADIUS clients of an AAA server, and what they got. */
+export class RadiusClients {
+  constructor() {
+    this.list = el('ul', { class: 'lines-list' });
+    this.element = card('RADIUS clients', this.list);
+  }
+
+  render(state) {
+    const clients = state.rows('radiusClients');
+    this.element.hidden = clients.length === 0;
+    follow(
+      this.list,
+      clients,
+      ({ name }) => name,
+      () => el('li', {}, el('span', { class: 'badge' }), el('strong'), el('span', { class: 'quiet' })),
+      (item, { name, from, accepted, rejected, discarded, lastAnswer, problem }) => {
+        const [mark, title, more] = item.children;
+        const word = problem !== undefined ? 'discarded' : lastAnswer !== undefined ? 'served' : 'not seen';
+        setBadge(mark, word, TONES[word]);
+        setText(title, name);
+        const facts = [
+          from,
+          lastAnswer === undefined ? undefined : `last answer ${clock(Date.parse(lastAnswer), Date.now())}`,
+          `${accepted} accepted, ${rejected} rejected, ${discarded} discarded`,
+          problem === undefined ? undefined : `last one discarded: ${problem}`,
+        ];
+        setText(more, facts.filter(Boolean).join(' · '));
       },
     );
   }
@@ -191,6 +249,24 @@ function factsOfPoint(state) {
     { name: 'clients that may pass', value: clients },
     { name: 'reports that wait', value: pending },
   ];
+}
+
+/** The DHCPv6 relay agent of a PAA as facts. Empty without one. */
+export function factsOfRelay(state) {
+  const facts = state.rows('dhcpRelay');
+  if (facts.length === 0) return [];
+  return [
+    ...facts,
+    { name: 'messages to servers', value: sumOf(state, 'dhcpv6_forwarded') },
+    { name: 'messages to clients', value: sumOf(state, 'dhcpv6_delivered') },
+    { name: 'discarded', value: sumOf(state, 'dhcpv6_dropped') },
+  ];
+}
+
+/** The sum of a counter over its labels. */
+function sumOf(state, base) {
+  const rows = state.rows('counters').filter(({ name }) => counterParts(name).base === base);
+  return rows.reduce((sum, { value }) => sum + value, 0);
 }
 
 /** Counters of one name as bars, by one label. */

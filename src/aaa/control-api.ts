@@ -54,6 +54,23 @@ export const AAA_API = {
       listening: z.array(z.string()),
       store: z.string().describe('its place, and whether it is available'),
       conversations: z.number(),
+      radiusClients: z
+        .array(
+          z.looseObject({
+            name: z.string(),
+            from: z.string().describe('its networks, and the name in its certificate'),
+            accepted: z.number(),
+            rejected: z.number(),
+            discarded: z.number(),
+            lastAnswer: z.string().optional(),
+            problem: z
+              .string()
+              .optional()
+              .describe('why a packet with its address was discarded since the last answer'),
+          }),
+        )
+        .optional()
+        .describe('with radius.listen'),
       ...STATUS,
     }),
   },

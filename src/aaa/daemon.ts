@@ -342,6 +342,7 @@ export class AaaDaemon implements Service<AaaOptions> {
       store: this.#store,
       metrics: this.#metrics,
       peers: () => node.status(),
+      radiusClients: () => this.#server.radius?.status() ?? [],
       hooks: () => this.#hooks.status(),
       conversations: () => this.#server.home.conversations,
       listening: () => this.#server.listening,
@@ -382,6 +383,7 @@ export class AaaDaemon implements Service<AaaOptions> {
         (error: Error) => `unknown: ${error.message}`,
       ),
       peers: node.status(),
+      radiusClients: this.#server.radius?.status(),
       hooks: this.#hooks.status(),
       counters: await this.#metrics.counters(),
     };

@@ -21,6 +21,7 @@ import { Driver } from '../runtime/system/driver.js';
 import type { Host } from '../runtime/system/host.js';
 import type { AaaOptions } from './config/options.js';
 import type { NasPort, NasPortInput, NasPortOutput } from './nas-port.js';
+import { RadiusClientTally, type RadiusClientView } from './radius-client-tally.js';
 import type { RadiusMaterial } from './radius-clients.js';
 import { RadSec } from './radsec.js';
 
@@ -59,6 +60,7 @@ export class RadiusPort implements NasPort {
   /** The sockets for requests to clients, one for each address that this server listens on. */
   readonly #demandSockets: DatagramSocket[] = [];
   readonly #radSec: RadSec | undefined;
+  readonly #tally: RadiusClientTally;
   /** Unanswered demands. */
   readonly #demands = new Map<Token, SentDemand>();
 
@@ -66,7 +68,8 @@ export class RadiusPort implements NasPort {
     this.#parts = parts;
     this.#options = options;
     const { host, guard, log } = parts;
-    const { tls } = parts.material;
+    const { tls, clients } = parts.material;
+    this.#tally = new RadiusClientTally(clients);
     this.#radSec =
       tls &&
       new RadSec(tls, refusedReporter(log), {
@@ -74,7 +77,7 @@ export class RadiusPort implements NasPort {
         guard,
         onPacket: (packet) => this.#driver.feed({ type: 'packet', service: 'any', ...packet }),
       });
-    const machine = new RadiusServer(this.#config(parts.material.clients), (octets) => host.random(octets));
+    const machine = new RadiusServer(this.#config(clients), (octets) => host.random(octets));
     this.#driver = new Driver<RadiusInput, RadiusOutput>(
       machine,
       (output) => this.#perform(output),
@@ -91,6 +94,11 @@ export class RadiusPort implements NasPort {
   /** The addresses and ports of the open sockets. */
   get addresses(): { readonly address: string; readonly port: number }[] {
     return [...[...this.#sockets.values()].map(({ address }) => address), ...(this.#radSec?.addresses ?? [])];
+  }
+
+  /** What each client got. */
+  status(): RadiusClientView[] {
+    return this.#tally.views();
   }
 
   /** Opens the sockets. Rejects with the system's error. */
@@ -117,6 +125,7 @@ export class RadiusPort implements NasPort {
   /** Uses other clients and certificates. */
   configure({ clients, tls }: RadiusMaterial): void {
     if (tls) this.#radSec?.reload(tls);
+    this.#tally.configure(clients);
     this.#driver.feed({ type: 'configure', config: this.#config(clients) });
   }
 
@@ -181,7 +190,7 @@ export class RadiusPort implements NasPort {
   }
 
   #perform(output: RadiusOutput): void {
-    const { metrics, log, feed } = this.#parts;
+    const { metrics, log, feed, host } = this.#parts;
     switch (output.type) {
       case 'send':
         if (output.end.local.startsWith('tls|')) this.#radSec?.send(output.end.local, output.octets);
@@ -208,10 +217,12 @@ export class RadiusPort implements NasPort {
       case 'served':
         metrics.count('radius_answers', { code: nameOf(output.code) });
         if (output.isRepeated) metrics.count('radius_duplicates');
+        this.#tally.served(output, host.wall());
         break;
       case 'dropped': {
         const { cause, detail, client, address, report } = output;
         metrics.count('radius_dropped', { cause });
+        this.#tally.dropped(output);
         if (report === undefined) break;
         log.warn({ peer: client, address, reason: cause, detail, count: report }, 'RADIUS packet discarded');
       }

@@ -8,6 +8,7 @@ import type { WebPage } from '../runtime/web/open-web.js';
 import type { OperationName } from '../store/operations.js';
 import type { Administrator } from './administrator.js';
 import type { StoreCalls } from './measured-store.js';
+import type { RadiusClientView } from './radius-client-tally.js';
 
 /** Rows of a list that one request gets. */
 const MAX_ROWS = 200;
@@ -29,6 +30,7 @@ export interface AaaWebParts {
   readonly store: StoreCalls;
   readonly metrics: Metrics;
   readonly peers: () => readonly NodePeerStatus[];
+  readonly radiusClients: () => readonly RadiusClientView[];
   readonly hooks: () => readonly HookView[];
   readonly conversations: () => number;
   readonly listening: () => readonly string[];
@@ -66,6 +68,7 @@ export function aaaWebPage(parts: AaaWebParts): WebPage {
         (await store.run('listHomeAgents', {})).map((agent) => [agent.name, { ...agent }] as const),
       store: async () => factRows({ ...(await store.run('statistics', {})) }),
       peers: () => peerRows(parts.peers()),
+      radiusClients: () => parts.radiusClients().map((client) => [client.name, { ...client }] as const),
       hooks: () => hookRows(parts.hooks()),
       counters: () => counterRows(parts.metrics),
     },

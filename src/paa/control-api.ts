@@ -39,6 +39,10 @@ export const PAA_API = {
       sessions: z.number(),
       halfOpen: z.number(),
       enforcementPoint: z.enum(['set up', 'not set up', 'being set up', 'none']),
+      dhcpv6Relay: z
+        .looseObject({ interface: z.string(), linkAddress: z.string(), servers: z.array(z.string()) })
+        .optional()
+        .describe('with dhcpv6.relay.servers'),
       ...STATUS,
     }),
   },

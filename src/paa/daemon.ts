@@ -260,6 +260,8 @@ export class PaaDaemon implements Service<PaaOptions> {
       hooks: () => this.#hooks.status(),
       ep: this.#ep,
       program: this.#options.hooks.ep,
+      aaa: this.#options.aaa,
+      dhcpRelay: () => this.#dhcp.status,
       listening: () => this.#listening(),
     });
   }
@@ -290,6 +292,7 @@ export class PaaDaemon implements Service<PaaOptions> {
       halfOpen: this.#nas.halfOpen,
       localHomeAddresses: this.#nas.localHomeAgent?.used,
       peers: this.#link.status(),
+      dhcpv6Relay: this.#dhcp.status,
       hooks: this.#hooks.status(),
       counters: await this.#metrics.counters(),
     };

@@ -1,4 +1,4 @@
-import { parseAddress } from '../protocol/bytes/address.js';
+import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
 import {
   RELAY_DROPS,
   type RelayConfig,
@@ -43,12 +43,21 @@ export interface DhcpRelayParts {
   readonly neighbours?: ReadNeighbours;
 }
 
+/** The relay agent, for status output. */
+export interface DhcpRelayView {
+  /** The interface of the access link. */
+  readonly interface: string;
+  readonly linkAddress: string;
+  readonly servers: readonly string[];
+}
+
 /** Drives the DHCPv6 relay agent: its socket, the neighbours of the access link, log and metrics. */
 export class DhcpRelayPort {
   readonly #options: PaaOptions;
   readonly #parts: DhcpRelayParts;
   #driver: Driver<RelayInput, RelayOutput> | undefined;
   #socket: DatagramSocket | undefined;
+  #status: DhcpRelayView | undefined;
 
   constructor(options: PaaOptions, parts: DhcpRelayParts) {
     this.#options = options;
@@ -79,6 +88,13 @@ export class DhcpRelayPort {
       throw new StartError(`dhcpv6.relay: cannot listen on ${config.interface} port ${SERVER_PORT}: ${message}`);
     }
     this.#driver = driver;
+    const linkAddress = formatAddress(config.linkAddress);
+    this.#status = { interface: config.interface, linkAddress, servers: relay.servers };
+  }
+
+  /** Undefined: it is not configured. */
+  get status(): DhcpRelayView | undefined {
+    return this.#status;
   }
 
   /** The local address and port of the socket, if it is open. */

@@ -10,6 +10,7 @@ import type { Host } from '../runtime/system/host.js';
 import { counterRows, factRows, hookRows, peerRows } from '../runtime/web/common-tables.js';
 import type { WebPage } from '../runtime/web/open-web.js';
 import { commandSession, describeSession } from './control-routes.js';
+import type { DhcpRelayView } from './dhcp-relay.js';
 import type { EnforcementRunner } from './enforcement-runner.js';
 
 export interface PaaWebParts {
@@ -22,6 +23,9 @@ export interface PaaWebParts {
   readonly hooks: () => readonly HookView[];
   readonly ep: EnforcementRunner | undefined;
   readonly program: string | undefined;
+  /** The protocol of the AAA servers. */
+  readonly aaa: 'diameter' | 'radius';
+  readonly dhcpRelay: () => DhcpRelayView | undefined;
   readonly listening: () => readonly string[];
 }
 
@@ -48,7 +52,9 @@ export function paaWebPage(parts: PaaWebParts): WebPage {
           sessions: nas.size,
           halfOpen: nas.halfOpen,
           localHomeAddresses: nas.localHomeAgent?.used,
+          protocol: parts.aaa,
         }),
+      dhcpRelay: () => factRows({ ...parts.dhcpRelay() }),
       sessions: () => sessionRows(nas, host),
       enforcement: () =>
         parts.ep ? [['ep', { program: parts.program, ...parts.ep.state }]] : [['ep', { program: undefined }]],

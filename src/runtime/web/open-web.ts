@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { placeOf } from '../config/sections.js';
 import type { Logger } from '../log/events.js';
 import type { EventFeed } from '../log/feed.js';
@@ -15,6 +16,9 @@ import { type WebActions, WebServer } from './web-server.js';
 /** How often a table is read while a page is open, in milliseconds, and at most which part of the time that takes. */
 const READ_INTERVAL = 1_000;
 const READ_SHARE = 0.02;
+
+/** Rows that are read at a time: a daemon serves its clients in between. */
+const SLICE = 500;
 
 export type Rows = Iterable<readonly [key: string, row: Row]>;
 
@@ -56,7 +60,10 @@ export async function openWeb(section: WebSection, page: WebPage, tools: WebTool
     picture,
     host,
     () => reader.start(),
-    () => reader.stop(),
+    () => {
+      reader.stop();
+      picture.clear();
+    },
   );
   const server = await WebServer.open(
     { daemon: page.daemon, ...place, names: section['web-hosts'], token, tls },
@@ -118,7 +125,7 @@ class TableReader {
 
   async #read(name: string, running: number): Promise<void> {
     const started = this.#host.monotonic();
-    await this.#guard.settle('control', this.#refresh(name));
+    await this.#guard.settle('control', this.#refresh(name, running));
     if (running !== this.#running) return;
     const took = this.#host.monotonic() - started;
     const wait = Math.max(READ_INTERVAL, took / READ_SHARE);
@@ -128,16 +135,28 @@ class TableReader {
     );
   }
 
-  async #refresh(name: string): Promise<void> {
+  async #refresh(name: string, running: number): Promise<void> {
     const read = this.#tables[name];
     if (!read) return;
     try {
-      this.#picture.replace(name, await read());
+      const rows = await read();
+      if (running !== this.#running) return;
+      const table = this.#picture.replacement(name);
+      let count = 0;
+      for (const [key, row] of rows) {
+        table.set(key, row);
+        count += 1;
+        if (count % SLICE > 0) continue;
+        await setImmediate();
+        if (running !== this.#running) return;
+      }
+      table.end();
       this.#problems.delete(name);
     } catch (error) {
       // Such as a store that is unavailable. The page shows the last state, and this.
       this.#problems.set(name, (error as Error).message);
     }
+    if (running !== this.#running) return;
     this.#picture.replace(
       'problems',
       [...this.#problems].map(([table, reason]) => [table, { table, reason }] as const),

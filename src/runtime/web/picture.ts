@@ -10,6 +10,9 @@ export type Table = ReadonlyMap<string, Row>;
 const MAX_LOG = 300;
 const MAX_VALUE = 300;
 
+/** Rows of tables in one message: with rows as long as sessions have, fewer octets than Live lets wait unread. */
+export const MAX_ROWS = 500;
+
 /** The lowest level that the list of events shows. */
 const SHOWN_LEVEL = 30;
 
@@ -37,9 +40,14 @@ export interface Change {
 
 interface KeptTable {
   readonly rows: Map<string, Row>;
-  /** The rows as JSON, to see which have changed. */
-  readonly texts: Map<string, string>;
   readonly changed: Set<string>;
+}
+
+/** A table that is being replaced, row by row. */
+export interface Replacement {
+  set(key: string, row: Row): void;
+  /** Drops the rows that were not set. */
+  end(): void;
 }
 
 /**
@@ -81,43 +89,75 @@ export class Picture {
 
   /** Replaces a table. Rows that are equal to those before are no change. */
   replace(name: string, rows: Iterable<readonly [key: string, row: Row]>): void {
-    const table = this.#table(name);
-    const left = new Set(table.rows.keys());
-    for (const [key, row] of rows) {
-      left.delete(key);
-      const text = JSON.stringify(row);
-      if (table.texts.get(key) === text) continue;
-      table.rows.set(key, row);
-      table.texts.set(key, text);
-      table.changed.add(key);
-    }
-    for (const key of left) {
-      table.rows.delete(key);
-      table.texts.delete(key);
-      table.changed.add(key);
+    const replacement = this.replacement(name);
+    for (const [key, row] of rows) replacement.set(key, row);
+    replacement.end();
+  }
+
+  /** Replaces a table in several steps. */
+  replacement(name: string): Replacement {
+    const { rows, changed } = this.#table(name);
+    const left = new Set(rows.keys());
+    return {
+      set: (key, row) => {
+        left.delete(key);
+        const before = rows.get(key);
+        if (before !== undefined && isSame(before, row)) return;
+        rows.set(key, row);
+        changed.add(key);
+      },
+      end: () => {
+        for (const key of left) if (rows.delete(key)) changed.add(key);
+      },
+    };
+  }
+
+  /** Forgets which rows have changed. For when every page gets the whole state. */
+  settle(): void {
+    for (const { changed } of this.#tables.values()) changed.clear();
+  }
+
+  /** Forgets the tables, so that they take no memory while nobody looks. */
+  clear(): void {
+    this.#tables.clear();
+  }
+
+  /**
+   * The state in messages of limited size: a snapshot, then changes with the rows that it has no room for. Each has the
+   * rows as they are when it is asked for. `now`: the daemon's clock.
+   */
+  *messages(now: () => number): Generator<Snapshot | Change, void, undefined> {
+    let isFirst = true;
+    for (const set of parts(this.#tables)) {
+      if (isFirst) yield this.snapshot(now(), set);
+      else yield { now: now(), set, gone: {}, ladders: [], ladderGone: [], log: [] };
+      isFirst = false;
     }
   }
 
-  snapshot(now: number): Snapshot {
-    const tables = Object.fromEntries([...this.#tables].map(([name, { rows }]) => [name, [...rows]]));
+  /** `tables`: their rows, or the first of them. Default: all. */
+  snapshot(now: number, tables: Snapshot['tables'] = allRows(this.#tables)): Snapshot {
     const ladders = this.#ladders.all().map(({ head, rungs }) => ({ head, rungs }));
     return { daemon: this.#daemon, columns: COLUMNS[this.#daemon], now, tables, ladders, log: this.#log };
   }
 
-  /** Returns what has changed since the last call; undefined: nothing. */
+  /** Returns what has changed since the last call, at most MAX_ROWS rows of it; undefined: nothing. */
   take(now: number): Change | undefined {
     const set: Record<string, (readonly [string, Row])[]> = {};
     const gone: Record<string, string[]> = {};
     let isChanged = this.#freshEvents > 0 || this.#changedLadders.size > 0 || this.#goneLadders.size > 0;
+    let room = MAX_ROWS;
     for (const [name, { rows, changed }] of this.#tables) {
-      if (changed.size === 0) continue;
+      const keys = [...changed].slice(0, room);
+      if (keys.length === 0) continue;
       isChanged = true;
-      set[name] = [...changed].flatMap((key): [string, Row][] => {
+      room -= keys.length;
+      for (const key of keys) changed.delete(key);
+      set[name] = keys.flatMap((key): [string, Row][] => {
         const row = rows.get(key);
         return row ? [[key, row]] : [];
       });
-      gone[name] = [...changed].filter((key) => !rows.has(key));
-      changed.clear();
+      gone[name] = keys.filter((key) => !rows.has(key));
     }
     const log = this.#log.slice(this.#log.length - this.#freshEvents);
     this.#freshEvents = 0;
@@ -135,10 +175,45 @@ export class Picture {
   #table(name: string): KeptTable {
     const known = this.#tables.get(name);
     if (known) return known;
-    const table = { rows: new Map(), texts: new Map(), changed: new Set<string>() };
+    const table = { rows: new Map(), changed: new Set<string>() };
     this.#tables.set(name, table);
     return table;
   }
+}
+
+type RowsOf = Record<string, (readonly [key: string, row: Row])[]>;
+
+function allRows(tables: ReadonlyMap<string, KeptTable>): RowsOf {
+  return Object.fromEntries([...tables].map(([name, { rows }]) => [name, [...rows]]));
+}
+
+/** All rows, at most MAX_ROWS at a time. Rows that come meanwhile are among them. */
+function* parts(tables: ReadonlyMap<string, KeptTable>): Generator<RowsOf, void, undefined> {
+  let part: RowsOf = {};
+  let room = MAX_ROWS;
+  for (const [name, { rows }] of tables) {
+    part[name] = [];
+    for (const row of rows) {
+      part[name]?.push(row);
+      room -= 1;
+      if (room > 0) continue;
+      yield part;
+      part = { [name]: [] };
+      room = MAX_ROWS;
+    }
+  }
+  yield part;
+}
+
+/** Whether two rows show the same. Objects in them must be new ones when they change. */
+function isSame(a: Row, b: Row): boolean {
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length && names.every((name) => isSameValue(a[name], b[name]));
+}
+
+function isSameValue(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  return typeof a === 'object' && typeof b === 'object' && JSON.stringify(a) === JSON.stringify(b);
 }
 
 /** Cuts long values, of which a page shows only the beginning. */

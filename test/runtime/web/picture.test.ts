@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 // @ts-expect-error: a module of the page, in JavaScript
 import { PageState } from '../../../scripts/web/state.js';
 import { Drbg } from '../../../src/protocol/bytes/drbg.js';
-import { Picture } from '../../../src/runtime/web/picture.js';
+import { MAX_ROWS, Picture } from '../../../src/runtime/web/picture.js';
 import { event } from './fed-event.js';
 
 const row = (value: number) => ({ value });
@@ -92,5 +92,61 @@ describe('Picture', () => {
         expect(Object.fromEntries(page.table('t'))).toEqual(Object.fromEntries(tables.t ?? []));
       }
     }
+  });
+
+  it('sends ten thousand rows in small messages, and the page has the same in the end whatever changes meanwhile', () => {
+    const drbg = new Drbg(new Uint8Array(32).fill(9));
+    const pick = (count: number) => ((drbg.bytes(1)[0] ?? 0) * 256 + (drbg.bytes(1)[0] ?? 0)) % count;
+    const picture = new Picture('pana-paa');
+    // Names as long as they may be, of characters that JSON writes with two.
+    const long = (value: number) => ({ value, nai: '"'.repeat(253), address: 'x'.repeat(45), state: 'OPEN', until: 1 });
+    const rows = new Map(Array.from({ length: 10_000 }, (_, i) => [String(i), long(i)]));
+    picture.replace('facts', [['a', row(1)]]);
+    picture.replace('sessions', rows);
+    const page = new PageState();
+    const sizes: number[] = [];
+    const send = (message: object) => {
+      const text = JSON.stringify(message);
+      sizes.push(text.length);
+      const got = JSON.parse(text);
+      if (got.daemon) page.reset(got, 0);
+      else page.change(got);
+    };
+    let at = 0;
+    for (const message of picture.messages(() => at)) {
+      send(message);
+      expect(page.table('sessions').size).toBeLessThanOrEqual(sizes.length * MAX_ROWS + 100);
+      for (let i = 0; i < 50; i += 1) {
+        const key = String(pick(11_000));
+        if (pick(3) === 0) rows.delete(key);
+        else rows.set(key, long(pick(60_000)));
+      }
+      at += 1;
+      picture.replace('sessions', rows);
+      const change = picture.take(at);
+      if (change) send(change);
+    }
+    for (let change = picture.take(at); change; change = picture.take(at)) send(change);
+    expect(sizes.length).toBeGreaterThan(10_000 / MAX_ROWS);
+    expect(Math.max(...sizes)).toBeLessThan(400_000);
+    expect(Object.fromEntries(page.table('sessions'))).toEqual(Object.fromEntries(rows));
+    expect(page.value('facts', 'a')).toBe(1);
+  });
+
+  it('reads a table in steps, keeps its rows meanwhile, and drops those that are gone at the end', () => {
+    const picture = new Picture('pana-paa');
+    picture.replace('sessions', [
+      ['a', row(1)],
+      ['b', row(2)],
+    ]);
+    picture.take(1);
+    const table = picture.replacement('sessions');
+    table.set('b', row(3));
+    expect(picture.take(2)).toMatchObject({ set: { sessions: [['b', row(3)]] }, gone: { sessions: [] } });
+    table.end();
+    expect(picture.take(3)).toMatchObject({ set: { sessions: [] }, gone: { sessions: ['a'] } });
+    picture.clear();
+    expect(picture.snapshot(4).tables).toEqual({});
+    expect(picture.take(4)).toBeUndefined();
   });
 });

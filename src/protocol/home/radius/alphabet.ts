@@ -84,6 +84,8 @@ export type RadiusOutput =
       readonly client: string;
       /** The answer to the same request is sent again. */
       readonly isRepeated: boolean;
+      /** It answers a Status-Server. */
+      readonly isStatus?: true;
     }
   | {
       readonly type: 'dropped';

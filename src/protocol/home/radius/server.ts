@@ -158,7 +158,8 @@ export class RadiusServer {
   /** RFC 5997 4.2: each Status-Server is answered, repeated ones too. */
   #status(packet: RadiusPacket, client: RadiusClient, end: RadiusEnd, service: RadiusService): void {
     const code = service === 'accounting' ? CODE['Accounting-Response'] : CODE['Access-Accept'];
-    this.#send(sign({ code, attributes: [] }, packet, client), code, client, end, false);
+    this.#put({ type: 'send', octets: sign({ code, attributes: [] }, packet, client), end });
+    this.#put({ type: 'served', code, client: client.name, isRepeated: false, isStatus: true });
   }
 
   #request(packet: RadiusPacket, client: RadiusClient, end: RadiusEnd): void {
