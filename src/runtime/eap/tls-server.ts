@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHmac } from 'node:crypto';
 import {
   createSecureContext,
@@ -49,6 +48,15 @@ export interface TlsServerOptions {
   readonly host?: Host | undefined;
 }
 
+/**
+ * A TLS server as one connection sees it, which names the handshake of an event: the server emits the events of a
+ * connection on the object that got the connection. An AsyncLocalStorage would do the same, but makes every promise of
+ * the thread dearer.
+ */
+interface HandshakeServer extends Server {
+  readonly handshake?: TlsServerHandshake;
+}
+
 /** Node's TLS as the engine of an EAP server: one context and one set of ticket keys for all conversations. */
 export class TlsServerEngine implements ServerEngine<TlsServerOptions> {
   #options: TlsServerOptions;
@@ -60,8 +68,6 @@ export class TlsServerEngine implements ServerEngine<TlsServerOptions> {
   #derivedKey: Secret;
   /** A TLS server that accepts no tickets. Created on first use. */
   #fullServer: Server | undefined;
-  /** Maps an event of the TLS server to its handshake: each connection is created within this context. */
-  readonly #current = new AsyncLocalStorage<TlsServerHandshake>();
 
   /** Throws the platform's error for unusable credentials, CrlSignatureError for a forged CRL. */
   constructor(options: TlsServerOptions) {
@@ -108,7 +114,8 @@ export class TlsServerEngine implements ServerEngine<TlsServerOptions> {
     const { extendedMasterSecret } = this.#options;
     const handshake = new TlsServerHandshake({ judge: this.#judge, host: this.#host, extendedMasterSecret });
     const server = this.#mayResume(hello) ? this.#server : this.#withoutTickets();
-    this.#current.run(handshake, () => server.emit('connection', handshake.wire));
+    const connection: HandshakeServer = Object.create(server, { handshake: { value: handshake } });
+    connection.emit('connection', handshake.wire);
     return handshake;
   }
 
@@ -120,8 +127,13 @@ export class TlsServerEngine implements ServerEngine<TlsServerOptions> {
       // accepted.
       rejectUnauthorized: false,
     });
-    server.on('secureConnection', (socket) => this.#on((handshake) => handshake.secured(socket, this.#guard)));
-    server.on('tlsClientError', (error) => this.#on((handshake) => handshake.broke(error)));
+    const engine = this;
+    server.on('secureConnection', function (this: HandshakeServer, socket) {
+      engine.#on(this.handshake, (handshake) => handshake.secured(socket, engine.#guard));
+    });
+    server.on('tlsClientError', function (this: HandshakeServer, error) {
+      engine.#on(this.handshake, (handshake) => handshake.broke(error));
+    });
     return server;
   }
 
@@ -130,8 +142,7 @@ export class TlsServerEngine implements ServerEngine<TlsServerOptions> {
   }
 
   /** Handles an engine event with the handshake that it belongs to. */
-  #on(event: (handshake: TlsServerHandshake) => void): void {
-    const handshake = this.#current.getStore();
+  #on(handshake: TlsServerHandshake | undefined, event: (handshake: TlsServerHandshake) => void): void {
     if (!handshake) return;
     this.#guard.run(
       'tls',
