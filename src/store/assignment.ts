@@ -67,10 +67,28 @@ export const assignmentOperations = {
         serial: request.certificate ?? null,
         expires_at: request.sessionExpires,
       });
-      return result;
+      const older = await sessionAtNas.first(db, { ...own, origin: request.origin });
+      return { ...result, alone: older === undefined };
     },
   }),
 } as const;
+
+const sessionAtNas = new Statement((db, { subscriber, sessionId, origin }: OtherAtNas) =>
+  db
+    .selectFrom('sessions')
+    .select('id')
+    .where('subscriber_id', '=', subscriber)
+    .where('id', '<>', sessionId)
+    .where('origin', '=', origin)
+    .limit(sql.lit(1)),
+);
+
+/** The other sessions of a subscriber at a NAS. */
+interface OtherAtNas {
+  readonly subscriber: number;
+  readonly sessionId: string;
+  readonly origin: string;
+}
 
 const subscriberOf = new Statement((db, { nai }: { readonly nai: string }) =>
   db.selectFrom('subscribers').selectAll().where('nai', '=', nai),

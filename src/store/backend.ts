@@ -19,9 +19,9 @@ export interface Backend {
   readonly warnings?: readonly string[];
   /**
    * Runs jobs in one transaction. Only one writing transaction runs at a time, across all servers. Resolves when all
-   * jobs are on disk, with the outcome of each in order. If a job throws, only that job is rolled back. `first` runs
-   * before the jobs; if it throws, the transaction is rolled back. Rejects if nothing was committed. `lengthy`: may
-   * block others for a long time.
+   * jobs are on disk, with the outcome of each in order. If a job throws, only that job is rolled back; the others may
+   * run a second time for that, after a rollback. `first` runs before the jobs and only reads; if it throws, the
+   * transaction is rolled back. Rejects if nothing was committed. `lengthy`: may block others for a long time.
    */
   commit(
     jobs: readonly DatabaseJob[],
@@ -33,6 +33,8 @@ export interface Backend {
    * resolves when that is on disk. `request` is called when the call's turn has come, and must be idempotent.
    */
   call?(name: string, request: () => object, urgency?: Urgency): Promise<unknown>;
+  /** Runs read-only jobs in one transaction that writes nothing, with the outcome of each in order. */
+  reads?(jobs: readonly DatabaseJob[]): Promise<PromiseSettledResult<unknown>[]>;
   /** Runs a read-only job. */
   read(job: DatabaseJob, urgency?: Urgency): Promise<unknown>;
   /** Runs a writing job in a transaction that is concurrent with calls and others of its kind, after `first`. */

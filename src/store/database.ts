@@ -37,9 +37,8 @@ async function openConnection(path: string, random: typeof systemHost.random): P
   const db = new Kysely<Schema>({ dialect: new SqliteDialect({ database }) });
   runDirectly(db, ({ sql }, parameters) => {
     const statement = database.prepare(sql);
-    if (statement.reader) return { rows: statement.all(parameters) };
-    const { changes } = statement.run(parameters);
-    return { rows: [], numAffectedRows: BigInt(changes) };
+    if (statement.reader) return { rows: statement.all(parameters), changed: 0 };
+    return { rows: [], changed: statement.run(parameters).changes };
   });
   const connection = { db, run: (text: string) => void database.prepare(text).run([]) };
   try {
@@ -143,11 +142,14 @@ export function migrationsOf(file: Database.Database): string[] {
   return rows.map(({ name }) => name);
 }
 
-/** Runs work in a transaction. */
-async function inTransaction<T>({ db, run }: Connection, work: (connection: Db) => Promise<T>): Promise<T> {
+/** Runs work in a transaction. IMMEDIATE: one that starts as a reader could fail when it begins to write. */
+async function inTransaction<T>(
+  { db, run }: Connection,
+  work: (connection: Db) => Promise<T>,
+  kind: 'IMMEDIATE' | 'DEFERRED' = 'IMMEDIATE',
+): Promise<T> {
   return db.connection().execute(async (connection) => {
-    // IMMEDIATE: a transaction that starts as a reader could fail when it begins to write.
-    run('BEGIN IMMEDIATE');
+    run(`BEGIN ${kind}`);
     try {
       const result = await work(connection);
       run('COMMIT');
@@ -199,8 +201,43 @@ export class SqliteBackend implements Backend {
 
   async commit(jobs: readonly DatabaseJob[], first?: DatabaseJob): Promise<PromiseSettledResult<unknown>[]> {
     this.check();
+    const outcomes = (await this.#together(jobs, first)) ?? (await this.#oneByOne(jobs, first));
+    // Writes to a deleted file would be lost.
+    this.check();
+    return outcomes;
+  }
+
+  /**
+   * Commits jobs without savepoints, for which SQLite would keep a copy of each page that a job changes. Undefined if
+   * one of several jobs threw: nothing was committed then.
+   */
+  async #together(
+    jobs: readonly DatabaseJob[],
+    first: DatabaseJob | undefined,
+  ): Promise<PromiseSettledResult<unknown>[] | undefined> {
+    const done: PromiseSettledResult<unknown>[] = [];
+    let failed: PromiseRejectedResult | undefined;
+    await inTransaction(this.#connection, async (connection) => {
+      await first?.(connection);
+      for (const job of jobs) {
+        try {
+          done.push({ status: 'fulfilled', value: await job(connection) });
+        } catch (reason) {
+          failed = { status: 'rejected', reason };
+          throw reason;
+        }
+      }
+    }).catch((error: unknown) => {
+      if (!failed || error instanceof DatabaseError) throw error;
+    });
+    if (!failed) return done;
+    return jobs.length === 1 ? [failed] : undefined;
+  }
+
+  /** Commits jobs with a savepoint for each, so that only those that throw are rolled back. */
+  #oneByOne(jobs: readonly DatabaseJob[], first: DatabaseJob | undefined): Promise<PromiseSettledResult<unknown>[]> {
     const { run } = this.#connection;
-    const outcomes = await inTransaction(this.#connection, async (connection) => {
+    return inTransaction(this.#connection, async (connection) => {
       const done: PromiseSettledResult<unknown>[] = [];
       await first?.(connection);
       for (const job of jobs) {
@@ -216,13 +253,21 @@ export class SqliteBackend implements Backend {
       }
       return done;
     });
-    // Writes to a deleted file would be lost.
+  }
+
+  /** Without the lock of writers. */
+  async reads(jobs: readonly DatabaseJob[]): Promise<PromiseSettledResult<unknown>[]> {
     this.check();
-    return outcomes;
+    const work = async (connection: Db) => {
+      const done: PromiseSettledResult<unknown>[] = [];
+      for (const job of jobs) done.push(...(await Promise.allSettled([job(connection)])));
+      return done;
+    };
+    return inTransaction(this.#connection, work, 'DEFERRED');
   }
 
   async read(job: DatabaseJob): Promise<unknown> {
-    return this.lengthy(job);
+    return theOne(await this.reads([job]));
   }
 
   async shared(job: DatabaseJob): Promise<unknown> {
@@ -230,9 +275,7 @@ export class SqliteBackend implements Backend {
   }
 
   async lengthy(job: DatabaseJob): Promise<unknown> {
-    const [outcome] = await this.commit([job]);
-    if (outcome?.status === 'rejected') throw outcome.reason;
-    return outcome?.value;
+    return theOne(await this.commit([job]));
   }
 
   check(): void {
@@ -250,4 +293,9 @@ export class SqliteBackend implements Backend {
     await this.#connection.db.destroy();
     this.#lock?.release();
   }
+}
+
+function theOne([outcome]: readonly PromiseSettledResult<unknown>[]): unknown {
+  if (outcome?.status === 'rejected') throw outcome.reason;
+  return outcome?.value;
 }

@@ -238,6 +238,8 @@ export class StoreEngine implements StorePort {
 
   async #commit(calls: readonly Call[]): Promise<Outcome[]> {
     try {
+      if (this.#backend.reads && calls.every(({ operation }) => isRead(operation)))
+        return await this.#backend.reads(calls.map((call) => this.#jobOf(call)));
       return await this.#backend.commit(
         calls.map((call) => this.#jobOf(call)),
         this.#keeper.follow,

@@ -1,10 +1,16 @@
-import type { Compilable, CompiledQuery, Kysely, QueryResult } from 'kysely';
+import type { Compilable, CompiledQuery, Kysely } from 'kysely';
 import type { Schema } from './schema.js';
 
 type Db = Kysely<Schema>;
 
+/** The selected rows, and the number of inserted, updated or deleted ones. */
+interface Executed<R> {
+  readonly rows: R[];
+  readonly changed: number;
+}
+
 /** Runs a compiled query at once, without the layers of the query builder. Throws DatabaseError. */
-export type Direct = (query: CompiledQuery<unknown>, parameters: readonly unknown[]) => QueryResult<unknown>;
+export type Direct = (query: CompiledQuery<unknown>, parameters: readonly unknown[]) => Executed<unknown>;
 
 /** By the database's adapter, which its transactions share. */
 const direct = new WeakMap<object, Direct>();
@@ -59,15 +65,15 @@ export class Statement<V extends object, R> {
 
   /** Returns the number of inserted, updated or deleted rows. */
   async change(db: Db, values: V): Promise<number> {
-    return Number((await this.#execute(db, values)).numAffectedRows ?? 0n);
+    return (await this.#execute(db, values)).changed;
   }
 
-  async #execute(db: Db, values: V): Promise<QueryResult<R>> {
+  #execute(db: Db, values: V): Executed<R> | Promise<Executed<R>> {
     const { adapter } = db.getExecutor();
     const compiled = this.#compiledFor(db, adapter);
     const parameters = compiled.parameters.map((one) => (one instanceof Parameter ? values[one.name as keyof V] : one));
     const run = direct.get(adapter);
-    return run ? (run(compiled, parameters) as QueryResult<R>) : db.executeQuery({ ...compiled, parameters });
+    return run ? (run(compiled, parameters) as Executed<R>) : execute(db, { ...compiled, parameters });
   }
 
   #compiledFor(db: Db, adapter: object): CompiledQuery<R> {
@@ -77,4 +83,9 @@ export class Statement<V extends object, R> {
     this.#compiled.set(adapter, compiled);
     return compiled;
   }
+}
+
+async function execute<R>(db: Db, query: CompiledQuery<R>): Promise<Executed<R>> {
+  const { rows, numAffectedRows = 0n } = await db.executeQuery(query);
+  return { rows, changed: Number(numAffectedRows) };
 }

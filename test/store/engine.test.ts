@@ -16,6 +16,8 @@ class Failing implements Backend {
   failure: ((attempt: number) => Error | undefined) | undefined;
   /** The number of jobs in each commit. */
   readonly commits: number[] = [];
+  /** The number of jobs in each transaction that only reads. */
+  readonly readings: number[] = [];
   damage: Error | undefined;
   /** Awaited after a commit, before it is reported. */
   report: Promise<void> = Promise.resolve();
@@ -34,6 +36,11 @@ class Failing implements Backend {
     await this.report;
     return outcomes;
   }
+
+  reads = (jobs: readonly DatabaseJob[]) => {
+    this.readings.push(jobs.length);
+    return this.#real.reads(jobs);
+  };
 
   read = (job: DatabaseJob) => this.#real.read(job);
   lengthy = (job: DatabaseJob) => this.#real.lengthy(job);
@@ -73,6 +80,7 @@ beforeEach(async () => {
   });
   user = new StoreUser(() => engine);
   backend.commits.length = 0;
+  backend.readings.length = 0;
 });
 
 afterEach(async () => {
@@ -359,7 +367,7 @@ describe('StoreEngine, state of the database', () => {
     const [read, written] = await Promise.allSettled([CALLS.read(), CALLS.write()]);
     expect(read.status).toBe('fulfilled');
     expect(written).toMatchObject({ reason: { code: 'ERR_STORE_FULL' } });
-    expect(backend.commits).toEqual([2, 1]);
+    expect([backend.commits, backend.readings]).toEqual([[2], [1]]);
   });
 
   it('is checked every two seconds without a call', async () => {

@@ -100,6 +100,37 @@ describe('The SQLite database', () => {
     expect(names).toEqual(['a@home.example', 'c@home.example', 'mn@home.example']);
   });
 
+  it('reads while another program writes, and locks nothing for that', async () => {
+    const backend = await SqliteBackend.open(join(folder, 'shared.db'));
+    const other = new Database(join(folder, 'shared.db'), { timeout: 0 });
+    other.exec('BEGIN IMMEDIATE');
+    const subscribers = () => backend.read((db) => db.selectFrom('subscribers').selectAll().execute());
+    expect(await subscribers()).toEqual([]);
+    other.exec('COMMIT');
+    const reading = backend.read(async (db) => {
+      await db.selectFrom('subscribers').selectAll().execute();
+      other.exec('BEGIN IMMEDIATE');
+      other.exec('COMMIT');
+    });
+    expect(await reading).toBeUndefined();
+    other.close();
+    await backend.close();
+  });
+
+  it('says of a new session whether its subscriber has another one at the same NAS', async () => {
+    await user.addSubscriber('mn@home.example');
+    await user.addSubscriber('other@home.example');
+    const alone = async (sessionId: string, origin: string, nai = 'mn@home.example') => {
+      const result = await user.bootstrap(nai, sessionId, { origin });
+      return result.result !== 'refused' && result.alone;
+    };
+    expect(await alone('one', 'paa1')).toBe(true);
+    expect(await alone('one', 'paa1')).toBe(true);
+    expect(await alone('two', 'paa2')).toBe(true);
+    expect(await alone('else', 'paa1', 'other@home.example')).toBe(true);
+    expect(await alone('three', 'paa1')).toBe(false);
+  });
+
   it('finishes all calls made before close', async () => {
     const path = join(folder, 'closing.db');
     const other = await openStore(path);

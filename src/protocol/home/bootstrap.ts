@@ -24,6 +24,8 @@ export interface Bootstrapping {
   readonly lifetime: number;
   /** When the certificate expires; milliseconds, monotonic. */
   readonly validUntil: number;
+  /** Whether the store has said that the subscriber has no other session at the NAS. */
+  alone: boolean;
 }
 
 export type BootstrapQuestion =
@@ -89,6 +91,7 @@ export class Bootstrap {
       this.#context.say({ name: 'notAuthorized', nai, reason: result.reason });
       return { job, outcome: 'refused' };
     }
+    job.alone = result.alone === true;
     if (question.of === 'withdrawal') {
       if (result.released && question.because === 'no-common-ike')
         this.#release(result.released, 'no common IKE version');

@@ -286,7 +286,7 @@ export class Home {
     const wanted = sessionLifetime === undefined ? this.#config.sessionLifetime : sessionLifetime * 1000;
     // Neither session nor lease outlasts the certificate.
     const lifetime = Math.max(1, Math.floor(Math.min(wanted, validFor) / 1000));
-    const job = { token, conversation, success, lifetime, validUntil: now + validFor };
+    const job = { token, conversation, success, lifetime, validUntil: now + validFor, alone: false };
     this.#jobs.set(token, job);
     this.#bootstrap.begin(job);
   }
@@ -312,7 +312,7 @@ export class Home {
     }
     const duration = this.#context.now - startedAt;
     this.#context.say({ name: 'authenticated', sessionId, origin, nai, tls, resumed, lifetime, duration });
-    if (subscriber.sessions === 'replace') this.#sessions.replaceOlder(nai, sessionId, origin);
+    if (subscriber.sessions === 'replace' && !job.alone) this.#sessions.replaceOlder(nai, sessionId, origin);
     this.#admission.succeeded(sha256, conversation, this.#context.now);
     const grace = Math.ceil(this.#config.grace / 1000);
     const accepted = { packet, msk, nai, lifetime, grace, mobility: outcome.mobility };

@@ -135,17 +135,31 @@ export interface BootstrapRequest {
 
 export type NoMobility = 'not-wanted' | 'not-granted' | 'no-home-agent' | 'prefix-full';
 
+/** What the store says of each session that it has stored. */
+export interface StoredSession {
+  /** Whether its subscriber has no other session at its NAS. Undefined: unknown. */
+  readonly alone?: boolean | undefined;
+}
+
 export type BootstrapResult =
-  | {
+  | (StoredSession & {
       readonly result: 'home';
       readonly lease: Lease;
       readonly renewed: boolean;
       readonly released: Lease | undefined;
       /** The session that had the lease until now and has not ended. */
       readonly takenFrom: string | undefined;
-    }
-  | { readonly result: 'local'; readonly local: LocalProposal; readonly released: Lease | undefined }
-  | { readonly result: 'none'; readonly reason: NoMobility; readonly released: Lease | undefined }
+    })
+  | (StoredSession & {
+      readonly result: 'local';
+      readonly local: LocalProposal;
+      readonly released: Lease | undefined;
+    })
+  | (StoredSession & {
+      readonly result: 'none';
+      readonly reason: NoMobility;
+      readonly released: Lease | undefined;
+    })
   /** The session was not stored, because the subscriber has changed since its certificate was checked. */
   | {
       readonly result: 'refused';

@@ -92,7 +92,11 @@ export const home = (sessionId: string, more: Partial<Extract<BootstrapResult, {
     ...more,
   }) satisfies BootstrapResult;
 
-export const NONE: BootstrapResult = { result: 'none', reason: 'not-wanted', released: undefined };
+export const NONE = {
+  result: 'none',
+  reason: 'not-wanted',
+  released: undefined,
+} satisfies BootstrapResult;
 
 /** Minimal EAP packets: the machine looks only at their headers and type. */
 export const IDENTITY = Uint8Array.of(2, 0, 0, 6, 1, 64);
@@ -230,11 +234,16 @@ export class HomeRig {
   }
 
   /** A client gets access. Returns the answer. */
-  enter(sessionId: string, more: Partial<AccessRequest> = {}, subscriber: Partial<Subscriber> = {}): HomeAnswer {
+  enter(
+    sessionId: string,
+    more: Partial<AccessRequest> = {},
+    subscriber: Partial<Subscriber> = {},
+    result: BootstrapResult = NONE,
+  ): HomeAnswer {
     const token = this.succeed(sessionId, more, {
       subscriber: { ...plainSubscriber(NAI), sessions: 'one', ...subscriber },
     });
-    this.stored('bootstrap', NONE);
+    this.stored('bootstrap', result);
     const answer = this.answerTo(token);
     if (answer?.type !== 'accept') throw new Error(`not accepted: ${answer?.type}`);
     return answer;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { DemandOutcome } from '../../../src/protocol/home/alphabet.js';
 import { MAX_ORIGINS } from '../../../src/protocol/home/origin-states.js';
-import { HomeRig, leaseOf, NAI, OTHER_PAA, PAA, RESPONSE, sessionOf } from './home-rig.js';
+import { HomeRig, leaseOf, NAI, NONE, OTHER_PAA, PAA, RESPONSE, sessionOf } from './home-rig.js';
 
 const DONE: DemandOutcome = { result: 'SUCCESS', unknown: false, refused: false };
 const UNKNOWN: DemandOutcome = { result: 'UNKNOWN_SESSION_ID', unknown: true, refused: false };
@@ -191,6 +191,14 @@ describe('a new session that replaces older ones', () => {
     const lost = replace();
     lost.storeFails('listSessions');
     expect(lost.events('olderNotEnded')).toHaveLength(1);
+  });
+
+  it('asks for no sessions if the store has said that there is no other one at this NAS', () => {
+    const rig = new HomeRig();
+    rig.enter('new', {}, { sessions: 'replace' }, { ...NONE, alone: true });
+    expect(rig.asked('listSessions')).toEqual([]);
+    rig.enter('newer', {}, { sessions: 'replace' }, { ...NONE, alone: false });
+    expect(rig.asked('listSessions')).toHaveLength(1);
   });
 
   it('disconnects nothing if the subscriber may have one session only', () => {
