@@ -107,6 +107,17 @@ const MISTAKES: readonly Mistake[] = [
     'error: tls.key: pana cannot read …/mn1-key.pem: EACCES: let pana read it: chgrp pana …',
   ],
   [
+    'a key in a folder that the user of the daemon may not look into',
+    'pana-pac',
+    (network) => {
+      const closed = network.path('pki');
+      const may = (path: string, what: string) =>
+        Promise.resolve(!path.startsWith(closed) || (path === closed && what !== 'execute'));
+      return { parts: { files: { may } } };
+    },
+    'error: tls.key: pana cannot read …/mn1-key.pem: it may not look into …/pki: let pana in: chgrp pana …/pki && chmod 750 …/pki',
+  ],
+  [
     'a key that everybody may read',
     'pana-pac',
     async (network) => {
@@ -812,7 +823,7 @@ describe('doctor as root', () => {
     const computer = await computerFor(service, systemComputer());
     const { files, user, groups } = computer;
     const found = (await lines(network, 'pana-pac', tree, { udp: UNROUTED, files, user, groups })).join('\n');
-    expect(found).toMatch(/tls\.key: nobody cannot read .*mn1-key\.pem: EACCES/);
+    expect(found).toMatch(/tls\.key: nobody cannot read .*mn1-key\.pem: it may not look into .*: let nobody in: chgrp /);
     expect(found).toMatch(/control\.web-token: nobody may not read .*: chown nobody/);
     // It may not create a token either.
     await rm(network.path('web-token'));

@@ -31,6 +31,8 @@ export const BACKDATED = 3_600_000;
 export interface Validity {
   readonly notBefore: Date;
   readonly notAfter: Date;
+  /** Whether it may end earlier, with the CA. Otherwise it is an error to end later than the CA. */
+  readonly mayShorten?: boolean;
 }
 
 /** The latest time that a certificate or CRL can contain (RFC 5280 4.1.2.5), in milliseconds since 1970. */
@@ -39,6 +41,20 @@ const LATEST = Date.UTC(9999, 11, 31, 23, 59, 59);
 /** A validity period that ends in this many days and began an hour ago. Throws OperatorError like `endAfter`. */
 export function validFor(days: number, now = systemHost.wall()): Validity {
   return { notBefore: new Date(now - BACKDATED), notAfter: endAfter(days, now) };
+}
+
+/** The validity of a certificate of this CA. Throws OperatorError: no certificate can be used longer than that of its CA. */
+export function within({ certificatePem }: Issued, validity: Validity): Validity {
+  const end = new Date(new X509Certificate(certificatePem).validTo);
+  const day = end.toISOString().slice(0, 10);
+  if (end.getTime() <= systemHost.wall())
+    throw new OperatorError(`the CA expired on ${day}: renew it with "pana-mip6 pki renew ca"`);
+  if (validity.notAfter <= end) return validity;
+  if (validity.mayShorten) return { ...validity, notAfter: end };
+  const days = Math.floor((end.getTime() - systemHost.wall()) / DAY);
+  throw new OperatorError(
+    `the CA expires on ${day}: --days must be at most ${days}, unless you first renew the CA with "pana-mip6 pki renew ca"`,
+  );
 }
 
 /** The time in this many days. Throws OperatorError if a certificate or CRL cannot contain it. */

@@ -1,4 +1,5 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { CodedError } from '../errors/coded-error.js';
@@ -24,6 +25,7 @@ import {
   subjectOf,
   type Validity,
   validFor,
+  within,
 } from './certificate-authority.js';
 
 /** Default validity of a CRL in days, unless the CRL that it replaces had another one. */
@@ -104,7 +106,8 @@ export class PkiFolder {
     checkSubject(subject);
     return this.#locked(async () => {
       if ((await this.#read(`${name}.pem`)) !== undefined) throw new PkiError(`${this.#path(name)} already exists`);
-      await this.#write(name, await issueCertificate(await this.#ca(), subject, validity, kind));
+      const ca = await this.#ca();
+      await this.#write(name, await issueCertificate(ca, subject, within(ca, validity), kind));
       return this.#path(name);
     });
   }
@@ -130,13 +133,14 @@ export class PkiFolder {
       if (revoked.has(plain(serialOf(old)))) {
         throw new PkiError(`${name} is revoked: issue a certificate with another name`);
       }
+      const fitting = within(ca, validity);
       await makeFolder(join(this.#folder, PREVIOUS, name), 0o700);
       await this.#replace(join(PREVIOUS, name, `${serialOf(old)}.pem`), old, 0o644);
       if (newKey) {
-        await this.#write(name, await issueCertificate(ca, subject, validity, newKey.kind));
+        await this.#write(name, await issueCertificate(ca, subject, fitting, newKey.kind));
       } else {
         const { publicKey } = new X509Certificate(old);
-        await this.#replace(`${name}.pem`, await certifyKey(ca, subject, validity, publicKey), 0o644);
+        await this.#replace(`${name}.pem`, await certifyKey(ca, subject, fitting, publicKey), 0o644);
       }
       return this.#path(name);
     });
@@ -169,7 +173,7 @@ export class PkiFolder {
     const crl = await this.#crl();
     const revoked = new Set(crl?.entries.map(({ serialNumber }) => plain(serialNumber)));
     const files = await readdir(this.#folder).catch(() => {
-      throw new PkiError(`no folder ${this.#folder}: create one with "pana-mip6 pki init --dir ${this.#folder}"`);
+      throw new PkiError(`no folder ${this.#folder}: ${this.#remedy()}`);
     });
     const names = files
       .filter((file) => file.endsWith('.pem') && !file.endsWith('-key.pem'))
@@ -213,10 +217,16 @@ export class PkiFolder {
     return entries;
   }
 
+  /** What to do if there is no CA. The current folder may be the one that is meant. */
+  #remedy(): string {
+    if (existsSync('ca-key.pem')) return 'the current folder has one: --dir .';
+    return `name its folder with --dir, or create one with "pana-mip6 pki init --dir ${this.#folder}"`;
+  }
+
   async #ca(): Promise<Issued> {
     const [certificatePem, keyPem] = await Promise.all([this.#read('ca.pem'), this.#read('ca-key.pem')]);
     if (certificatePem === undefined || keyPem === undefined) {
-      throw new PkiError(`no CA in ${this.#folder}: create one with "pana-mip6 pki init --dir ${this.#folder}"`);
+      throw new PkiError(`no CA in ${this.#folder}: ${this.#remedy()}`);
     }
     if (isEncryptedKey(keyPem)) {
       const path = join(this.#folder, 'ca-key.pem');
@@ -329,7 +339,7 @@ export class PkiFolder {
 
   async #alone<T>(run: () => Promise<T>): Promise<T> {
     if ((await readdir(this.#folder).catch(() => undefined)) === undefined) {
-      throw new PkiError(`no folder ${this.#folder}: create one with "pana-mip6 pki init --dir ${this.#folder}"`);
+      throw new PkiError(`no folder ${this.#folder}: ${this.#remedy()}`);
     }
     const { default: Database } = await import('better-sqlite3');
     const path = join(this.#folder, '.lock');

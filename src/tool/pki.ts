@@ -65,7 +65,10 @@ export function pkiCommands(cli: Argv): Argv {
             description: 'certificate of a server: its host names, separated by commas',
           })
           .option('keys', { ...kind, description: 'type of key [default: that of the CA]' })
-          .option('days', days(365))
+          .option('days', {
+            type: 'number',
+            description: 'days of validity [default: 365, at most until the CA expires]',
+          })
           .example('pana-mip6 pki issue aaa --server aaa.home.example', 'for pana-aaa')
           .example('pana-mip6 pki issue mn1 --client mn1@home.example', 'for pana-pac'),
       async (argv) => {
@@ -74,7 +77,7 @@ export function pkiCommands(cli: Argv): Argv {
         const path = await folder.issue(
           argv.name,
           subjectOf(argv.client, argv.server),
-          validFor(daysOf(argv.days)),
+          { ...validFor(daysOf(argv.days ?? 365)), mayShorten: argv.days === undefined },
           argv.keys as KeyKind | undefined,
         );
         print(`Made ${path} and ${path.replace(/\.pem$/, '-key.pem')}.`);
@@ -93,7 +96,10 @@ export function pkiCommands(cli: Argv): Argv {
           .option('dir', dir)
           .option('new-key', { type: 'boolean', description: 'also create a new key: NAME-key.pem' })
           .option('keys', { ...kind, description: 'type of the new key [default: that of the CA]' })
-          .option('days', { type: 'number', description: 'days of validity [default: 365; 3650 for the CA]' })
+          .option('days', {
+            type: 'number',
+            description: 'days of validity [default: 365, at most until the CA expires; 3650 for the CA]',
+          })
           .example('pana-mip6 pki renew aaa', 'pana-aaa loads the new file automatically')
           .example('pana-mip6 pki renew mn1 --new-key', 'copy both files to the mobile node'),
       async (argv) => {
@@ -101,7 +107,11 @@ export function pkiCommands(cli: Argv): Argv {
         const { validFor } = await import('../pki/certificate-authority.js');
         const fallback = argv.name === 'ca' ? 3650 : 365;
         const newKey = argv['new-key'] === true ? { kind: argv.keys as KeyKind | undefined } : undefined;
-        const path = await folder.renew(argv.name, validFor(daysOf(argv.days ?? fallback)), newKey);
+        const path = await folder.renew(
+          argv.name,
+          { ...validFor(daysOf(argv.days ?? fallback)), mayShorten: argv.days === undefined },
+          newKey,
+        );
         print(`Made ${path}${newKey ? ` and ${path.replace(/\.pem$/, '-key.pem')}` : ', for the same key'}.`);
       },
     )

@@ -115,6 +115,37 @@ describe('pki renew', () => {
   });
 });
 
+describe('A certificate', () => {
+  const client = { kind: 'client', nai: 'mn2@home.example' } as const;
+
+  it('is not issued or renewed for longer than the CA is valid', async () => {
+    await issueAll();
+    const end = (await certificate('ca')).validTo;
+    const day = new Date(end).toISOString().slice(0, 10);
+    const problem = `the CA expires on ${day}: --days must be at most 99, unless you first renew the CA`;
+    await expect(pki.issue('mn2', client, validFor(1_000_000))).rejects.toThrow(problem);
+    await expect(pki.renew('mn1', validFor(101))).rejects.toThrow(problem);
+    await expect(pki.renew('mn1', validFor(101), { kind: 'p256' })).rejects.toThrow(problem);
+    expect(await readdir(folder)).not.toContain('previous');
+    await pki.issue('mn2', client, validFor(99));
+  });
+
+  it('ends with the CA if its days were not given', async () => {
+    await issueAll();
+    await pki.issue('mn2', client, { ...validFor(365), mayShorten: true });
+    await pki.renew('mn1', { ...validFor(365), mayShorten: true });
+    const end = (await certificate('ca')).validTo;
+    expect([(await certificate('mn2')).validTo, (await certificate('mn1')).validTo]).toEqual([end, end]);
+  });
+
+  it('is not issued by a CA that has expired', async () => {
+    await issueAll();
+    later(101);
+    const short = { ...validFor(1), mayShorten: true };
+    await expect(pki.issue('mn2', client, short)).rejects.toThrow(/the CA expired on .*pki renew ca/);
+  });
+});
+
 describe('The CRL', () => {
   it('is renewed with the same entries and the same number of days as before', async () => {
     await issueAll();
@@ -163,7 +194,9 @@ describe('pki list', () => {
       { name: 'mn1', kind: 'client', subject: 'mn1@home.example', state: 'expired' },
       { name: 'mn2', kind: 'client', subject: 'mn2@home.example', state: 'revoked' },
     ]);
-    await expect(new PkiFolder(join(folder, 'no')).list()).rejects.toThrow(/no folder .*pki init/);
+    await expect(new PkiFolder(join(folder, 'no')).list()).rejects.toThrow(
+      /no folder .*: name its folder with --dir, or create one .*pki init/,
+    );
   });
 });
 

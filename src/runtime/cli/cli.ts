@@ -68,8 +68,13 @@ export async function runProgram(program: Program): Promise<void> {
 }
 
 async function parsed(program: Program, given: readonly string[]): Promise<() => Promise<void>> {
+  const { unknownWord } = await import('./unknown-word.js');
   const cli = (await cliOf(program, given)).fail((message: string | null, error: Error | undefined) => {
-    throw error ?? new OperatorError(`${message ?? 'wrong usage'}\nTry ${program.name} --help.`);
+    if (error) throw error;
+    const unknown = /^Unknown /.test(message ?? '')
+      ? unknownWord(program.name, (top) => commandsOf(program, top), given)
+      : undefined;
+    throw new OperatorError(`${unknown ?? message ?? 'wrong usage'}\nTry ${program.name} --help.`);
   });
   return async () => {
     await cli.parseAsync();
@@ -92,7 +97,6 @@ async function cliOf(program: Program, given: readonly string[]): Promise<Argv> 
     .example(program.examples)
     .wrap(helpWidth())
     .strict()
-    .recommendCommands()
     .demandCommand(1, 'Name a command (see --help).')
     .help()
     .alias('help', 'h');

@@ -108,7 +108,8 @@ export async function completions(
   return fits([...known, ...choices, ...(await names({ commands, positionals, flags, flag, last }))]);
 }
 
-function nameOf({ flags }: Outline, given: string): string {
+/** The name of a flag that was given by its name or alias. */
+export function nameOf({ flags }: Outline, given: string): string {
   for (const [name, { alias }] of flags) if (alias === given) return name;
   return given;
 }
@@ -117,7 +118,7 @@ function nameOf({ flags }: Outline, given: string): string {
  * Whether the word after a flag is its value. The flag may belong to a subcommand that follows; if the next word is a
  * command, it is not the value.
  */
-function takesValue({ flags, commands }: Outline, name: string, next: string | undefined): boolean {
+export function takesValue({ flags, commands }: Outline, name: string, next: string | undefined): boolean {
   const options = flags.get(name);
   if (options) return options.type !== 'boolean';
   return next !== undefined && !next.startsWith('-') && !commands.has(next);

@@ -1,8 +1,11 @@
 import { visible } from '../system/terminal.js';
 
-/** Formats a value as indented lines. */
+/** Formats a value as indented lines. Each object of a list begins with a dash. */
 export function readable(value: unknown, indent = ''): string {
   if (value === null || typeof value !== 'object') return `${indent}${visible(String(value))}`;
+  if (Array.isArray(value)) {
+    return value.map((item) => `${indent}- ${readable(item, `${indent}  `).trimStart()}`).join('\n');
+  }
   const entries = Object.entries(value as Record<string, unknown>)
     .filter(([, inner]) => inner !== undefined)
     .map(([key, inner]) => [visible(Array.isArray(value) ? headingOf(inner, Number(key)) : key), inner] as const);

@@ -90,6 +90,9 @@ export async function loadOptions<S extends z.ZodObject>(schema: S, sources: Opt
   const other = otherDaemon(schema, file.tree);
   if (other !== undefined) throw new OperatorError(`${sources.file}: this is a configuration of ${other}`);
   const problems = result.error.issues.flatMap((issue) => explain(schema, issue, places, file));
+  if (sources.file === undefined && Object.keys(tree).length === 0) {
+    problems.push(`no configuration file was given: -c FILE, or ${sources.prefix}_CONFIG in the environment`);
+  }
   throw new OperatorError(problems.join('\n'));
 }
 

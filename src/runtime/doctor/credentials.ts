@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { dirname } from 'node:path';
 import { readCertificate } from '../../protocol/x509/certificate.js';
 import { certificatesOfPem } from '../tls/certificates/pem.js';
 import { type CredentialFiles, credentialWarnings, type UsedCredentials } from '../tls/credential-watch.js';
@@ -30,16 +31,32 @@ export async function unreadableFindings(
         (failure: NodeJS.ErrnoException) => failure.code ?? 'unknown',
       );
       if (code === 'ENOENT') return [error(key, `cannot read ${path}: no such file`, MISSING)];
-      return [
-        error(
-          key,
-          `${user} cannot read ${path}: ${code}`,
-          `let ${user} read it: chgrp ${user} ${path} && chmod 640 ${path}`,
-        ),
-      ];
+      const closed = await closedFolder(path, files);
+      return closed === undefined
+        ? [
+            error(
+              key,
+              `${user} cannot read ${path}: ${code}`,
+              `let ${user} read it: chgrp ${user} ${path} && chmod 640 ${path}`,
+            ),
+          ]
+        : [
+            error(
+              key,
+              `${user} cannot read ${path}: it may not look into ${closed}`,
+              `let ${user} in: chgrp ${user} ${closed} && chmod 750 ${closed}`,
+            ),
+          ];
     }),
   );
   return found.flat();
+}
+
+/** The uppermost folder above a file that this user may not look into; undefined: there is none. */
+async function closedFolder(path: string, files: Computer['files']): Promise<string | undefined> {
+  const above = dirname(path);
+  if (above === path) return undefined;
+  return (await closedFolder(above, files)) ?? ((await files.may(above, 'execute')) ? undefined : above);
 }
 
 /** The files of a TLS section by their keys. */

@@ -109,6 +109,12 @@ describe('An error in the configuration', () => {
       ].join('\n'),
     );
   });
+
+  it('is followed by how to give a file, if nothing at all was given', async () => {
+    await expect(loadOptions(schema, { flags: {}, environment: {}, prefix: 'X', file: undefined })).rejects.toThrow(
+      /\nno configuration file was given: -c FILE, or X_CONFIG in the environment$/,
+    );
+  });
 });
 
 describe('A duration', () => {

@@ -5,6 +5,9 @@ import type { Grammarian, Violation } from '../wire/grammar.js';
 import { RESULT } from '../wire/result-codes.js';
 import type { PeerCapabilities } from './capabilities.js';
 
+/** The longest name of a host or realm, in octets (RFC 1035 2.3.4). */
+const MAX_NAME = 253;
+
 export interface Receiver {
   readonly origin: Origin;
   readonly applications: readonly number[];
@@ -46,7 +49,7 @@ export function checkRequest(
   // RFC 6733 6.1.4: without Destination-Host the Destination-Realm decides.
   const realm = grammarian.find(avps, 'Destination-Realm');
   if (destination === undefined && realm !== undefined && !serves(receiver, realm)) {
-    return violation(RESULT.REALM_NOT_SERVED, 'this node does not serve the Destination-Realm');
+    return violation(RESULT.REALM_NOT_SERVED, `this node does not serve the realm ${realm.slice(0, MAX_NAME)}`);
   }
   if (routeOf(grammarian, avps).includes(us)) return violation(RESULT.LOOP_DETECTED, 'a Route-Record names this node');
   return peer && checkOrigin(grammarian, peer, avps, isAgent);

@@ -45,6 +45,13 @@ describe('checkRequest', () => {
     expect(check({ ...der(), avps: [] })).toBeUndefined();
   });
 
+  it('names the realm that it does not serve, cut to the length of a name', () => {
+    const text = (realm: string) =>
+      checkRequest(grammarian, RECEIVER, PEER, der({ 'Destination-Realm': realm }), isAgent)?.text;
+    expect(text('Hoem.example')).toBe('this node does not serve the realm Hoem.example');
+    expect(text('a'.repeat(5_000))).toBe(`this node does not serve the realm ${'a'.repeat(253)}`);
+  });
+
   it.each<[string, DiameterMessage, number]>([
     ['with the E bit', { ...der(), flags: FLAG.R | FLAG.E }, 3008],
     ['of another application', { ...der(), applicationId: 4 }, 3007],

@@ -1,0 +1,34 @@
+import { describe, expect, it } from 'vitest';
+import { readable } from '../../../src/runtime/cli/readable.js';
+
+describe('readable', () => {
+  it('aligns values, and indents what is inside', () => {
+    const value = {
+      state: 'OPEN',
+      listening: ['a', 'b'],
+      none: [],
+      left: undefined,
+      binding: { homeAgent: 'h', ha: 1 },
+    };
+    expect(readable(value).split('\n')).toEqual([
+      'state      OPEN',
+      'listening  a, b',
+      'none       none',
+      'binding',
+      '  homeAgent  h',
+      '  ha         1',
+    ]);
+  });
+
+  it('begins each object of a list with a dash', () => {
+    const peers = [{ host: 'one', state: 'I-Open', of: { realm: 'r' } }, { host: 'two' }];
+    expect(readable({ peers }).split('\n')).toEqual([
+      'peers',
+      '  - host   one',
+      '    state  I-Open',
+      '    of',
+      '      realm  r',
+      '  - host  two',
+    ]);
+  });
+});
