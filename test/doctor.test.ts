@@ -823,7 +823,9 @@ describe('doctor as root', () => {
     const computer = await computerFor(service, systemComputer());
     const { files, user, groups } = computer;
     const found = (await lines(network, 'pana-pac', tree, { udp: UNROUTED, files, user, groups })).join('\n');
-    expect(found).toMatch(/tls\.key: nobody cannot read .*mn1-key\.pem: it may not look into .*: let nobody in: chgrp /);
+    expect(found).toMatch(
+      /tls\.key: nobody cannot read .*mn1-key\.pem: it may not look into .*: let nobody in: chgrp /,
+    );
     expect(found).toMatch(/control\.web-token: nobody may not read .*: chown nobody/);
     // It may not create a token either.
     await rm(network.path('web-token'));
