@@ -313,6 +313,7 @@ export class Attachments {
         break;
       case 'closed':
         this.#driver.feed({ type: 'closed', attempt: id, cause: event.cause, heard: event.heard });
+        if (event.heard) this.#tools.node.heard();
         break;
       case 'silent':
         this.#driver.feed({ type: 'silent', attempt: id });

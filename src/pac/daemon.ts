@@ -12,6 +12,7 @@ import { Metrics } from '../runtime/service/metrics.js';
 import type { Service } from '../runtime/service/service.js';
 import { FileWatch } from '../runtime/system/file-watch.js';
 import type { Host } from '../runtime/system/host.js';
+import { nodeName } from '../runtime/tls/certificates/node-name.js';
 import { CredentialWatch, credentialFiles } from '../runtime/tls/credential-watch.js';
 import type { KeySink } from '../runtime/tls/key-log.js';
 import { openWeb } from '../runtime/web/open-web.js';
@@ -19,6 +20,7 @@ import { Attachments } from './attachments.js';
 import type { Attempt } from './attempt.js';
 import { PAC_API } from './control-api.js';
 import type { PacCredentials } from './credentials.js';
+import { HomeAgentFinder } from './home-agent-finder.js';
 import { PAC_METRICS, registerGauges } from './metrics.js';
 import { MobileNode } from './mobile-node.js';
 import type { PacOptions } from './options.js';
@@ -51,6 +53,7 @@ export class PacDaemon implements Service<PacOptions> {
   #closeControl: () => Promise<void> = () => Promise.resolve();
   #closeWeb: () => Promise<void> = () => Promise.resolve();
   readonly #attachments: Attachments;
+  readonly #finder: HomeAgentFinder | undefined;
   #stopping = false;
   #unwatch: () => void = () => undefined;
   readonly #surroundings: PacSurroundings;
@@ -91,6 +94,15 @@ export class PacDaemon implements Service<PacOptions> {
       credentials: () => this.#credentials.peer,
       onFinished: (authorized) => this.#finish(authorized ? 0 : 1),
     });
+    this.#finder = HomeAgentFinder.make(options, {
+      log,
+      guard: this.barrier,
+      surroundings,
+      node: this.#node,
+      isHeard: () => this.#attachments.current?.isHeard ?? false,
+      identity: () => nodeName(this.#credentials.used[0]?.certificatePem),
+    });
+    this.#node.onSession = (type) => this.#finder?.feed({ type });
     registerGauges(this.#metrics, {
       hasSession: () => this.#attachments.current?.authorized !== undefined,
       hasHomeAddress: () => this.#node.status().binding !== undefined,
@@ -163,10 +175,12 @@ export class PacDaemon implements Service<PacOptions> {
     if (reason !== undefined) log.warn({ option: 'pana.interface', reason }, 'interface missing');
     log.info({ address: pana.paa.join(', '), port: pana.port }, 'ready');
     this.#attachments.start();
+    this.#finder?.feed({ type: 'start' });
   }
 
   #stopWatching(): void {
     this.#unwatch();
+    this.#finder?.stop();
     this.#watchCredentials.stop();
   }
 
@@ -199,6 +213,7 @@ export class PacDaemon implements Service<PacOptions> {
           for (const reason of change.reasons) this.#metrics.count('network_changes', { reason });
           log.debug({ reason: change.reasons.join(', ') }, 'network changed');
           this.#attachments.networkChanged(change);
+          this.#finder?.feed({ type: 'networkChanged' });
         }),
       counted: (kind) => this.#metrics.count('network_events', { kind }),
       monitorMissing: (reason) => log.warn({ reason }, 'network monitor missing'),

@@ -1,4 +1,5 @@
-import type { Binding } from '../protocol/attachment/binding.js';
+import type { Binding, BindingSource } from '../protocol/attachment/binding.js';
+import type { FoundAgent } from '../protocol/attachment/found-agents.js';
 import {
   type BindingHook,
   type BindingInput,
@@ -8,7 +9,7 @@ import {
 } from '../protocol/attachment/mobile-binding.js';
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
 import type { HookVariables } from '../protocol/hooks/contract.js';
-import { CAPABILITY, capabilityNames, type MobilityAssignment } from '../protocol/mip6/assignment.js';
+import { CAPABILITY, capabilityNames } from '../protocol/mip6/assignment.js';
 import type { HookRunner, HookView } from '../runtime/hooks/runner.js';
 import type { LogFields, Logger } from '../runtime/log/events.js';
 import { sessionText } from '../runtime/log/pana-fields.js';
@@ -35,6 +36,8 @@ export class MobileNode {
   readonly #machine: MobileBinding;
   readonly #driver: Driver<BindingInput, BindingOutput>;
   readonly #homeAddresses = new Set<string>();
+  /** Called when the node has a session, has none any more, or was answered by a PAA that gave it none. */
+  onSession: (change: 'attached' | 'detached' | 'heard') => void = () => undefined;
 
   constructor(options: PacOptions, log: Logger, hooks: HookRunner, guard: Guard, host: Host) {
     this.#options = options;
@@ -67,6 +70,7 @@ export class MobileNode {
     if (!event) return;
     const { assignment, mobilityProblem: problem, reconfigure } = event;
     const { keys } = attempt;
+    this.onSession('attached');
     this.#driver.feed({ type: 'authorized', place: placeOf(attempt), assignment, problem, keys, reconfigure });
   }
 
@@ -82,10 +86,39 @@ export class MobileNode {
   /** Keeps the binding after the session was lost. `until`: time limit, milliseconds, monotonic. */
   keepUntil(until: number, place: Place): void {
     this.#driver.feed({ type: 'kept', until, place: placeOf(place) });
+    this.onSession('detached');
   }
 
   withdraw(place: Place): void {
     this.#driver.feed({ type: 'withdrawn', place: placeOf(place) });
+    this.onSession('detached');
+  }
+
+  /** A PAA has answered, but gave no session. */
+  heard(): void {
+    this.onSession('heard');
+  }
+
+  /** DHCPv6 or DNS names a home agent. `identity`: the name of the node there. */
+  found(agent: FoundAgent, source: Exclude<BindingSource, 'pana'>, place: Place, identity: string | undefined): void {
+    const { address: homeAgent, host, prefix } = agent;
+    // IKEv2 assigns the home address.
+    const capability = CAPABILITY.MIP6 | CAPABILITY.HOME_HA | CAPABILITY.IKEV2_PSK;
+    const assignment = {
+      capability,
+      homeAgent,
+      homeAddress: undefined,
+      prefix,
+      host,
+      ikeIdentity: identity,
+      lifetime: undefined,
+    };
+    this.#driver.feed({ type: 'found', place: placeOf(place), source, assignment });
+  }
+
+  /** They do not name one any more. */
+  notFound(place: Place): void {
+    this.#driver.feed({ type: 'notFound', place: placeOf(place) });
   }
 
   /** How long the hook `down` may take when the daemon stops, in milliseconds: `usual`, or more if hooks were slow lately. */
@@ -95,7 +128,8 @@ export class MobileNode {
 
   /** Runs the hook `down` if there is a binding, and waits for it at most `within` milliseconds. */
   async stop(place: Place | undefined, within: number): Promise<void> {
-    this.withdraw(place ?? { careOfAddress: '', sessionId: undefined });
+    const last = placeOf(place ?? { careOfAddress: '', sessionId: undefined });
+    this.#driver.feed({ type: 'withdrawn', place: last, stopping: true });
     this.#driver.stop();
     await this.#hooks.stop(within);
   }
@@ -141,7 +175,7 @@ export class MobileNode {
       event,
       subject: NODE,
       variables: {
-        ...(binding ? hookVariables(binding.assignment) : {}),
+        ...(binding ? hookVariables(binding) : {}),
         session: place.sessionId === undefined ? undefined : sessionText(place.sessionId),
         careOfAddress: local && formatAddress(local) + (scope === undefined ? '' : `%${scope}`),
         interface: pana.interface ?? place.interface ?? DEFAULT_INTERFACE,
@@ -156,8 +190,8 @@ function placeOf({ sessionId, careOfAddress, interface: access }: Place): Place 
   return { sessionId, careOfAddress, interface: access };
 }
 
-/** The hook variables of an assignment. */
-function hookVariables(assignment: MobilityAssignment): HookVariables {
+/** The hook variables of a binding. */
+function hookVariables({ assignment, source }: Binding): HookVariables {
   const { homeAgent, homeAddress, prefix, host, ikeIdentity, lifetime, capability } = assignment;
   return {
     mnId: ikeIdentity,
@@ -168,11 +202,13 @@ function hookVariables(assignment: MobilityAssignment): HookVariables {
     prefixLength: prefix?.length,
     lifetime,
     ike: capability & CAPABILITY.IKEV2_PSK ? 'ikev2' : 'ikev1',
+    source,
   };
 }
 
-function fieldsOf({ assignment, fingerprint: shown }: Binding): LogFields {
+function fieldsOf({ assignment, source, fingerprint: shown }: Binding): LogFields {
   return {
+    ...(source === 'pana' ? {} : { source }),
     homeAgent: formatAddress(assignment.homeAgent),
     homeAgentHost: assignment.host,
     homeAddress: assignment.homeAddress && formatAddress(assignment.homeAddress),

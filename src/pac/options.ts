@@ -93,6 +93,30 @@ export const pacSchema = z.strictObject({
       .default(['ikev2', 'ikev1'])
       .describe('IKE versions that the hook can set up; racoon: only ikev1'),
     'psk-root': z.enum(['msk', 'emsk']).default('msk').describe('key that the IKE key is derived from'),
+    discovery: z
+      .enum(['pana', 'dns', 'dhcpv6'])
+      .default('pana')
+      .describe(
+        'where to find a home agent that PANA does not assign: pana: nowhere; dns: by SRV records if no PAA answers; dhcpv6: in home-agent-file',
+      ),
+    'dns-after': section
+      .duration()
+      .default(10_000)
+      .describe('how long no PAA must have answered before DNS is asked for a home agent'),
+    'dns-domain': section
+      .identity()
+      .optional()
+      .describe('domain of the home network, in which _mip6._ipv6 is looked up [default: the realm of eap.identity]')
+      .meta({ examples: ['home.example'] }),
+    'dns-servers': z
+      .array(section.address())
+      .max(8)
+      .default([])
+      .describe('DNS servers for this; empty: those of the system'),
+    'home-agent-file': section
+      .fileName()
+      .default('/var/db/pana-pac/home-agents')
+      .describe('file of home network information, written by a DHCPv6 client (RFC 6610)'),
   }),
   hooks: section.group({
     ...section.hooks('/var/db/pana-pac'),

@@ -1,3 +1,4 @@
+import { type FindHomeAgents, findHomeAgents } from '../runtime/net/home-agents-by-dns.js';
 import { type Surroundings, systemSurroundings } from '../runtime/surroundings/surroundings.js';
 import { type ReadCredentials, readCredentials } from './credentials.js';
 import { type DiscoverPaas, discoverPaas } from './discovery.js';
@@ -11,6 +12,13 @@ export interface PacSurroundings extends Surroundings {
   readonly readCredentials: ReadCredentials;
   /** Finds the PAAs of the node's link. */
   readonly discoverPaas: DiscoverPaas;
+  /** Finds home agents by DNS. */
+  readonly findHomeAgents: FindHomeAgents;
 }
 
-export const systemPacSurroundings: PacSurroundings = { ...systemSurroundings, readCredentials, discoverPaas };
+export const systemPacSurroundings: PacSurroundings = {
+  ...systemSurroundings,
+  readCredentials,
+  discoverPaas,
+  findHomeAgents,
+};

@@ -117,6 +117,7 @@ async function attached(pana: object = {}, paas = ['192.0.2.71', '192.0.2.72']) 
       },
       keepUntil: tell('keepUntil'),
       withdraw: tell('withdraw'),
+      heard: () => undefined,
       homeAddresses: new Set<string>(),
     },
     credentials: () => undefined,

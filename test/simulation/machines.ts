@@ -266,6 +266,7 @@ export class NodeMachine extends Machine<PacDaemon> {
       ...ground,
       readCredentials: this.#readCredentials(ground.host),
       discoverPaas: () => Promise.resolve([paaAddress(this.#paa)]),
+      findHomeAgents: () => Promise.resolve({ agents: [], held: undefined }),
     });
   }
 

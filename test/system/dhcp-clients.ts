@@ -90,14 +90,14 @@ export type Received = ReadonlyMap<string, string>;
 
 /**
  * Asks with `dhclient -6 -S` in a network namespace and a mount namespace with its own /etc/resolv.conf. Its script only
- * writes what it got.
+ * writes what it got, and does what `more` says.
  */
-export async function askByDhcp(namespace: string, access: string, folder: string): Promise<Received> {
+export async function askByDhcp(namespace: string, access: string, folder: string, more = ''): Promise<Received> {
   await mkdir(folder, { recursive: true });
   const path = (name: string) => `${folder}/${name}`;
   await writeFile(path('resolv.conf'), '');
   await writeFile(path('dhclient.conf'), DEFINITIONS);
-  await writeFile(path('script'), `#!/bin/sh\nenv >>${path('options')}\n`, { mode: 0o755 });
+  await writeFile(path('script'), `#!/bin/sh\nenv >>${path('options')}\n${more}\n`, { mode: 0o755 });
   const words = ['-6', '-S', '-1', '-d', '-cf', path('dhclient.conf'), '-sf', path('script')];
   const files = ['-lf', path('leases'), '-pf', path('pid'), access];
   const client = isolated(namespace, 'mount --bind "$0" /etc/resolv.conf && exec dhclient "$@"', [

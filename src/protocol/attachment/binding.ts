@@ -3,11 +3,15 @@ import type { Secret } from '../bytes/secret.js';
 import { derivePsk, fingerprint } from '../keys/kdf.js';
 import { CAPABILITY, type MobilityAssignment } from '../mip6/assignment.js';
 
+/** What named the home agent of a node. Only PANA authenticates it, and brings a key. */
+export type BindingSource = 'pana' | 'dhcpv6' | 'dns';
+
 /** The home agent, home address and key that the node uses now. */
 export interface Binding {
   readonly assignment: MobilityAssignment;
-  /** First hex digits of the key's hash, for display. */
-  readonly fingerprint: string;
+  readonly source: BindingSource;
+  /** First hex digits of the key's hash, for display. Undefined: there is no key. */
+  readonly fingerprint: string | undefined;
 }
 
 /** The keys of one EAP run. Their owner wipes them once the session is authorized. */
@@ -32,7 +36,7 @@ export function pskOf(assignment: MobilityAssignment, keys: RunKeys, root: 'msk'
 }
 
 export function bindingOf(assignment: MobilityAssignment, psk: Secret): Binding {
-  return { assignment, fingerprint: fingerprint(psk) };
+  return { assignment, source: 'pana', fingerprint: fingerprint(psk) };
 }
 
 /** Whether a re-authentication assigned the same home agent and home address. */

@@ -1,7 +1,7 @@
 import type { Secret } from '../bytes/secret.js';
 import type { HookEvent } from '../hooks/contract.js';
 import type { MobilityAssignment } from '../mip6/assignment.js';
-import { type Binding, bindingOf, isSameBinding, pskOf, type RunKeys, refusal } from './binding.js';
+import { type Binding, type BindingSource, bindingOf, isSameBinding, pskOf, type RunKeys, refusal } from './binding.js';
 
 export interface BindingConfig {
   readonly mode: 'off' | 'wanted' | 'required';
@@ -30,6 +30,15 @@ export type BindingInput =
       /** The PAA requests the node to obtain another IP address (I bit). */
       readonly reconfigure: boolean;
     }
+  /** DHCPv6 or DNS names a home agent. One that PANA assigned has precedence. */
+  | {
+      readonly type: 'found';
+      readonly place: Place;
+      readonly source: Exclude<BindingSource, 'pana'>;
+      readonly assignment: MobilityAssignment;
+    }
+  /** They do not name it any more. */
+  | { readonly type: 'notFound'; readonly place: Place }
   /**
    * The session continues from another address. `settling`: another session is being made, or may be. Its key replaces
    * the present one, with which the home agent may be unreachable from there.
@@ -43,10 +52,10 @@ export type BindingInput =
    */
   | { readonly type: 'kept'; readonly place: Place; readonly until: number }
   /** The session has ended, or the node stops. */
-  | { readonly type: 'withdrawn'; readonly place: Place }
+  | { readonly type: 'withdrawn'; readonly place: Place; readonly stopping?: boolean }
   | { readonly type: 'tick' };
 
-/** `psk`: set for `up` and `refresh`; the receiver wipes it. */
+/** `psk`: set for `up` and `refresh` of a binding by PANA; the receiver wipes it. */
 export interface BindingHook {
   readonly type: 'hook';
   readonly event: Extract<HookEvent, 'up' | 'refresh' | 'move' | 'down' | 'reconfigure'>;
@@ -72,6 +81,8 @@ const NONE: State = { name: 'NONE' };
 export class MobileBinding {
   readonly #config: BindingConfig;
   #state: State = NONE;
+  /** The place for which the hook ran last for a binding by DHCPv6 or DNS. */
+  #foundAt: Place | undefined;
   /** Where the session continues, until it is certain that no other session replaces it. */
   #moved: Place | undefined;
 
@@ -90,7 +101,11 @@ export class MobileBinding {
   //   State       Input                          | Outputs                    | Next
   //   any         authorized, same binding       | refreshed, hook refresh    | BOUND
   //   any         authorized, another binding    | as withdrawn; completed, hook up | BOUND
-  //   any         authorized, nothing usable     | unavailable; as withdrawn  | NONE
+  //   any         authorized, nothing usable     | unavailable; as withdrawn, unless by DHCPv6 | NONE
+  //   any         found, same binding            | hook move if the address is another one | unchanged
+  //   any         found, a binding by PANA       |                            | unchanged
+  //   any         found, another binding         | as withdrawn; completed, hook up | BOUND
+  //   BOUND       notFound, unless by PANA       | withdrawn, hook down       | NONE
   //   BOUND KEPT  moved                          | hook move; none if settling | unchanged
   //   BOUND KEPT  settled, after moved           | hook move, unless authorized meanwhile | unchanged
   //   BOUND KEPT  kept                           |                            | KEPT
@@ -101,6 +116,10 @@ export class MobileBinding {
     switch (input.type) {
       case 'authorized':
         return this.#authorized(input);
+      case 'found':
+        return this.#found(input);
+      case 'notFound':
+        return binding && binding.source !== 'pana' ? this.#withdraw(input.place) : [];
       case 'moved':
         this.#moved = binding && input.place;
         return input.settling ? [] : this.#move();
@@ -108,11 +127,12 @@ export class MobileBinding {
         return this.#move();
       case 'kept': {
         const { until, place } = input;
-        if (binding) this.#state = { name: 'KEPT', binding, until, place };
+        if (binding?.source === 'pana') this.#state = { name: 'KEPT', binding, until, place };
         return [];
       }
       case 'withdrawn':
-        return this.#withdraw(input.place);
+        // Without a session, too, the node keeps what DHCPv6 or DNS names.
+        return input.stopping || binding?.source === 'pana' ? this.#withdraw(input.place) : [];
       case 'tick':
         return this.#state.name === 'KEPT' && now >= this.#state.until ? this.#withdraw(this.#state.place) : [];
     }
@@ -133,12 +153,12 @@ export class MobileBinding {
     const reason = problem ?? (assignment && refusal(assignment, root));
     if (!assignment || !keys || reason !== undefined) {
       if (mode !== 'off') out.push({ type: 'unavailable', reason: reason ?? 'none was assigned' });
-      out.push(...this.#withdraw(place));
+      if (this.binding?.source !== 'dhcpv6') out.push(...this.#withdraw(place));
     } else {
       const psk = pskOf(assignment, keys, root);
       const binding = bindingOf(assignment, psk);
       const before = this.binding;
-      const isSame = before !== undefined && isSameBinding(before.assignment, assignment);
+      const isSame = before?.source === 'pana' && isSameBinding(before.assignment, assignment);
       if (!isSame) out.push(...this.#withdraw(place));
       this.#state = { name: 'BOUND', binding };
       out.push({ type: isSame ? 'refreshed' : 'completed', binding });
@@ -146,6 +166,20 @@ export class MobileBinding {
     }
     if (reconfigure) out.push({ type: 'hook', event: 'reconfigure', place, binding: this.binding, psk: undefined });
     return out;
+  }
+
+  #found({ place, source, assignment }: Extract<BindingInput, { type: 'found' }>): BindingOutput[] {
+    const before = this.binding;
+    const isSame = before?.source === source && isSameBinding(before.assignment, assignment);
+    if (this.#config.mode === 'off' || before?.source === 'pana') return [];
+    const isThere = this.#foundAt?.careOfAddress === place.careOfAddress;
+    if (isSame) this.#foundAt = place;
+    if (isSame) return isThere ? [] : [{ type: 'hook', event: 'move', place, binding: before, psk: undefined }];
+    const binding: Binding = { assignment, source, fingerprint: undefined };
+    const out = this.#withdraw(place);
+    this.#state = { name: 'BOUND', binding };
+    this.#foundAt = place;
+    return [...out, { type: 'completed', binding }, { type: 'hook', event: 'up', place, binding, psk: undefined }];
   }
 
   #withdraw(place: Place): BindingOutput[] {

@@ -27,6 +27,8 @@ export interface HookVariables {
   readonly prefixLength?: number | undefined;
   readonly lifetime?: number | undefined;
   readonly ike?: 'ikev1' | 'ikev2' | undefined;
+  /** What named the home agent. Only for `pana` there is a key. */
+  readonly source?: 'pana' | 'dhcpv6' | 'dns' | undefined;
   readonly careOfAddress?: string | undefined;
   /** The care-of address before a move. */
   readonly formerAddress?: string | undefined;
@@ -88,6 +90,7 @@ const VARIABLES: readonly { readonly key: keyof HookVariables; readonly name: st
   { key: 'prefixLength', name: 'MIP6_PREFIX_LEN', check: wholeNumber },
   { key: 'lifetime', name: 'MIP6_LIFETIME', check: wholeNumber },
   { key: 'ike', name: 'MIP6_IKE', check: token },
+  { key: 'source', name: 'MIP6_SOURCE', check: token },
   { key: 'careOfAddress', name: 'MIP6_COA', check: scopedAddress },
   { key: 'formerAddress', name: 'MIP6_COA_OLD', check: scopedAddress },
   { key: 'interface', name: 'MIP6_INTERFACE', check: interfaceName },

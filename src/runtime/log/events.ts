@@ -165,6 +165,8 @@ export type LogEvent =
   | 'bootstrap refreshed'
   /** The node has no home agent any more. */
   | 'bootstrap withdrawn'
+  /** Neither DNS nor the DHCPv6 client names a usable home agent, for the reason given. */
+  | 'home agent not found'
   /** A client has access without Mobile IPv6, for the reason given. */
   | 'Mobile IPv6 unavailable'
   /** The server assigned a home agent and a home address. */
@@ -280,6 +282,8 @@ interface FieldTypes {
   readonly homeAgent: string;
   readonly homeAgentName: string;
   readonly homeAgentHost: string;
+  /** What named the home agent: `dns` or `dhcpv6`. */
+  readonly source: string;
   readonly homeAgentKind: 'home' | 'local';
   readonly homeAddress: string;
   /** The agreed Mobile IPv6 capability, and the first digits of the key's hash. */

@@ -178,3 +178,97 @@ describe('MobileBinding', () => {
     );
   });
 });
+
+describe('A home agent that DHCPv6 or DNS names', () => {
+  const found = (agent: number, place = HERE, source: 'dhcpv6' | 'dns' = 'dns'): BindingInput => {
+    return { type: 'found', source, place, assignment: assignmentOf(agent) };
+  };
+
+  it('is used without a key, follows the node, and ends when it is not named any more', () => {
+    const lines = ladder(
+      [
+        [0, found(1)],
+        [10, found(1)],
+        [20, found(1, THERE)],
+        [30, found(1, THERE)],
+        [40, found(2, THERE)],
+        [50, { type: 'notFound', place: THERE }],
+        [60, { type: 'notFound', place: THERE }],
+      ],
+      100,
+    );
+    expect(lines).toEqual([
+      '0 completed 2001:db8::1',
+      '0 hook up 2001:db8::1 session 1',
+      '20 hook move 2001:db8::1 session 2',
+      '40 withdrawn 2001:db8::1',
+      '40 hook down 2001:db8::1 session 2',
+      '40 completed 2001:db8::2',
+      '40 hook up 2001:db8::2 session 2',
+      '50 withdrawn 2001:db8::2',
+      '50 hook down 2001:db8::2 session 2',
+    ]);
+  });
+
+  it('gives way to one that PANA assigns, even the same, and changes nothing while the node has that', () => {
+    const lines = ladder(
+      [
+        [0, found(1)],
+        [10, authorized(1)],
+        [20, found(2)],
+        [30, { type: 'notFound', place: HERE }],
+        [40, { type: 'kept', place: HERE, until: 60 }],
+        [50, found(2)],
+        [70, found(2)],
+      ],
+      100,
+    );
+    expect(lines).toEqual([
+      '0 completed 2001:db8::1',
+      '0 hook up 2001:db8::1 session 1',
+      '10 withdrawn 2001:db8::1',
+      '10 hook down 2001:db8::1 session 1',
+      '10 completed 2001:db8::1',
+      '10 hook up 2001:db8::1 session 1 with key',
+      '60 withdrawn 2001:db8::1',
+      '60 hook down 2001:db8::1 session 1',
+      '70 completed 2001:db8::2',
+      '70 hook up 2001:db8::2 session 1',
+    ]);
+  });
+
+  it.each([
+    ['dhcpv6', 'stays with a session that assigns none, and without a session', []],
+    [
+      'dns',
+      'ends with a session, because access is not free',
+      ['10 withdrawn 2001:db8::1', '10 hook down 2001:db8::1 session 1'],
+    ],
+  ] as const)('from %s %s', (source, _, ended) => {
+    const lines = ladder(
+      [
+        [0, found(1, HERE, source)],
+        [10, authorized(undefined)],
+        [20, { type: 'kept', place: HERE, until: 30 }],
+        [40, { type: 'withdrawn', place: HERE }],
+      ],
+      50,
+    );
+    expect(lines.slice(2)).toEqual(['10 unavailable: none was assigned', ...ended]);
+  });
+
+  it('ends when the node stops', () => {
+    const lines = ladder(
+      [
+        [0, found(1)],
+        [10, { type: 'withdrawn', place: HERE, stopping: true }],
+      ],
+      20,
+    );
+    expect(lines.slice(2)).toEqual(['10 withdrawn 2001:db8::1', '10 hook down 2001:db8::1 session 1']);
+  });
+
+  it('is not used if Mobile IPv6 is off', () => {
+    expect(new MobileBinding({ mode: 'off', root: 'msk' }).handle(found(1), 0)).toEqual([]);
+  });
+});
