@@ -15,6 +15,7 @@ import { isPostgresUrl } from '../store/backend.js';
 import { checkStore } from '../store/postgres-url.js';
 import type { AaaOptions } from './config/options.js';
 import { readCredentials } from './credentials.js';
+import { readRadiusTls, usedForRadius } from './radius-clients.js';
 import { storeFileFindings, storeFindings } from './store-findings.js';
 
 /** The checks of an AAA server. `file`: where its configuration is from. */
@@ -55,6 +56,16 @@ export function aaaChecks(options: AaaOptions, file: string | undefined, compute
         ),
     },
     { name: 'radius', run: () => radiusFindings(options.radius, computer) },
+    {
+      name: 'certificates of RadSec',
+      run: () =>
+        credentialFindings(
+          namedFiles('radius.tls', options.radius.tls),
+          async () => usedForRadius(options.radius, await readRadiusTls(options.radius, host)),
+          computer,
+          serverFindings,
+        ),
+    },
     { name: 'store', run: () => locationFindings(store, computer) },
     { name: 'store file', run: () => storeFileFindings(store, computer) },
     { name: 'state-dir', run: () => folderFindings('hooks.state-dir', stateDir, computer, { isPrivate: true }) },

@@ -32,7 +32,7 @@ import { HomeServer } from './home-server.js';
 import { measured, type StoreCalls } from './measured-store.js';
 import { AAA_METRICS, registerGauges } from './metrics.js';
 import { ProbeRunner, withdrawProbes } from './probe-runner.js';
-import { type RadiusMaterial, readRadius } from './radius-clients.js';
+import { type RadiusMaterial, readRadius, usedForRadius } from './radius-clients.js';
 import { RevokedSessions } from './revoked-sessions.js';
 import { StoreReporter } from './store-reporter.js';
 import { type AaaSurroundings, systemAaaSurroundings } from './surroundings.js';
@@ -266,18 +266,17 @@ export class AaaDaemon implements Service<AaaOptions> {
   }
 
   async #reload(options: AaaOptions): Promise<void> {
-    const { diameter } = options;
     const [credentials, material, radius] = await this.#files.watch(credentialFiles(options), () =>
       Promise.all([
         this.#surroundings.readCredentials(options, this.#host),
-        readDiameterTls(diameter, this.#host),
+        readDiameterTls(options.diameter, this.#host),
         readRadius(options.radius, this.#host),
       ]),
     );
     this.#server.home.eap.reload({ ...this.#server.home.eap.options, ...credentials });
     this.#revocationChanged();
     if (material) this.#tls?.reload(material);
-    this.#server.diameter.node.reconfigure(peerOptions(diameter.peers, this.#tls), undefined);
+    this.#server.diameter.node.reconfigure(peerOptions(options.diameter.peers, this.#tls), undefined);
     this.#server.radius?.configure(radius);
     this.#options = options;
     this.#upkeep.configure(upkeepConfig(options));
@@ -286,10 +285,11 @@ export class AaaDaemon implements Service<AaaOptions> {
   }
 
   #usedCredentials(): UsedCredentials[] {
-    const { tls, diameter } = this.#options;
+    const { tls, diameter, radius } = this.#options;
     return [
       { ...this.#server.home.eap.options, section: 'tls', files: tls, roles: ['server'] },
       ...usedForDiameter(diameter, this.#tls?.options),
+      ...usedForRadius(radius, this.#server.radius?.tls),
     ];
   }
 

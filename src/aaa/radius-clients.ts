@@ -4,6 +4,7 @@ import { readRadiusSecret } from '../runtime/radius/secret-file.js';
 import type { Host } from '../runtime/system/host.js';
 import { readRevocation } from '../runtime/tls/certificates/crl-files.js';
 import { certificatesOfPem } from '../runtime/tls/certificates/pem.js';
+import type { UsedCredentials } from '../runtime/tls/credential-watch.js';
 import { readTlsFiles } from '../runtime/tls/files.js';
 import { engineSettings } from '../runtime/tls/settings.js';
 import type { RadiusSection } from './config/radius.js';
@@ -28,10 +29,16 @@ export async function readRadius(radius: RadiusSection, host: Host): Promise<Rad
       dynamic: file === undefined ? undefined : dae,
     }),
   );
-  return { clients: await Promise.all(clients), tls: await readTls(radius, host) };
+  return { clients: await Promise.all(clients), tls: await readRadiusTls(radius, host) };
 }
 
-async function readTls({ tls }: RadiusSection, host: Host): Promise<DiameterTlsOptions | undefined> {
+/** The credentials of RadSec in use. */
+export function usedForRadius({ tls }: RadiusSection, options: RadiusMaterial['tls']): UsedCredentials[] {
+  return tls && options ? [{ ...options, section: 'radius.tls', files: tls, roles: ['server'] }] : [];
+}
+
+/** Reads the credentials of RadSec. Throws OperatorError. */
+export async function readRadiusTls({ tls }: RadiusSection, host: Host): Promise<DiameterTlsOptions | undefined> {
   if (!tls) return undefined;
   const section = 'radius.tls';
   const settings = engineSettings(tls);

@@ -60,6 +60,7 @@ export class RadiusPort implements NasPort {
   /** The sockets for requests to clients, one for each address that this server listens on. */
   readonly #demandSockets: DatagramSocket[] = [];
   readonly #radSec: RadSec | undefined;
+  #tls: RadiusMaterial['tls'];
   readonly #tally: RadiusClientTally;
   /** Unanswered demands. */
   readonly #demands = new Map<Token, SentDemand>();
@@ -69,6 +70,7 @@ export class RadiusPort implements NasPort {
     this.#options = options;
     const { host, guard, log } = parts;
     const { tls, clients } = parts.material;
+    this.#tls = tls;
     this.#tally = new RadiusClientTally(clients);
     this.#radSec =
       tls &&
@@ -89,6 +91,11 @@ export class RadiusPort implements NasPort {
   /** Whether a session is one of a RADIUS client. */
   static has({ origin }: { readonly origin: string }): boolean {
     return clientOfOrigin(origin) !== undefined;
+  }
+
+  /** The credentials of RadSec in use. */
+  get tls(): RadiusMaterial['tls'] {
+    return this.#tls;
   }
 
   /** The addresses and ports of the open sockets. */
@@ -125,6 +132,7 @@ export class RadiusPort implements NasPort {
   /** Uses other clients and certificates. */
   configure({ clients, tls }: RadiusMaterial): void {
     if (tls) this.#radSec?.reload(tls);
+    this.#tls = tls;
     this.#tally.configure(clients);
     this.#driver.feed({ type: 'configure', config: this.#config(clients) });
   }

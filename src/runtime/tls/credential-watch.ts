@@ -18,11 +18,12 @@ export interface CredentialFiles extends TlsFiles, TlsSettings {
 interface Sections {
   readonly tls?: CredentialFiles | undefined;
   readonly diameter?: { readonly tls?: CredentialFiles | undefined };
+  readonly radius?: { readonly tls?: CredentialFiles | undefined };
 }
 
 /** Credentials in use, as read from the files of a section. */
 export interface UsedCredentials {
-  readonly section: 'tls' | 'diameter.tls';
+  readonly section: 'tls' | 'diameter.tls' | 'radius.tls';
   readonly files: CredentialFiles;
   readonly caPem: string;
   readonly certificatePem: string;
@@ -32,8 +33,8 @@ export interface UsedCredentials {
 }
 
 /** All files and folders that credentials are read from. */
-export function credentialFiles({ tls, diameter }: Sections): string[] {
-  return [tls, diameter?.tls].flatMap((files) => {
+export function credentialFiles({ tls, diameter, radius }: Sections): string[] {
+  return [tls, diameter?.tls, radius?.tls].flatMap((files) => {
     if (!files) return [];
     const { ca, certificate, key, 'key-passphrase-file': passphrase, crl } = files;
     return [ca, certificate, key, passphrase, crl].filter((path) => path !== undefined);

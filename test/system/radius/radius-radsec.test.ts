@@ -2,14 +2,18 @@ import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { connect, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import type { DaemonProcess } from '../../../dist/lab/daemon-process.js';
 import { Lab, type Place } from '../../../dist/lab/lab.js';
+import { validFor } from '../../../src/pki/certificate-authority.js';
 import { encodeUtf8, fromHex } from '../../../src/protocol/bytes/octets.js';
 import { Secret } from '../../../src/protocol/bytes/secret.js';
 import { attribute } from '../../../src/protocol/radius/wire/attributes.js';
 import { checkResponse, encodeRandomRequest } from '../../../src/protocol/radius/wire/authenticators.js';
 import { CODE, decodeRadius } from '../../../src/protocol/radius/wire/codec.js';
 import { RadiusFramer } from '../../../src/protocol/radius/wire/framer.js';
+import { numbersOf } from '../../daemons/numbers.js';
+import { run } from '../../daemons/program.js';
 import { eventually, within } from '../../eventually.js';
 
 const RADSEC = Secret.copyOf(encodeUtf8('radsec'));
@@ -22,13 +26,14 @@ describe('RadSec at the AAA server', () => {
 
   beforeAll(async () => {
     lab = await Lab.make({ family: 'ipv4' });
+    await lab.issueServer('radsec', ['aaa.home.example']);
     await lab.issueServer('ap1', ['ap1.access.example']);
     await lab.issueServer('ap9', ['ap9.access.example']);
     const pki = (name: string) => lab.path('pki', name);
     const tls = {
       ca: pki('ca.pem'),
-      certificate: pki('aaa.pem'),
-      key: pki('aaa-key.pem'),
+      certificate: pki('radsec.pem'),
+      key: pki('radsec-key.pem'),
       crl: pki('crl.pem'),
       port: 0,
     };
@@ -111,6 +116,25 @@ describe('RadSec at the AAA server', () => {
     const closed = once(socket, 'close');
     socket.write(Uint8Array.of(1, 1, 0, 3));
     await within(closed, 'the connection closes');
+  });
+
+  it('uses a renewed certificate, and shows its end', async () => {
+    const before = (await enter('ap1')).socket.getPeerCertificate().serialNumber;
+    await lab.pki.renew('radsec', validFor(20));
+    expect(await aaa.line('certificates reloaded')).toMatchObject({ file: lab.path('pki', 'radsec.pem') });
+    expect((await enter('ap1')).socket.getPeerCertificate().serialNumber).not.toBe(before);
+    const number = await numbersOf(lab, 'aaa');
+    expect(number('pana_aaa_expiry_timestamp_seconds{key="radius.tls.certificate"}')).toBeGreaterThan(0);
+  });
+
+  it('has its certificate checked by doctor', async () => {
+    const tree = parse(await readFile(lab.path('aaa.yaml'), 'utf8')) as { radius: { tls: object } };
+    const tls = { ...tree.radius.tls, certificate: lab.path('pki', 'none.pem') };
+    const config = await lab.configure('doctor', { ...tree, radius: { ...tree.radius, tls } });
+    const { stdout, status } = await run('aaa', ['doctor', '-c', config]);
+    expect(stdout).toContain('radius.tls.certificate');
+    expect(stdout).toContain(lab.path('pki', 'none.pem'));
+    expect(status).toBe(2);
   });
 
   it('refuses a client certificate of another CA', async () => {

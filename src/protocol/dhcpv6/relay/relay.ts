@@ -26,6 +26,9 @@ import { RelayRate } from './rate.js';
 /** Maximum number of messages that wait for the MAC addresses of their clients. */
 export const MAX_WAITING = 256;
 
+/** How many of these places are kept for clients with a session. */
+export const RESERVED_WAITING = 64;
+
 /**
  * When the neighbours are read after a message came, in milliseconds. If the last time does not find its client, the
  * message is relayed without home network information.
@@ -64,6 +67,8 @@ export class DhcpRelay {
   readonly #clients = new RelayClients();
   readonly #rate = new RelayRate();
   #waiting: Waiting[] = [];
+  /** Addresses that had the MAC address of a session when the neighbours were read last. They only have precedence. */
+  #known: ReadonlySet<string> = new Set();
   /** Whether `readNeighbours` is unanswered. */
   #reading = false;
   #readAt = Number.NEGATIVE_INFINITY;
@@ -151,11 +156,12 @@ export class DhcpRelay {
     const { options } = decodeClientMessage(octets);
     const ofRelays: readonly number[] = [OPTION.RSOO, OPTION.RELAY_MSG, OPTION.INTERFACE_ID];
     if (options.some(({ code }) => ofRelays.includes(code))) return 'relay-option';
-    const exceeded = this.#rate.exceeded(address, now);
-    if (exceeded) return exceeded;
     const match = this.#clients.at(address);
+    const isKnown = match.supplied !== 'no-session' || this.#known.has(withoutScope(address));
+    const exceeded = this.#rate.exceeded(address, isKnown, now);
+    if (exceeded) return exceeded;
     if (match.supplied !== 'no-session' || this.#clients.size === 0) return this.#send(octets, address, 0, match);
-    if (this.#waiting.length >= MAX_WAITING) return 'waiting-in-all';
+    if (this.#waiting.length >= MAX_WAITING - (isKnown ? 0 : RESERVED_WAITING)) return 'waiting-in-all';
     this.#waiting.push({ octets, address, since: now, tries: 0 });
     this.#out.push({ type: 'solicit', address });
     return undefined;
@@ -166,7 +172,8 @@ export class DhcpRelay {
     const { type, hopCount } = decodeRelayMessage(octets);
     if (type !== MESSAGE['RELAY-FORW']) return 'unexpected';
     if (hopCount >= HOP_COUNT_LIMIT) return 'hop-limit';
-    const exceeded = this.#rate.exceeded(address, now);
+    // It is configured.
+    const exceeded = this.#rate.exceeded(address, true, now);
     if (exceeded) return exceeded;
     return this.#send(octets, address, hopCount + 1, { supplied: 'no-session', client: undefined });
   }
@@ -196,6 +203,8 @@ export class DhcpRelay {
 
   #learn(macs: ReadonlyMap<string, string>, now: number): void {
     this.#clients.learn(macs);
+    const isOfSession = (mac: string) => this.#clients.of(mac).supplied !== 'no-session';
+    this.#known = new Set([...macs].flatMap(([address, mac]) => (isOfSession(mac) ? [address] : [])));
     const all = this.#waiting;
     this.#waiting = [];
     for (const waiting of all) {
