@@ -12,6 +12,8 @@ const CLOCK = 5_000;
 const state = new PageState();
 const link = document.querySelector('#link');
 const main = document.querySelector('#main');
+// It scrolls, so the keyboard must reach it.
+main.tabIndex = 0;
 const tabs = document.querySelector('#tabs');
 
 let views = [];
@@ -119,7 +121,6 @@ function route() {
     shown = view;
     main.replaceChildren(view.element);
     main.scrollTop = 0;
-    main.setAttribute('role', 'tabpanel');
     main.setAttribute('aria-labelledby', `tab-${name}`);
     view.opened?.();
   }

@@ -48,7 +48,7 @@ export function follow(parent, items, keyOf, make, update) {
   // What had the focus is gone: its neighbour gets it, so that the keyboard goes on there.
   if (focused >= 0 && !parent.contains(document.activeElement)) {
     const next = parent.children[Math.min(focused, parent.children.length - 1)];
-    focusIn(next ?? parent.closest('main'));
+    focusIn(next ?? parent.closest('#main'));
   }
 }
 

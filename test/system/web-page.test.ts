@@ -58,6 +58,34 @@ async function press(page: Page, name: string, verb = name): Promise<void> {
   await page.locator('dialog').getByRole('button', { name: verb }).click();
 }
 
+const ready = Promise.resolve();
+
+/**
+ * Shows 10,000 rows in a table of the page, with the middle one current, and then without that one. Returns the rows that
+ * its scroll bar stands for and the current row. Throws if more rows are in the document than can be seen.
+ */
+function rowsDrawn(page: Page): Promise<unknown> {
+  return page.evaluate(`(async () => {
+    const { VirtualTable } = await import('/assets/table.js');
+    const columns = [{ title: 'Name', width: '1fr', text: (row) => 'row ' + row }];
+    const table = new VirtualTable('Test', columns, { keyOf: (row) => row });
+    document.querySelector('#main').prepend(table.element);
+    const rows = Array.from({ length: 10_000 }, (_, i) => i);
+    table.set(rows);
+    table.select(5_000);
+    const frame = () => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+    await frame();
+    table.set(rows.filter((row) => row !== 5_000));
+    await frame();
+    const drawn = table.element.querySelectorAll('.vspace .vrow').length;
+    if (drawn > innerHeight / 20) throw new Error(drawn + ' rows are in the document');
+    const current = table.element.querySelector('[aria-selected="true"]')?.textContent;
+    const counted = Number(table.scroller.getAttribute('aria-rowcount'));
+    table.element.remove();
+    return [counted, current];
+  })()`);
+}
+
 it.runIf(isThere)(
   'pages show arrivals live, act, name the operator in the audit trail, and survive a restart',
   async () => {
@@ -121,14 +149,33 @@ it.runIf(isThere)(
     expect(await home.locator('.vspace .vrow', { hasText: WHO }).filter({ hasText: 'disconnect' }).count()).toBe(1);
     await home.close();
 
-    // The PAA disconnects the next session itself.
+    // The PAA disconnects the next session itself, with the keyboard alone. The focus comes back when its row is gone.
     await node.stop();
     const next = await lab.startPac('mn1');
     await next.line('bootstrap completed');
-    await page.click('#tab-sessions');
-    await page.locator('.vspace .vrow', { hasText: `mn1@${REALM}` }).click();
-    await press(page, 'Disconnect');
+    await page.locator('#tab-clients').focus();
+    const keys = (...names: string[]) => names.reduce((done, key) => done.then(() => page.keyboard.press(key)), ready);
+    await keys('ArrowRight', 'Tab', 'Tab', 'Tab');
+    await page.locator('.vtable:focus').waitFor();
+    await page.locator('.vspace .vrow', { hasText: `mn1@${REALM}` }).waitFor();
+    await keys('ArrowDown', 'Enter');
+    await page.locator('aside:focus', { hasText: `mn1@${REALM}` }).waitFor();
+    await keys('Escape');
+    await page.locator('.vtable:focus').waitFor();
+    expect(await page.locator('aside').isVisible()).toBe(false);
+    await keys('Enter', 'Tab', 'Tab', 'Tab', 'Enter');
+    await page.locator('dialog button:focus', { hasText: 'Cancel' }).waitFor();
+    await keys('Escape');
+    await page.locator('dialog').waitFor({ state: 'detached' });
+    await page.locator('aside button:focus', { hasText: 'Disconnect' }).waitFor();
+    await keys('Enter');
+    await page.locator('dialog button:focus', { hasText: 'Cancel' }).waitFor();
+    await keys('Tab');
+    await page.locator('dialog button:focus', { hasText: 'Disconnect' }).waitFor();
+    await keys('Enter');
     await next.line('session ended');
+    await page.locator('.vtable:focus').waitFor();
+    expect(await rowsDrawn(page)).toEqual([10_000, 'row 5001']);
     const asked = await paa.line('operator command');
     expect([asked.operation, asked.operator]).toEqual(['terminate', WHO]);
 
