@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import { placeOf } from '../config/sections.js';
 import type { Logger } from '../log/events.js';
 import type { EventFeed } from '../log/feed.js';
@@ -147,7 +146,7 @@ class TableReader {
         table.set(key, row);
         count += 1;
         if (count % SLICE > 0) continue;
-        await setImmediate();
+        await new Promise<void>((resolve) => this.#host.after(0, resolve, false));
         if (running !== this.#running) return;
       }
       table.end();
