@@ -41,6 +41,7 @@ const seeded = ['test/protocol/pana/session/simulation.test.ts'];
 const databases = [
   'clock-step',
   'duties',
+  'home-agent-sessions',
   'home-agents',
   'imports',
   'lists',

@@ -101,6 +101,7 @@ take() {
 	case $1 in
 	MIP6_EVENT) case $2 in up | refresh | down | probe) ;; *) refuse "the event is unknown" ;; esac ;;
 	MIP6_IKE) case $2 in ikev1 | ikev2) ;; *) refuse "MIP6_IKE is not ikev1 or ikev2" ;; esac ;;
+	MIP6_HOA_BY) case $2 in ikev2) ;; *) refuse "MIP6_HOA_BY is not ikev2" ;; esac ;;
 	MIP6_MN_ID | MIP6_HA_HOST | MIP6_HA_ID) is_name "$2" || refuse "$1 is not a plain name" ;;
 	MIP6_SESSION) is_session "$2" || refuse "$1 is not a plain token" ;;
 	MIP6_HA | MIP6_HOA | MIP6_PREFIX) is_address "$2" || refuse "$1 is not an IPv6 address" ;;

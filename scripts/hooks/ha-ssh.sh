@@ -58,6 +58,7 @@ message() {
 	tell MIP6_PREFIX_LEN "${MIP6_PREFIX_LEN:-}"
 	tell MIP6_LIFETIME "${MIP6_LIFETIME:-}"
 	tell MIP6_IKE "${MIP6_IKE:-}"
+	tell MIP6_HOA_BY "${MIP6_HOA_BY:-}"
 	tell PSK "$PSK"
 	printf 'END\n'
 }

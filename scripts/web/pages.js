@@ -501,6 +501,7 @@ function aaaViews(state) {
           ['State', row.enabled ? 'enabled' : 'disabled'],
           ['Mobile IPv6', row.mip6],
           ['Local home agent', row.localHomeAgent],
+          ['Home address by IKEv2', row.ikev2HomeAddress],
           ['Home agent', row.homeAgent ?? 'any'],
           ['Home address', row.homeAddress],
           ['Second session', row.sessions],

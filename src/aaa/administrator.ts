@@ -53,6 +53,8 @@ export interface AdministratorParts {
 /**
  * Carries out operator requests, and applies their effects to sessions and home agents. It uses promises instead of
  * tokens, because each request is one sequence of steps. The home machine keeps all state that outlives a request.
+ *
+ * Long, because all requests share the work on sessions.
  */
 export class Administrator {
   readonly #parts: AdministratorParts;
@@ -170,7 +172,7 @@ export class Administrator {
     this.#parts.log.warn(fields, 'home agent down');
     const moved = await this.#each({ homeAgent: address }, async (session) => {
       this.#parts.metrics.count('moves');
-      this.reauthenticate(session);
+      await this.#renew(session);
     });
     this.#parts.log.warn({ ...fields, count: moved }, 'home agent nodes moved');
   }
@@ -268,8 +270,15 @@ export class Administrator {
   async #followSubscriber(nai: string, change: SubscriberChange): Promise<void> {
     const { enabled, certificateName, certificateSha256, sessions, sessionLifetime, pskRoot, ...mobility } = change;
     if (enabled === false) await this.#each({ of: nai, disabled: true }, (session) => this.#endOne(session));
+    else if (mobility.ikev2HomeAddress === false) await this.#each({ of: nai }, (session) => this.#renew(session));
     else if (Object.keys(mobility).length > 0 || pskRoot !== undefined) await this.#reauthenticateAll(nai);
     else if (certificateName !== undefined || certificateSha256 !== undefined) await this.#reauthenticateAll(nai);
+  }
+
+  /** Re-authenticates a session. One at a home agent, which would give its node nothing else, is terminated. */
+  async #renew(session: Session): Promise<void> {
+    if (session.kind === 'ikev2') await this.#endOne(session);
+    else this.reauthenticate(session);
   }
 
   async #reauthenticateAll(nai: string): Promise<void> {
@@ -314,6 +323,11 @@ export class Administrator {
       this.#unanswered('ASR', session, error as Error);
       await application.endSession(session, 'its PAA cannot be reached');
     }
+  }
+
+  /** Terminates sessions that were removed from the store, in the background. */
+  endSoon(sessions: readonly Session[]): void {
+    this.inBackground(this.endRemoved(sessions));
   }
 
   /** Terminates sessions that were removed from the store: sends an ASR to the PAA of each. */

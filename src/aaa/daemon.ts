@@ -119,7 +119,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     const duties = new Inbox<DutyInput>();
     const record = (input: DutyInput) => duties.put(input);
     this.#hooks = makeHookRunner(hooks, log, this.#metrics, this.barrier, surroundings);
-    this.#homeAgents = new HomeAgentHooks(this.#hooks, hooks.ha, record);
+    this.#homeAgents = new HomeAgentHooks(this.#hooks, hooks.ha, record, (all) => this.#administrator.endSoon(all));
     this.#server = new HomeServer(options, {
       log,
       metrics,

@@ -1,6 +1,6 @@
 import type { LeaseKey } from '../protocol/home/alphabet.js';
 import { type DutyInput, subjectOfLease } from '../protocol/home/duties.js';
-import type { Lease } from '../protocol/home/records.js';
+import type { Lease, Session } from '../protocol/home/records.js';
 import type { HookEvent } from '../protocol/hooks/contract.js';
 import type { HookRunner } from '../runtime/hooks/runner.js';
 
@@ -12,11 +12,21 @@ export class HomeAgentHooks {
   readonly #runner: HookRunner;
   readonly #program: string | undefined;
   readonly #record: (input: DutyInput) => void;
+  readonly #endSessions: (sessions: readonly Session[]) => void;
   /** Jobs with a duty, by its mark. */
   readonly #jobs = new Map<string, { isLost: boolean }>();
 
-  /** `record`: called when the work on a duty begins and ends. */
-  constructor(runner: HookRunner, program: string | undefined, record: (input: DutyInput) => void) {
+  /**
+   * `record`: called when the work on a duty begins and ends. `endSessions`: called for the sessions of a home agent
+   * that ended with a lease.
+   */
+  constructor(
+    runner: HookRunner,
+    program: string | undefined,
+    record: (input: DutyInput) => void,
+    endSessions: (sessions: readonly Session[]) => void,
+  ) {
+    this.#endSessions = endSessions;
     this.#runner = runner;
     this.#program = program;
     this.#record = record;
@@ -35,6 +45,8 @@ export class HomeAgentHooks {
 
   /** Resolves with true if the first try succeeded, and at once if no hook is configured. */
   async run(event: HookEvent, lease: Lease, key: LeaseKey | undefined): Promise<boolean> {
+    const { duty: mark, ended = [], ...plain } = lease;
+    if (ended.length > 0) this.#endSessions(ended);
     if (this.#program === undefined) return true;
     const { homeAgent } = lease;
     const [prefix, length] = homeAgent.prefix.split('/');
@@ -50,6 +62,7 @@ export class HomeAgentHooks {
       prefixLength: Number(length),
       lifetime: Math.ceil((key?.lifetime ?? 0) / 1000),
       ike: key?.ike ?? homeAgent.ike[0],
+      homeAddressBy: key?.byIke === true ? ('ikev2' as const) : undefined,
     };
     const job = {
       program: this.#program,
@@ -58,7 +71,6 @@ export class HomeAgentHooks {
       subject: subjectOf(lease.nai),
       psk: key?.psk,
     };
-    const { duty: mark, ...plain } = lease;
     if (mark === undefined) return (await this.#runner.run({ ...job, variables })).ok;
     const duty = { subject: subjectOfLease(lease), mark };
     this.#record({ type: 'dutyBegun', duty });

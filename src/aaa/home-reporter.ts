@@ -30,6 +30,7 @@ export function homeReporter(log: Logger, metrics: Metrics): (event: HomeEvent) 
       case 'invalidPacket':
         log.debug({ session: event.sessionId, reason: event.reason }, 'EAP packet discarded');
         break;
+      case 'homeAddressDelivered':
       case 'leaseGiven':
       case 'leaseReleased':
       case 'leaseTakenOver':
@@ -76,7 +77,16 @@ export function homeReporter(log: Logger, metrics: Metrics): (event: HomeEvent) 
 
 type MobilityEvent = Extract<
   HomeEvent,
-  { name: 'leaseGiven' | 'leaseReleased' | 'leaseTakenOver' | 'localAllowed' | 'noMobility' | 'unfitHomeAgent' }
+  {
+    name:
+      | 'homeAddressDelivered'
+      | 'leaseGiven'
+      | 'leaseReleased'
+      | 'leaseTakenOver'
+      | 'localAllowed'
+      | 'noMobility'
+      | 'unfitHomeAgent';
+  }
 >;
 
 function reportMobility(event: MobilityEvent, log: Logger, metrics: Metrics): void {
@@ -93,6 +103,13 @@ function reportMobility(event: MobilityEvent, log: Logger, metrics: Metrics): vo
       const { nai, homeAddress } = event.lease;
       metrics.count('leases', { result: 'released' });
       log.info({ nai, homeAddress, reason: event.reason }, 'lease released');
+      break;
+    }
+    case 'homeAddressDelivered': {
+      const { nai, homeAgent, homeAddress } = event.lease;
+      metrics.count('bootstraps', { result: 'ikev2' });
+      const fields = { nai, peer: event.origin, homeAgent: homeAgent.address, homeAddress };
+      log.info(fields, 'home address delivered');
       break;
     }
     case 'leaseTakenOver': {

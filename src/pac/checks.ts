@@ -80,6 +80,18 @@ function settingsFindings({ pana, hooks, mobility }: PacOptions): Finding[] {
   if (mobility.mode === 'required' && hooks.mn === undefined) {
     findings.push(error('hooks.mn', 'Mobile IPv6 is required, and no hook sets it up', 'set hooks.mn'));
   }
+  if (mobility['home-address'] === 'ikev2' && mobility['home-agent'] !== 'home') {
+    findings.push(
+      error(
+        'mobility.home-agent',
+        `a ${mobility['home-agent']} home agent does not deliver home addresses by IKEv2`,
+        'set it to home, or mobility.home-address to pana',
+      ),
+    );
+  }
+  if (mobility['home-address'] === 'ikev2' && !mobility.ike.includes('ikev2')) {
+    findings.push(error('mobility.ike', 'mobility.home-address is ikev2, and mobility.ike does not have it', 'add it'));
+  }
   return findings;
 }
 

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { Binding, BindingSource } from '../protocol/attachment/binding.js';
 import type { FoundAgent } from '../protocol/attachment/found-agents.js';
 import {
@@ -43,8 +44,8 @@ export class MobileNode {
     this.#options = options;
     this.#log = log;
     this.#hooks = hooks;
-    const { 'psk-root': root, mode } = options.mobility;
-    this.#machine = new MobileBinding({ mode, root });
+    const { 'psk-root': root, mode, 'home-address': homeAddress } = options.mobility;
+    this.#machine = new MobileBinding({ mode, root, homeAddress });
     this.#driver = new Driver<BindingInput, BindingOutput>(
       this.#machine,
       (output) => this.#perform(output),
@@ -164,8 +165,15 @@ export class MobileNode {
     if (this.#homeAddresses.size > MAX_HOME_ADDRESSES) this.#homeAddresses.delete(oldest);
   }
 
+  /** What the hook needs to authenticate to the home agent by EAP-TLS: the same certificate as to the AAA server. */
+  #eapVariables(): HookVariables {
+    const { certificate, key, ca, 'server-name': server } = this.#options.tls;
+    const files = { certificateFile: resolve(certificate), keyFile: resolve(key), caFile: resolve(ca) };
+    return { homeAddressBy: 'ikev2', serverName: server, ...files };
+  }
+
   #hook({ event, place, binding, psk }: BindingHook): void {
-    const { hooks, pana } = this.#options;
+    const { hooks, pana, mobility } = this.#options;
     if (hooks.mn === undefined) return;
     const [address = '', scope] = place.careOfAddress.split('%');
     const local = parseAddress(address);
@@ -179,6 +187,7 @@ export class MobileNode {
         session: place.sessionId === undefined ? undefined : sessionText(place.sessionId),
         careOfAddress: local && formatAddress(local) + (scope === undefined ? '' : `%${scope}`),
         interface: pana.interface ?? place.interface ?? DEFAULT_INTERFACE,
+        ...(mobility['home-address'] === 'ikev2' ? this.#eapVariables() : {}),
       },
       psk,
     });

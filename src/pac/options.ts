@@ -92,6 +92,12 @@ export const pacSchema = z.strictObject({
       .min(1)
       .default(['ikev2', 'ikev1'])
       .describe('IKE versions that the hook can set up; racoon: only ikev1'),
+    'home-address': z
+      .enum(['pana', 'ikev2'])
+      .default('pana')
+      .describe(
+        'how the home address comes: with the home agent by pana, or from it by ikev2, after a second EAP-TLS; ikev2 needs home-agent home',
+      ),
     'psk-root': z.enum(['msk', 'emsk']).default('msk').describe('key that the IKE key is derived from'),
     discovery: z
       .enum(['pana', 'dns', 'dhcpv6'])

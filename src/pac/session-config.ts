@@ -33,12 +33,14 @@ export function sessionConfig(
 }
 
 function wishOf(mobility: PacOptions['mobility']): number {
-  const { 'home-agent': where, ike, 'psk-root': root } = mobility;
-  let wish: number = CAPABILITY.MIP6 | CAPABILITY.HOA_ASSIGN;
+  const { 'home-agent': where, ike, 'psk-root': root, 'home-address': by } = mobility;
+  const fromEmsk = root === 'emsk' ? CAPABILITY.PSK_FROM_EMSK : 0;
+  // Only a home agent of the home network asks the AAA server for the node, and only IKEv2 has EAP.
+  if (by === 'ikev2') return CAPABILITY.MIP6 | CAPABILITY.HOME_HA | CAPABILITY.IKEV2_PSK | fromEmsk;
+  let wish: number = CAPABILITY.MIP6 | CAPABILITY.HOA_ASSIGN | fromEmsk;
   if (where === 'home') wish |= CAPABILITY.HOME_HA;
   if (where === 'local') wish |= CAPABILITY.LOCAL_HA;
   if (ike.includes('ikev1')) wish |= CAPABILITY.IKEV1_PSK;
   if (ike.includes('ikev2')) wish |= CAPABILITY.IKEV2_PSK;
-  if (root === 'emsk') wish |= CAPABILITY.PSK_FROM_EMSK;
   return wish;
 }

@@ -23,7 +23,7 @@ import type { Schema } from './schema.js';
 import { Statement } from './statement.js';
 import { CLOCKS_APART } from './store-clock.js';
 
-type Request = BootstrapRequest & {
+export type DatedRequest = BootstrapRequest & {
   readonly now: number;
   readonly sessionExpires: number;
   readonly leaseExpires: number;
@@ -90,11 +90,11 @@ interface OtherAtNas {
   readonly origin: string;
 }
 
-const subscriberOf = new Statement((db, { nai }: { readonly nai: string }) =>
+export const subscriberOf = new Statement((db, { nai }: { readonly nai: string }) =>
   db.selectFrom('subscribers').selectAll().where('nai', '=', nai),
 );
 
-const leaseOf = new Statement((db, { subscriber }: { readonly subscriber: number }) =>
+export const leaseOf = new Statement((db, { subscriber }: { readonly subscriber: number }) =>
   leases(db).where('leases.subscriber_id', '=', subscriber),
 );
 
@@ -102,7 +102,7 @@ const leaseOf = new Statement((db, { subscriber }: { readonly subscriber: number
 /** What NASs report stays as it is. */
 type Reported = 'nas' | 'octets_in' | 'octets_out' | 'reported_at';
 
-const storeSession = new Statement((db, row: Omit<Selectable<Schema['sessions']>, Reported>) => {
+export const storeSession = new Statement((db, row: Omit<Selectable<Schema['sessions']>, Reported>) => {
   const { id, subscriber_id, started_at } = row;
   const { kind, ha, hoa, origin, origin_realm, origin_state, serial, expires_at } = row;
   const changed = { kind, ha, hoa, origin, origin_realm, origin_state, serial, expires_at };
@@ -124,7 +124,7 @@ function placeOf(result: BootstrapResult) {
   }
 }
 
-type AssignedSubscriber = {
+export type AssignedSubscriber = {
   readonly id: number;
   readonly nai: string;
   readonly mip6: number;
@@ -137,7 +137,7 @@ async function assign(
   db: Db,
   subscriber: AssignedSubscriber,
   current: LeaseRow | undefined,
-  request: Request,
+  request: DatedRequest,
   context: Context,
 ): Promise<BootstrapResult> {
   const { wish, local } = request;
@@ -167,13 +167,13 @@ async function assign(
 /**
  * Whether a lease is unexpired, on a home agent that is still in service, and consistent with the pinned home agent.
  */
-function keeps(lease: LeaseRow, subscriber: AssignedSubscriber, now: number): boolean {
+export function keeps(lease: LeaseRow, subscriber: AssignedSubscriber, now: number): boolean {
   if (lease.expires_at <= now || lease.state === 'down' || lease.failed_by !== null) return false;
   if (subscriber.home_agent_id !== null && subscriber.home_agent_id !== lease.home_agent_id) return false;
   return subscriber.hoa === null || subscriber.hoa === lease.hoa;
 }
 
-async function prolong(db: Db, row: LeaseRow, request: Request, context: Context): Promise<BootstrapResult> {
+async function prolong(db: Db, row: LeaseRow, request: DatedRequest, context: Context): Promise<BootstrapResult> {
   const { hoa } = row;
   const change = { session_id: request.sessionId, expires_at: request.leaseExpires };
   const takenFrom = await takeOver(db, row, request);
@@ -188,7 +188,7 @@ const prolongLease = new Statement(
 );
 
 /** The open session that loses its lease to a newer one. */
-async function takeOver(db: Db, lease: LeaseRow, { sessionId, now }: Request): Promise<string | undefined> {
+async function takeOver(db: Db, lease: LeaseRow, { sessionId, now }: DatedRequest): Promise<string | undefined> {
   if (lease.session_id === sessionId) return undefined;
   const alive = await openSession.first(db, { sessionId: lease.session_id, now });
   if (!alive) return undefined;
@@ -197,7 +197,13 @@ async function takeOver(db: Db, lease: LeaseRow, { sessionId, now }: Request): P
 }
 
 const openSession = new Statement((db, { sessionId, now }: { readonly sessionId: string; readonly now: number }) =>
-  db.selectFrom('sessions').select('id').where('id', '=', sessionId).where('expires_at', '>', now),
+  db
+    .selectFrom('sessions')
+    .select('id')
+    .where('id', '=', sessionId)
+    .where('expires_at', '>', now)
+    // A home agent does not compete with the access network for the lease.
+    .where((expression) => expression.or([expression('kind', 'is', null), expression('kind', '<>', 'ikev2')])),
 );
 
 const countTakeover = new Statement((db, { subscriber }: { readonly subscriber: number }) =>
@@ -217,7 +223,11 @@ async function storeSecret(db: Db): Promise<Uint8Array> {
 const secret = new Statement((db) => db.selectFrom('meta').select('value').where('key', '=', 'secret'));
 
 /** Selects the least loaded home agent with room, and increments its counter by a conditional update. */
-async function newLease(db: Db, subscriber: AssignedSubscriber, request: Request): Promise<Lease | NoMobility> {
+export async function newLease(
+  db: Db,
+  subscriber: AssignedSubscriber,
+  request: Pick<DatedRequest, 'nai' | 'sessionId' | 'now' | 'leaseExpires'>,
+): Promise<Lease | NoMobility> {
   const pinned = subscriber.home_agent_id;
   const agents = pinned === null ? await withRoom.rows(db, {}) : await pinnedWithRoom.rows(db, { pinned });
   const secret = await storeSecret(db);
@@ -281,7 +291,7 @@ async function makeLease(
   db: Db,
   subscriber: AssignedSubscriber,
   agent: { readonly id: number; readonly name: string; readonly address: string; readonly prefix: string },
-  request: Request,
+  request: Pick<DatedRequest, 'nai' | 'sessionId' | 'now' | 'leaseExpires'>,
   secret: Uint8Array,
 ): Promise<{ readonly hoa: string; readonly acquired_at: number } | undefined> {
   const prefix = parsePrefix(agent.prefix);

@@ -4,6 +4,7 @@ import type { Lease, Session } from '../protocol/home/records.js';
 
 import { type Context, type Db, type DutyHolder, type LeaseRow, toLease } from './rows.js';
 import type { Schema } from './schema.js';
+import { toSession } from './session-rows.js';
 import { Statement } from './statement.js';
 
 /**
@@ -64,16 +65,67 @@ export async function withDuty(db: Db, event: 'up' | 'down', lease: Lease, conte
   return duty === undefined ? lease : { ...lease, duty };
 }
 
-/** Frees a lease and stores the duty to run the home agent's hook `down`. Returns the lease. */
-export async function release(db: Db, row: LeaseRow, now: number, context: Context): Promise<Lease> {
+/**
+ * Frees a lease, ends the sessions of the home agent that have its home address, except the one of the request, and
+ * stores the duty to run the home agent's hook `down`. Returns the lease.
+ */
+export async function release(
+  db: Db,
+  row: LeaseRow,
+  now: number,
+  context: Context,
+  except: string | undefined = undefined,
+): Promise<Lease> {
   const lease = toLease(row);
   const { hoa, session_id: sessionId, home_agent_id: homeAgent, acquired_at: acquiredAt } = row;
   if ((await deleteLease.change(db, { hoa, sessionId })) === 0) return lease;
   // The clocks of two servers may differ slightly.
   await endHistory.change(db, { hoa, endedAt: Math.max(now, acquiredAt) });
   await countLease.change(db, { homeAgent, by: -1 });
-  return withDuty(db, 'down', lease, context);
+  const ended = await endAtHomeAgent(db, row, { now, except }, context);
+  const released = await withDuty(db, 'down', lease, context);
+  return ended.length === 0 ? released : { ...released, ended };
 }
+
+/** Ends the sessions of the home agent that have this home address, and stores the duties to end them there. */
+async function endAtHomeAgent(
+  db: Db,
+  { subscriber_id: subscriber, hoa, nai }: LeaseRow,
+  { now, except = '' }: { readonly now: number; readonly except: string | undefined },
+  context: Context,
+): Promise<Session[]> {
+  const rows = await sessionsAtHomeAgent.rows(db, { subscriber, hoa, except, now });
+  const ended: Session[] = [];
+  for (const each of rows) {
+    const session = toSession({ ...each, nai });
+    const duty = await writeDuty(db, { event: 'disconnect', session }, context);
+    ended.push(duty === undefined ? session : { ...session, duty });
+    await deleteSession.change(db, { sessionId: session.sessionId });
+  }
+  return ended;
+}
+
+interface AtHomeAgent {
+  readonly subscriber: number;
+  readonly hoa: string;
+  readonly except: string;
+  readonly now: number;
+}
+
+const sessionsAtHomeAgent = new Statement((db, { subscriber, hoa, except, now }: AtHomeAgent) =>
+  db
+    .selectFrom('sessions')
+    .selectAll()
+    .where('subscriber_id', '=', subscriber)
+    .where('kind', '=', 'ikev2')
+    .where('hoa', '=', hoa)
+    .where('id', '<>', except)
+    .where('expires_at', '>', now),
+);
+
+const deleteSession = new Statement((db, { sessionId }: { readonly sessionId: string }) =>
+  db.deleteFrom('sessions').where('id', '=', sessionId),
+);
 
 const deleteLease = new Statement((db, { hoa, sessionId }: { readonly hoa: string; readonly sessionId: string }) =>
   db.deleteFrom('leases').where('hoa', '=', hoa).where('session_id', '=', sessionId),

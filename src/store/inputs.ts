@@ -41,6 +41,8 @@ export const subscriberInput = (z: Zod) =>
     enabled: z.boolean(),
     mip6: z.boolean(),
     localHomeAgent: z.boolean(),
+    // Absent in requests of an older command.
+    ikev2HomeAddress: z.boolean().optional(),
     pskRoot: pskRoot(z).optional(),
     homeAgent: text(z).optional(),
     homeAddress: text(z).optional(),
@@ -60,6 +62,7 @@ export const subscriberChange = (z: Zod) =>
     enabled: z.boolean().optional(),
     mip6: z.boolean().optional(),
     localHomeAgent: z.boolean().optional(),
+    ikev2HomeAddress: z.boolean().optional(),
     sessions: sessions(z).optional(),
     pskRoot: pskRoot(z).nullable().optional(),
     homeAgent: text(z).nullable().optional(),

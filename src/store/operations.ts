@@ -1,6 +1,7 @@
 import { assignmentOperations } from './assignment.js';
 import { dutyOperations } from './duty-operations.js';
 import { homeAgentOperations } from './home-agent-operations.js';
+import { homeAgentSessionOperations } from './home-agent-session-operations.js';
 import { importOperations } from './import-operations.js';
 import { leaseOperations } from './lease-operations.js';
 import type { StoreClass } from './operation.js';
@@ -13,6 +14,7 @@ export const operations = {
   ...subscriberOperations,
   ...homeAgentOperations,
   ...assignmentOperations,
+  ...homeAgentSessionOperations,
   ...leaseOperations,
   ...sessionOperations,
   ...dutyOperations,

@@ -68,6 +68,7 @@ export const POLICY = [
   'enabled',
   'mip6',
   'local_ha',
+  'ikev2_hoa',
   'psk_root',
   'hoa',
   'session_lifetime',
@@ -91,6 +92,7 @@ export function toSubscriber(row: Omit<SubscriberRow, 'id'>): Subscriber {
     enabled: row.enabled === 1,
     mip6: row.mip6 === 1,
     localHomeAgent: row.local_ha === 1,
+    ikev2HomeAddress: row.ikev2_hoa === 1,
     pskRoot: row.psk_root === 'msk' || row.psk_root === 'emsk' ? row.psk_root : undefined,
     homeAgent: row.pin ?? undefined,
     homeAddress: row.hoa ?? undefined,
@@ -204,7 +206,7 @@ const subscriberOfSession = new Statement((db, { sessionId }: { readonly session
   db.selectFrom('sessions').select('subscriber_id').where('id', '=', sessionId),
 );
 
-/** Whether a subscriber has a session besides this one. */
+/** Whether a subscriber has a session besides this one, at another NAS than a home agent. */
 export async function hasOtherSession(db: Db, given: SessionOfSubscriber): Promise<boolean> {
   return (await otherSession.first(db, given)) !== undefined;
 }
@@ -223,5 +225,6 @@ const otherSession = new Statement((db, { subscriber, sessionId, now }: SessionO
     .where('subscriber_id', '=', subscriber)
     .where('id', '<>', sessionId)
     .where('expires_at', '>', now)
+    .where((expression) => expression.or([expression('kind', 'is', null), expression('kind', '<>', 'ikev2')]))
     .limit(sql.lit(1)),
 );

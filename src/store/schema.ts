@@ -1,5 +1,6 @@
 import { type ColumnDefinitionBuilder, CompiledQuery, type Generated, type Kysely, PostgresAdapter, sql } from 'kysely';
 import { BOOTSTRAP_FUNCTIONS } from './postgres-functions.js';
+import { HOME_AGENT_SESSION_FUNCTIONS } from './postgres-home-agent-functions.js';
 import { SESSION_FUNCTIONS, SESSION_WITH_NAS } from './postgres-session-functions.js';
 
 /**
@@ -14,6 +15,8 @@ export interface Schema {
     enabled: number;
     mip6: number;
     local_ha: number;
+    /** Whether a home agent may deliver the home address by IKEv2. */
+    ikev2_hoa: number;
     /** `msk`, `emsk`, or null for the server's default. */
     psk_root: string | null;
     home_agent_id: number | null;
@@ -67,7 +70,7 @@ export interface Schema {
     origin: string;
     origin_realm: string | null;
     origin_state: number | null;
-    /** `home`, `local`, or null without Mobile IPv6. */
+    /** `home`, `local`, `ikev2` at a home agent, or null without Mobile IPv6. */
     kind: string | null;
     ha: string | null;
     hoa: string | null;
@@ -116,6 +119,7 @@ export interface Schema {
     enabled: number;
     mip6: number;
     local_ha: number;
+    ikev2_hoa: number;
     psk_root: string | null;
     /** The name of the home agent. */
     home_agent: string | null;
@@ -348,6 +352,18 @@ const accounting: Migrate = async (db) => {
   if (isPostgres(db)) await db.executeQuery(CompiledQuery.raw(SESSION_WITH_NAS));
 };
 
+/** Home agents deliver home addresses by IKEv2. */
+const homeAgentSessions: Migrate = async (db) => {
+  for (const table of ['subscribers', 'import_rows']) {
+    await db.schema
+      .alterTable(table)
+      .addColumn('ikev2_hoa', 'integer', (column) => column.notNull().defaultTo(0))
+      .execute();
+  }
+  if (!isPostgres(db)) return;
+  for (const text of HOME_AGENT_SESSION_FUNCTIONS) await db.executeQuery(CompiledQuery.raw(text));
+};
+
 /** The migrations in order. A released migration is never changed. Each runs in one transaction. */
 export const MIGRATIONS: Readonly<Record<string, Migrate>> = {
   '0001-first': first,
@@ -359,6 +375,7 @@ export const MIGRATIONS: Readonly<Record<string, Migrate>> = {
   '0007-duties': duties,
   '0008-functions': functions,
   '0009-accounting': accounting,
+  '0010-home-agent-sessions': homeAgentSessions,
 };
 
 /** Names of the migrations that this version contains. */

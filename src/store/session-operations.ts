@@ -1,4 +1,4 @@
-import { type Selectable, sql } from 'kysely';
+import { sql } from 'kysely';
 import type { HomeOperations } from '../protocol/home/alphabet.js';
 import type { Session } from '../protocol/home/records.js';
 import { release, writeDuty } from './duties.js';
@@ -7,7 +7,7 @@ import { administrative, type Dated, internal, recorded } from './operation.js';
 import { storedEndSession } from './postgres-sessions.js';
 import { MAX_PAGE, type Page } from './records.js';
 import { type Db, freeRows, inParts, leases, pageOf } from './rows.js';
-import type { Schema } from './schema.js';
+import { serialOf, toSession } from './session-rows.js';
 import { Statement } from './statement.js';
 
 export const sessionOperations = {
@@ -246,36 +246,10 @@ export async function sessionsOf(db: Db, ids: readonly string[]): Promise<Map<st
   return new Map(rows.map((row) => [row.id, toSession(row)]));
 }
 
-/** Converts a row of a session, with the NAI of its subscriber. */
-function toSession(row: Selectable<Schema['sessions']> & { readonly nai: string }): Session {
-  return {
-    sessionId: row.id,
-    nai: row.nai,
-    origin: row.origin,
-    originRealm: row.origin_realm ?? undefined,
-    kind: row.kind === 'home' || row.kind === 'local' ? row.kind : undefined,
-    homeAgent: row.ha ?? undefined,
-    homeAddress: row.hoa ?? undefined,
-    serial: row.serial === null ? undefined : serialOf(row.serial),
-    startedAt: row.started_at,
-    expiresAt: row.expires_at,
-    nas: row.nas ?? undefined,
-    reported:
-      row.reported_at === null
-        ? undefined
-        : { at: row.reported_at, octetsIn: row.octets_in ?? 0, octetsOut: row.octets_out ?? 0 },
-  };
-}
-
 /**
  * A certificate in the present form, and in the form used before rows contained the issuer, because sessions of the old
  * form may be revoked too.
  */
 function withOld(certificate: string): string[] {
   return [certificate, serialOf(certificate)];
-}
-
-/** The serial number of a stored certificate: after the issuer's identifier, or alone in old rows. */
-function serialOf(certificate: string): string {
-  return certificate.slice(certificate.indexOf(':') + 1);
 }

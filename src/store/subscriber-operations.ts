@@ -32,7 +32,7 @@ export const subscriberOperations = {
   findSubscriber: internal<HomeOperations['findSubscriber']>({
     kind: 'read',
     measuredAs: 'authentication',
-    async run(db, { names, sha256, sessionId }, context) {
+    async run(db, { names, sha256, sessionId, isAtHomeAgent = false }, context) {
       const row = await subscriberOf(db, names, sha256);
       if (!row) return { refusal: 'no-subscriber' };
       const { id, ...fields } = row;
@@ -41,7 +41,8 @@ export const subscriberOperations = {
         return { refusal: 'other-certificate', nai };
       if (row.enabled === 0) return { refusal: 'disabled', nai };
       if (await isOfOther(db, sessionId, id)) return { refusal: 'other-subscriber', nai };
-      if (row.sessions === 'one' && (await hasOtherSession(db, { subscriber: id, sessionId, now: context.now() }))) {
+      const isSingle = row.sessions === 'one' && !isAtHomeAgent;
+      if (isSingle && (await hasOtherSession(db, { subscriber: id, sessionId, now: context.now() }))) {
         return { refusal: 'second-session', nai };
       }
       return { subscriber: toSubscriber(fields) };
@@ -69,6 +70,7 @@ export const subscriberOperations = {
           enabled: Number(subscriber.enabled),
           mip6: Number(subscriber.mip6),
           local_ha: Number(subscriber.localHomeAgent),
+          ikev2_hoa: Number(subscriber.ikev2HomeAddress ?? false),
           psk_root: pskRoot ?? null,
           home_agent_id: homeAgent === undefined ? null : (await requireHomeAgent(db, homeAgent)).id,
           hoa: homeAddress === undefined ? null : homeAddressOf(homeAddress),
@@ -112,6 +114,7 @@ export const subscriberOperations = {
         ...(change.enabled === undefined ? {} : { enabled: Number(change.enabled) }),
         ...(change.mip6 === undefined ? {} : { mip6: Number(change.mip6) }),
         ...(change.localHomeAgent === undefined ? {} : { local_ha: Number(change.localHomeAgent) }),
+        ...(change.ikev2HomeAddress === undefined ? {} : { ikev2_hoa: Number(change.ikev2HomeAddress) }),
         ...(change.sessions === undefined ? {} : { sessions: change.sessions }),
         ...(change.pskRoot === undefined ? {} : { psk_root: change.pskRoot }),
         ...(lifetime === undefined ? {} : { session_lifetime: lifetime === null ? null : lifetimeOf(lifetime) }),

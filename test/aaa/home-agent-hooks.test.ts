@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { HomeAgentHooks, MAX_BACKLOG } from '../../src/aaa/home-agent-hooks.js';
 import { Secret } from '../../src/protocol/bytes/secret.js';
 import type { DutyInput } from '../../src/protocol/home/duties.js';
-import type { Lease } from '../../src/protocol/home/records.js';
+import type { Lease, Session } from '../../src/protocol/home/records.js';
 import { HookRunner } from '../../src/runtime/hooks/runner.js';
 import { SimulatedProcesses } from '../simulated-hooks.js';
 import { VirtualHost } from '../virtual-host.js';
@@ -35,6 +35,8 @@ let runner: HookRunner;
 let hooks: HomeAgentHooks;
 /** What was recorded about duties. */
 let duties: DutyInput[];
+/** Sessions that were to end with a lease. */
+let ended: Session[];
 
 beforeEach(() => {
   host = new VirtualHost();
@@ -42,10 +44,17 @@ beforeEach(() => {
   const onEvent = () => undefined;
   runner = new HookRunner({ stateDir: '/state', timeout: 30_000, maxParallel: 8, onEvent, host, processes });
   duties = [];
-  hooks = new HomeAgentHooks(runner, '/ha', (input) => void duties.push(input));
+  ended = [];
+  hooks = new HomeAgentHooks(
+    runner,
+    '/ha',
+    (input) => void duties.push(input),
+    (sessions) => void ended.push(...sessions),
+  );
 });
 
-const key = () => ({ psk: Secret.take(new Uint8Array(64).fill(1)), ike: 'ikev1', lifetime: 1_800_500 }) as const;
+const key = () =>
+  ({ psk: Secret.take(new Uint8Array(64).fill(1)), ike: 'ikev1', byIke: false, lifetime: 1_800_500 }) as const;
 
 describe('HomeAgentHooks', () => {
   it('passes the lease and the key to hook up', async () => {
@@ -179,8 +188,36 @@ describe('HomeAgentHooks', () => {
     expect(hooks.isBehind('other@home.example')).toBe(false);
   });
 
+  it('tells the hook that the node gets its home address by IKEv2', async () => {
+    void hooks.run('up', LEASE, { ...key(), byIke: true });
+    expect(processes.only.call.environment['MIP6_HOA_BY']).toBe('ikev2');
+    processes.only.end();
+    void hooks.run('refresh', LEASE, key());
+    expect(processes.calls.at(-1)?.environment['MIP6_HOA_BY']).toBeUndefined();
+  });
+
+  it('ends the sessions of the home agent that ended with the lease, also without a hook', async () => {
+    const session = { sessionId: 'radius;ha1;1' } as Session;
+    void hooks.run('down', { ...LEASE, ended: [session] }, undefined);
+    expect(ended).toEqual([session]);
+    const none = new HomeAgentHooks(
+      runner,
+      undefined,
+      () => undefined,
+      (sessions) => void ended.push(...sessions),
+    );
+    await none.run('down', { ...LEASE, ended: [session] }, undefined);
+    expect(ended).toHaveLength(2);
+  });
+
   it('resolves to true and runs nothing if no program is configured', async () => {
-    expect(await new HomeAgentHooks(runner, undefined, () => undefined).run('up', LEASE, key())).toBe(true);
+    const none = new HomeAgentHooks(
+      runner,
+      undefined,
+      () => undefined,
+      () => undefined,
+    );
+    expect(await none.run('up', LEASE, key())).toBe(true);
     expect(processes.calls).toEqual([]);
   });
 });

@@ -35,6 +35,7 @@ const subscriber: fc.Arbitrary<Subscriber> = fc.record({
   enabled: fc.boolean(),
   mip6: fc.boolean(),
   localHomeAgent: fc.boolean(),
+  ikev2HomeAddress: fc.boolean(),
   pskRoot: optional(fc.constantFrom('msk', 'emsk')),
   homeAgent: optional(fc.stringMatching(/^[a-z0-9][a-z0-9.-]{0,20}$/)),
   homeAddress: optional(fc.constantFrom('2001:db8:1::7', '::1', '2001:db8::')),
@@ -75,7 +76,7 @@ describe('A subscriber file', () => {
       'csv',
       'nai,customer\n',
       [
-        '1: unknown "customer"; known are nai, enabled, mip6, local-home-agent, home-agent, home-address, psk-root, lifetime, certificate-name, certificate-sha256, sessions',
+        '1: unknown "customer"; known are nai, enabled, mip6, local-home-agent, ikev2-home-address, home-agent, home-address, psk-root, lifetime, certificate-name, certificate-sha256, sessions',
       ],
     ],
     ['csv', 'nai,mipv6\n', ['1: unknown "mipv6"; did you mean "mip6"?']],

@@ -26,7 +26,10 @@ function assignment(more: Partial<MobilityAssignment> = {}): MobilityAssignment 
 const octetsOf = (key: Secret | undefined) => key?.use((octets) => Buffer.from(octets).toString('hex'));
 
 /** A mobile node whose hooks are recorded, in virtual time. */
-function node(mobility: { 'psk-root'?: 'msk' | 'emsk'; mode?: 'off' | 'wanted' } = {}, mn: string | null = '/h') {
+function node(
+  mobility: { 'home-address'?: 'ikev2'; 'psk-root'?: 'msk' | 'emsk'; mode?: 'off' | 'wanted' } = {},
+  mn: string | null = '/h',
+) {
   const options = pacSchema.parse({
     pana: { interface: 'wlan0' },
     eap: { identity: '@example.net' },
@@ -79,6 +82,28 @@ describe('MobileNode', () => {
     expect(psks).toEqual([octetsOf(derivePsk(MSK, HOME_AGENT, HOME_ADDRESS))]);
     expect(jobs[0]?.psk?.isWiped).toBe(true);
     expect(mobile.status().binding).toMatchObject({ homeAgent: '2001:db8::1' });
+  });
+
+  it('with home-address ikev2 passes the files for EAP, and refuses a home address that came by PANA', () => {
+    const { authorize, jobs, warnings, events, psks } = node({ 'home-address': 'ikev2' });
+    authorize({ assignment: assignment() });
+    expect(events()).toEqual([]);
+    expect(warnings).toEqual([{ reason: 'its home address came by PANA, but mobility.home-address is ikev2' }]);
+    authorize({ assignment: assignment({ homeAddress: undefined }) });
+    expect(jobs).toMatchObject([
+      {
+        event: 'up',
+        variables: {
+          homeAddress: undefined,
+          homeAddressBy: 'ikev2',
+          certificateFile: '/c',
+          keyFile: '/k',
+          caFile: '/ca',
+          serverName: 'aaa.example.net',
+        },
+      },
+    ]);
+    expect(psks).toEqual([octetsOf(derivePsk(MSK, HOME_AGENT, undefined))]);
   });
 
   it('with psk-root emsk accepts a key from the EMSK only', () => {

@@ -18,6 +18,8 @@ it.each([
   [{ 'home-agent': 'any' }, ['HOA_ASSIGN', 'IKEV1_PSK', 'IKEV2_PSK', 'MIP6']],
   [{ ike: ['ikev1'] }, ['HOME_HA', 'HOA_ASSIGN', 'IKEV1_PSK', 'MIP6']],
   [{ ike: ['ikev2'] }, ['HOME_HA', 'HOA_ASSIGN', 'IKEV2_PSK', 'MIP6']],
+  [{ 'home-address': 'ikev2' }, ['HOME_HA', 'IKEV2_PSK', 'MIP6']],
+  [{ 'home-address': 'ikev2', 'psk-root': 'emsk' }, ['HOME_HA', 'IKEV2_PSK', 'PSK_FROM_EMSK', 'MIP6']],
   [{ 'psk-root': 'emsk' }, ['HOME_HA', 'HOA_ASSIGN', 'IKEV1_PSK', 'IKEV2_PSK', 'PSK_FROM_EMSK', 'MIP6']],
 ])('A node with the mobility settings %j asks for %j', (mobility, names) => {
   const { mobility: asked } = sessionConfig(optionsOf({ mobility }), 'none', false);

@@ -22,6 +22,7 @@ const policy = z.strictObject({
   enabled: flag().optional(),
   mip6: flag().optional(),
   'local-home-agent': flag().optional(),
+  'ikev2-home-address': flag().optional(),
   'home-agent': word().optional(),
   'home-address': word().optional(),
   'psk-root': choice(['msk', 'emsk']).optional(),
@@ -85,6 +86,7 @@ function changeOf(read: Omit<z.output<typeof policy>, 'nai'>): Fields {
     enabled,
     mip6,
     localHomeAgent: read['local-home-agent'],
+    ikev2HomeAddress: read['ikev2-home-address'],
     homeAgent: read['home-agent'],
     homeAddress: read['home-address'],
     pskRoot: read['psk-root'],
@@ -97,12 +99,13 @@ function changeOf(read: Omit<z.output<typeof policy>, 'nai'>): Fields {
 
 /** The inverse of `readSubscriber`: formats a subscriber as a row. */
 export function policyOf(subscriber: Subscriber): Policy {
-  const { nai, enabled, mip6, localHomeAgent, homeAgent, homeAddress, sessions } = subscriber;
+  const { nai, enabled, mip6, localHomeAgent, ikev2HomeAddress, homeAgent, homeAddress, sessions } = subscriber;
   return {
     nai,
     enabled: enabled ? 'yes' : 'no',
     mip6: mip6 ? 'yes' : 'no',
     'local-home-agent': localHomeAgent ? 'yes' : 'no',
+    'ikev2-home-address': ikev2HomeAddress ? 'yes' : 'no',
     ...definite({
       'home-agent': homeAgent,
       'home-address': homeAddress,

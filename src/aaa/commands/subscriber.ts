@@ -171,6 +171,10 @@ function withPolicy(cli: Argv): Argv {
       type: 'boolean',
       description: 'allow a home agent in the access network [default: yes]',
     })
+    .option('ikev2-home-address', {
+      type: 'boolean',
+      description: 'allow home agents to deliver the home address by IKEv2 with EAP [default: no]',
+    })
     .option('home-agent', { type: 'string', description: 'always this home agent [default: the least loaded]' })
     .option('home-address', { type: 'string', description: 'always this home address' })
     .option('psk-root', {
@@ -193,6 +197,7 @@ const POLICY = [
   'enabled',
   'mip6',
   'local-home-agent',
+  'ikev2-home-address',
   'home-agent',
   'home-address',
   'psk-root',
@@ -244,6 +249,7 @@ function describe(subscriber: Subscriber): (readonly [string, string])[] {
     ['enabled', yesNo(subscriber.enabled)],
     ['Mobile IPv6', yesNo(subscriber.mip6)],
     ['local home agent', yesNo(subscriber.localHomeAgent)],
+    ['home address by IKEv2', yesNo(subscriber.ikev2HomeAddress)],
     ['home agent', subscriber.homeAgent ?? 'any'],
     ['home address', subscriber.homeAddress ?? 'any'],
     ['IKE key from', subscriber.pskRoot ?? 'default'],

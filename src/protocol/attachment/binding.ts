@@ -21,10 +21,16 @@ export interface RunKeys {
 }
 
 /**
- * Why an assignment is refused; undefined if it is accepted. The node and the AAA server configure the root of the key
- * independently and may disagree.
+ * Why an assignment is refused; undefined if it is accepted. The node and the AAA server configure the root of the key,
+ * and the way of the home address, independently and may disagree.
  */
-export function refusal(assignment: MobilityAssignment, root: 'msk' | 'emsk'): string | undefined {
+export function refusal(
+  assignment: MobilityAssignment,
+  root: 'msk' | 'emsk',
+  homeAddress: 'pana' | 'ikev2' = 'pana',
+): string | undefined {
+  if (homeAddress === 'ikev2' && assignment.homeAddress)
+    return 'its home address came by PANA, but mobility.home-address is ikev2';
   const fromEmsk = (assignment.capability & CAPABILITY.PSK_FROM_EMSK) !== 0;
   if (root === 'emsk' && !fromEmsk) return 'its key comes from the MSK, which the access network has';
   if (root === 'msk' && fromEmsk) return 'its key comes from the EMSK, but mobility.psk-root is msk';

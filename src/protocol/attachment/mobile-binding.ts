@@ -7,6 +7,8 @@ export interface BindingConfig {
   readonly mode: 'off' | 'wanted' | 'required';
   /** The key from which the key for the home agent is derived. */
   readonly root: 'msk' | 'emsk';
+  /** How the home address comes. Default: by PANA. */
+  readonly homeAddress?: 'pana' | 'ikev2' | undefined;
 }
 
 /** The location of the node: its session, if any, and its local address. */
@@ -146,11 +148,11 @@ export class MobileBinding {
   }
 
   #authorized({ place, assignment, problem, keys, reconfigure }: Extract<BindingInput, { type: 'authorized' }>) {
-    const { mode, root } = this.#config;
+    const { mode, root, homeAddress } = this.#config;
     const out: BindingOutput[] = [];
     // The hook of this session finds the care-of address itself.
     this.#moved = undefined;
-    const reason = problem ?? (assignment && refusal(assignment, root));
+    const reason = problem ?? (assignment && refusal(assignment, root, homeAddress));
     if (!assignment || !keys || reason !== undefined) {
       if (mode !== 'off') out.push({ type: 'unavailable', reason: reason ?? 'none was assigned' });
       if (this.binding?.source !== 'dhcpv6') out.push(...this.#withdraw(place));

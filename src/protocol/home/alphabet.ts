@@ -5,6 +5,7 @@ import type {
   BootstrapRequest,
   BootstrapResult,
   FoundSubscriber,
+  HomeAgentRequest,
   Ike,
   Lease,
   Proof,
@@ -71,6 +72,16 @@ export interface AccessRequest {
   /** Maximum size of an EAP packet that the NAS can deliver to the client, in octets. */
   readonly mtu: number | undefined;
   readonly wish: MobilityWish | undefined;
+  /** Set if the NAS is a home agent: a node authenticates to it by EAP in IKEv2, and gets its home address. */
+  readonly homeAgent?: HomeAgentClient | undefined;
+}
+
+/** A home agent that asks for a node. */
+export interface HomeAgentClient {
+  /** Its name in the store. */
+  readonly name: string;
+  /** The identity by which the home agent knows the node, and by which it selects the node's policy. */
+  readonly user: string | undefined;
 }
 
 export type AccessAnswer =
@@ -190,6 +201,7 @@ export interface HomeOperations {
   readonly findSubscriber: readonly [given: Proof, result: FoundSubscriber];
   readonly originOfSession: readonly [given: { readonly sessionId: string }, result: string | undefined];
   readonly bootstrap: readonly [given: BootstrapRequest, result: BootstrapResult];
+  readonly bootstrapAtHomeAgent: readonly [given: HomeAgentRequest, result: BootstrapResult];
   readonly endSession: readonly [
     /** `unconfirmed`: its NAS has not confirmed the end, so the commit stores the duty to disconnect the session there. */
     given: { readonly sessionId: string; readonly origin?: string | undefined; readonly unconfirmed?: boolean },
@@ -255,6 +267,8 @@ export type DemandOutcome = DemandAnswer | { readonly failure: string };
 export interface LeaseKey {
   readonly psk: Secret;
   readonly ike: Ike;
+  /** Whether the node authenticates by EAP in IKEv2, and gets its home address there. The key is not used then. */
+  readonly byIke: boolean;
   /** Remaining lifetime of the lease in milliseconds. */
   readonly lifetime: number;
 }

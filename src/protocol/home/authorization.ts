@@ -1,4 +1,5 @@
 import type { ClientAuthorization, HomeConfig, ProvenClient, Stored, Token } from './alphabet.js';
+import type { Conversation } from './conversations.js';
 import { FailureLimits } from './failure-limits.js';
 import { KnownSubscribers } from './known-subscribers.js';
 import { reasonOf, type StepContext } from './step-context.js';
@@ -7,7 +8,7 @@ import { reasonOf, type StepContext } from './step-context.js';
 interface Proving {
   readonly token: Token;
   readonly conversation: Token;
-  readonly sessionId: string;
+  readonly session: Pick<Conversation, 'sessionId' | 'homeAgent'>;
   readonly client: ProvenClient;
 }
 
@@ -32,7 +33,7 @@ export class Authorizations {
   }
 
   begin(proving: Proving): void {
-    const { client, sessionId } = proving;
+    const { client, session } = proving;
     const { names, sha256 } = client;
     // Only an owner of the certificate's key reaches this point, so nobody else can use up a subscriber's attempts.
     if (this.#failures.exceeded(sha256, this.#context.now)) {
@@ -40,14 +41,16 @@ export class Authorizations {
       this.#decide(proving, { ok: false, reason: 'too-many-failures' });
       return;
     }
-    const given = { names, sha256, sessionId };
+    const { sessionId, homeAgent } = session;
+    const given = { names, sha256, sessionId, ...(homeAgent ? { isAtHomeAgent: true } : {}) };
     this.#context.ask({ operation: 'findSubscriber', given }, { of: 'authorization', proving });
   }
 
   /** Handles the store's answer. Returns the conversation of an authorized client; undefined: it is not authorized. */
   stored({ proving }: AuthorizationQuestion, stored: Stored): Token | undefined {
     const { now } = this.#context;
-    const { sessionId, conversation, client } = proving;
+    const { session, conversation, client } = proving;
+    const { sessionId } = session;
     const { sha256 } = client;
     if (stored.operation !== 'findSubscriber') {
       this.#context.say({ name: 'storeFailed', reason: reasonOf(stored) });

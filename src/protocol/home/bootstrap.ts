@@ -1,5 +1,6 @@
 import { derivePsk, fingerprint } from '../keys/kdf.js';
-import type { EapSuccess, HomeConfig, Stored, Token } from './alphabet.js';
+import { CAPABILITY } from '../mip6/assignment.js';
+import type { EapSuccess, HomeAgentClient, HomeConfig, Stored, Token } from './alphabet.js';
 import type { Conversation } from './conversations.js';
 import type { WithoutMobility } from './events.js';
 import {
@@ -10,6 +11,7 @@ import {
   octetsOf,
   pskRoot,
   storeWish,
+  wantsIke,
 } from './mobility.js';
 import type { BootstrapRequest, BootstrapResult, Ike, Lease } from './records.js';
 import { reasonOf, type StepContext } from './step-context.js';
@@ -30,13 +32,15 @@ export interface Bootstrapping {
 
 export type BootstrapQuestion =
   | { readonly of: 'bootstrap'; readonly job: Bootstrapping }
+  /** A home agent asks for the node. */
+  | { readonly of: 'delivery'; readonly job: Bootstrapping }
   /** Releases a lease that cannot be used. */
   | { readonly of: 'withdrawal'; readonly job: Bootstrapping; readonly because: 'unfit' | 'no-common-ike' };
 
-/** Result of a bootstrap: the grant, or a refusal. */
+/** Result of a bootstrap: the grant, a refusal, or `failed` without a decision. */
 export interface Bootstrapped {
   readonly job: Bootstrapping;
-  readonly outcome: 'refused' | { readonly mobility: MobilityGrant | undefined };
+  readonly outcome: 'refused' | 'failed' | { readonly mobility: MobilityGrant | undefined };
 }
 
 /** Data for the `up` or `refresh` hook of a home agent. */
@@ -44,12 +48,15 @@ interface Bringing {
   readonly renewed: boolean;
   readonly root: 'msk' | 'emsk';
   readonly ike: Ike;
+  /** The home agent authenticates the node by EAP. */
+  readonly byIke: boolean;
 }
 
 interface Waiting extends Bootstrapped {
   readonly until: number;
 }
 
+type Accepted = Exclude<BootstrapResult, { result: 'refused' }>;
 type Home = Extract<BootstrapResult, { result: 'home' }>;
 
 /**
@@ -72,26 +79,36 @@ export class Bootstrap {
     return undefined;
   }
 
-  begin(job: Bootstrapping): void {
+  /** Undefined: the bootstrap continues. */
+  begin(job: Bootstrapping): Bootstrapped | undefined {
+    const { homeAgent } = job.conversation;
+    if (homeAgent) return this.#deliver(job, homeAgent);
     const { wish, root } = this.#wantedBy(job);
-    const asked = wish && root ? storeWish(wish, root) : { wish: undefined, local: undefined };
+    const none = { wish: undefined, local: undefined };
+    // The home agents of visited networks do not ask this server for nodes.
+    const ownAgent = { wish: 'home', local: undefined } as const;
+    const asked = wish && root ? (wantsIke(wish) ? ownAgent : storeWish(wish, root)) : none;
     this.#ask(job, asked, { of: 'bootstrap', job });
+    return undefined;
   }
 
   /** Handles an answer of the store. Undefined: the bootstrap continues. */
   stored(question: BootstrapQuestion, stored: Stored): Bootstrapped | undefined {
     const { job } = question;
     const { nai } = job.success.subscriber;
-    if (stored.operation !== 'bootstrap') {
+    if (stored.operation !== 'bootstrap' && stored.operation !== 'bootstrapAtHomeAgent') {
       this.#context.say({ name: 'storeFailed', reason: reasonOf(stored), nai });
+      // Without a home address, the access to a home agent has no use.
+      if (question.of === 'delivery') return { job, outcome: 'failed' };
       return this.#without(job, 'store');
     }
     const { result } = stored;
     if (result.result === 'refused') {
-      this.#context.say({ name: 'notAuthorized', nai, reason: result.reason });
-      return { job, outcome: 'refused' };
+      if (result.released) this.#release(result.released, 'replaced');
+      return this.#refuse(job, result.reason);
     }
     job.alone = result.alone === true;
+    if (question.of === 'delivery') return this.#delivered(job, result);
     if (question.of === 'withdrawal') {
       if (result.released && question.because === 'no-common-ike')
         this.#release(result.released, 'no common IKE version');
@@ -123,10 +140,39 @@ export class Bootstrap {
     return undefined;
   }
 
-  #assigned(job: Bootstrapping, result: Exclude<BootstrapResult, { result: 'refused' }>): Bootstrapped | undefined {
+  /**
+   * A node that has authenticated to a home agent may have claimed the identity of another subscriber there, by whose
+   * policy the home agent would serve it.
+   */
+  #deliver(job: Bootstrapping, homeAgent: HomeAgentClient): Bootstrapped | undefined {
+    const { nai } = job.success.subscriber;
+    if (homeAgent.user?.toLowerCase() !== nai.toLowerCase()) return this.#refuse(job, 'other-identity');
+    const given = { ...this.#sessionOf(job), homeAgent: homeAgent.name };
+    this.#context.ask({ operation: 'bootstrapAtHomeAgent', given }, { of: 'delivery', job });
+    return undefined;
+  }
+
+  #delivered(job: Bootstrapping, result: Accepted): Bootstrapped | undefined {
+    if (result.released) this.#release(result.released, 'replaced');
+    if (result.result !== 'home') return this.#refuse(job, 'unfit');
+    const { lease, renewed } = result;
+    const ike = chooseIke(CAPABILITY.IKEV2_PSK, lease.homeAgent);
+    if (ike === undefined || leaseProblem(lease) !== undefined) return this.#refuse(job, 'unfit');
+    const { origin } = job.conversation;
+    this.#context.say({ name: 'homeAddressDelivered', lease, origin });
+    const milliseconds = result.sessionLifetime ?? Number.POSITIVE_INFINITY;
+    const lifetime = Math.max(1, Math.min(job.lifetime, Math.floor(milliseconds / 1000)));
+    const shortened = { ...job, lifetime };
+    const mobility = { kind: 'home', lease, ike, root: 'msk', byIke: false } as const;
+    // The hook ran when the lease began.
+    if (renewed) return { job: shortened, outcome: { mobility } };
+    return this.#bringUp(shortened, mobility, { renewed, root: 'msk', ike, byIke: true });
+  }
+
+  #assigned(job: Bootstrapping, result: Accepted): Bootstrapped | undefined {
     const { wish, root } = this.#wantedBy(job);
     if (job.success.hooksBehind && job.conversation.wish) return this.#without(job, 'hooks-behind');
-    if (!wish || !root) return this.#without(job, wish ? 'psk-root' : 'not-wanted');
+    if (!wish || !root) return this.#without(job, this.#unwanted(job));
     switch (result.result) {
       case 'none':
         return this.#without(job, result.reason);
@@ -150,21 +196,29 @@ export class Bootstrap {
     if (takenFrom !== undefined) this.#context.say({ name: 'leaseTakenOver', lease, from: takenFrom, origin });
     const reason = leaseProblem(lease);
     if (reason !== undefined) this.#context.say({ name: 'unfitHomeAgent', nai: lease.nai, reason });
-    const ike = chooseIke(bits, lease.homeAgent);
+    const byIke = wantsIke({ bits });
+    // Only IKEv2 has EAP and configuration payloads.
+    const ike = chooseIke(byIke ? CAPABILITY.IKEV2_PSK : bits, lease.homeAgent);
     if (reason !== undefined || ike === undefined) {
       const because = reason === undefined ? 'no-common-ike' : 'unfit';
       this.#ask(job, { wish: undefined, local: undefined }, { of: 'withdrawal', job, because });
       return undefined;
     }
-    return this.#bringUp(job, lease, { renewed, root, ike });
+    return this.#bringUp(job, { kind: 'home', lease, ike, root, byIke }, { renewed, root, ike, byIke });
   }
 
-  #bringUp(job: Bootstrapping, lease: Lease, { renewed, root, ike }: Bringing): Bootstrapped | undefined {
-    const psk = derivePsk(job.success[root], octetsOf(lease.homeAgent.address), octetsOf(lease.homeAddress));
+  #bringUp(
+    job: Bootstrapping,
+    mobility: Extract<MobilityGrant, { kind: 'home' }>,
+    { renewed, root, ike, byIke }: Bringing,
+  ): Bootstrapped | undefined {
+    const { lease } = mobility;
+    const homeAddress = byIke ? undefined : octetsOf(lease.homeAddress);
+    const psk = derivePsk(job.success[root], octetsOf(lease.homeAgent.address), homeAddress);
     this.#context.say({ name: 'leaseGiven', lease, renewed, ike, root, fingerprint: fingerprint(psk) });
     const event = renewed ? 'refresh' : 'up';
-    const key = { psk, ike, lifetime: this.#lifetimes(job).leaseLifetime };
-    const done: Bootstrapped = { job, outcome: { mobility: { kind: 'home', lease, ike, root } } };
+    const key = { psk, ike, byIke, lifetime: this.#lifetimes(job).leaseLifetime };
+    const done: Bootstrapped = { job, outcome: { mobility } };
     const { hookWait } = this.#config;
     if (hookWait === 0) {
       this.#context.put({ type: 'hook', token: undefined, event, lease, key });
@@ -177,10 +231,13 @@ export class Bootstrap {
   }
 
   #ask(job: Bootstrapping, asked: Pick<BootstrapRequest, 'wish' | 'local'>, question: BootstrapQuestion): void {
+    this.#context.ask({ operation: 'bootstrap', given: { ...this.#sessionOf(job), ...asked } }, question);
+  }
+
+  #sessionOf(job: Bootstrapping) {
     const { sessionId, origin, originRealm, originState } = job.conversation;
     const { subscriber, certificate } = job.success;
-    const session = { nai: subscriber.nai, sessionId, origin, originRealm, originState, certificate };
-    this.#context.ask({ operation: 'bootstrap', given: { ...session, ...this.#lifetimes(job), ...asked } }, question);
+    return { nai: subscriber.nai, sessionId, origin, originRealm, originState, certificate, ...this.#lifetimes(job) };
   }
 
   /** Lifetimes of session and lease in milliseconds from now. Neither outlasts the certificate. */
@@ -193,8 +250,20 @@ export class Bootstrap {
   }
 
   #wantedBy({ conversation, success }: Bootstrapping) {
-    const wish = success.hooksBehind ? undefined : conversation.wish;
+    const asked = success.hooksBehind ? undefined : conversation.wish;
+    const wish = asked && wantsIke(asked) && !success.subscriber.ikev2HomeAddress ? undefined : asked;
     return { wish, root: wish && pskRoot(wish, success.subscriber, this.#config.pskRoot) };
+  }
+
+  /** Why nothing was asked of the store. */
+  #unwanted({ conversation: { wish }, success: { subscriber } }: Bootstrapping): WithoutMobility {
+    if (!wish) return 'not-wanted';
+    return wantsIke(wish) && !subscriber.ikev2HomeAddress ? 'ikev2-not-permitted' : 'psk-root';
+  }
+
+  #refuse(job: Bootstrapping, reason: string): Bootstrapped {
+    this.#context.say({ name: 'notAuthorized', nai: job.success.subscriber.nai, reason });
+    return { job, outcome: 'refused' };
   }
 
   #without(job: Bootstrapping, reason: WithoutMobility): Bootstrapped {

@@ -1,6 +1,6 @@
 import { FairTable, type Seat } from '../fairness/fair-table.js';
 import { OrderedSet } from '../fairness/ordered-set.js';
-import type { Token } from './alphabet.js';
+import type { HomeAgentClient, Token } from './alphabet.js';
 import type { MobilityWish } from './mobility.js';
 
 /** One EAP conversation with a client of a NAS. */
@@ -11,6 +11,7 @@ export interface Conversation {
   readonly originRealm: string | undefined;
   readonly originState: number | undefined;
   readonly wish: MobilityWish | undefined;
+  readonly homeAgent: HomeAgentClient | undefined;
   readonly startedAt: number;
   seat: Seat;
   /** Identifier of the last Request if it requested the identity; undefined otherwise. */

@@ -1,7 +1,14 @@
 import type { Ike, Lease, LocalProposal, NoMobility } from './records.js';
 
 /** Why an accepted node gets no Mobile IPv6. */
-export type WithoutMobility = NoMobility | 'hooks-behind' | 'psk-root' | 'unfit' | 'no-common-ike' | 'store';
+export type WithoutMobility =
+  | NoMobility
+  | 'hooks-behind'
+  | 'ikev2-not-permitted'
+  | 'psk-root'
+  | 'unfit'
+  | 'no-common-ike'
+  | 'store';
 
 /** The limit that was exceeded: failures per certificate, number of conversations, or load of the TLS engine. */
 export type Limited = 'certificate' | 'conversations' | 'engine';
@@ -39,6 +46,8 @@ export type HomeEvent =
       readonly root: 'msk' | 'emsk';
       readonly fingerprint: string;
     }
+  /** A home agent delivers the home address of a lease by IKEv2. */
+  | { readonly name: 'homeAddressDelivered'; readonly lease: Lease; readonly origin: string }
   | { readonly name: 'leaseReleased'; readonly lease: Lease; readonly reason: string }
   /** A node has moved to another NAS, or two devices use the same certificate. */
   | { readonly name: 'leaseTakenOver'; readonly lease: Lease; readonly from: string; readonly origin: string }

@@ -194,6 +194,7 @@ export class Home {
         this.#answer(question.token, this.#sessions.terminated(question, stored));
         break;
       case 'bootstrap':
+      case 'delivery':
       case 'withdrawal':
         this.#serve('answer', question.job.token);
         this.#bootstrapped(this.#bootstrap.stored(question, stored));
@@ -288,7 +289,7 @@ export class Home {
     const lifetime = Math.max(1, Math.floor(Math.min(wanted, validFor) / 1000));
     const job = { token, conversation, success, lifetime, validUntil: now + validFor, alone: false };
     this.#jobs.set(token, job);
-    this.#bootstrap.begin(job);
+    this.#bootstrapped(this.#bootstrap.begin(job));
   }
 
   /** Answers the request after its session was stored or refused. Undefined: the bootstrap continues. */
@@ -304,10 +305,11 @@ export class Home {
     const { nai } = subscriber;
     emsk.wipe();
     this.#end(conversation);
-    if (outcome === 'refused') {
+    if (typeof outcome === 'string') {
       msk.wipe();
       this.#jobs.delete(token);
-      this.#answer(token, { type: 'reject', packet, because: 'authorization' });
+      const failed = { type: 'denied', because: 'failed' } as const;
+      this.#answer(token, outcome === 'failed' ? failed : { type: 'reject', packet, because: 'authorization' });
       return;
     }
     const duration = this.#context.now - startedAt;
@@ -327,7 +329,7 @@ export class Home {
     const open = this.#conversations.byId(conversation);
     // The conversation has ended, so its client cannot be authorized any more.
     if (!open) this.#context.put({ type: 'authorization', token, authorization: { ok: false, reason: 'unavailable' } });
-    else this.#authorization.begin({ token, conversation, sessionId: open.sessionId, client });
+    else this.#authorization.begin({ token, conversation, session: open, client });
   }
 
   #authorized(conversation: Token | undefined): void {

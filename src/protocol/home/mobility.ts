@@ -15,7 +15,14 @@ export interface MobilityWish {
 
 /** The Mobile IPv6 assignment to a node. */
 export type MobilityGrant =
-  | { readonly kind: 'home'; readonly lease: Lease; readonly ike: Ike; readonly root: 'msk' | 'emsk' }
+  | {
+      readonly kind: 'home';
+      readonly lease: Lease;
+      readonly ike: Ike;
+      readonly root: 'msk' | 'emsk';
+      /** The answer names the home agent only: the node gets the home address there, by IKEv2. */
+      readonly byIke: boolean;
+    }
   /** The proposal of the visited network is accepted. `bits`: the requested capability bits. */
   | { readonly kind: 'local'; readonly offer: HomeAgentOffer; readonly bits: number };
 
@@ -49,6 +56,11 @@ export function requestedMobility(
   return { bits, local };
 }
 
+/** Whether a node asks for its home agent only, and for its home address by IKEv2. */
+export function wantsIke({ bits }: Pick<MobilityWish, 'bits'>): boolean {
+  return (bits & CAPABILITY.HOA_ASSIGN) === 0;
+}
+
 /** A grant in the values that AAA protocols send. */
 export interface GrantedMobility {
   /** Bits of FEATURE. */
@@ -67,16 +79,16 @@ export function grantedMobility(grant: MobilityGrant, realm: string): GrantedMob
       offer: grant.offer,
     };
   }
-  const { lease, ike, root } = grant;
+  const { lease, ike, root, byIke } = grant;
   const { homeAgent } = lease;
   const ikeBit = ike === 'ikev2' ? CAPABILITY.IKEV2_PSK : CAPABILITY.IKEV1_PSK;
   const rootBit = root === 'emsk' ? CAPABILITY.PSK_FROM_EMSK : 0;
   return {
     features: FEATURE.MIP6_INTEGRATED,
-    capability: CAPABILITY.MIP6 | CAPABILITY.HOME_HA | CAPABILITY.HOA_ASSIGN | ikeBit | rootBit,
+    capability: CAPABILITY.MIP6 | CAPABILITY.HOME_HA | (byIke ? 0 : CAPABILITY.HOA_ASSIGN) | ikeBit | rootBit,
     offer: {
       homeAgent: octetsOf(homeAgent.address),
-      homeAddress: octetsOf(lease.homeAddress),
+      homeAddress: byIke ? undefined : octetsOf(lease.homeAddress),
       prefix: { length: 64, octets: octetsOf(homeAgent.prefix.split('/', 1)[0] ?? '') },
       host: { realm, host: homeAgent.host },
     },

@@ -24,6 +24,8 @@ export interface Subscriber {
   readonly enabled: boolean;
   readonly mip6: boolean;
   readonly localHomeAgent: boolean;
+  /** Whether a home agent may deliver the home address by IKEv2, after an EAP authentication of its own. */
+  readonly ikev2HomeAddress: boolean;
   readonly pskRoot: 'msk' | 'emsk' | undefined;
   /** Name of the home agent that the subscriber always gets. */
   readonly homeAgent: string | undefined;
@@ -47,6 +49,7 @@ export function plainSubscriber(nai: string): Subscriber {
     enabled: true,
     mip6: true,
     localHomeAgent: true,
+    ikev2HomeAddress: false,
     pskRoot: undefined,
     homeAgent: undefined,
     homeAddress: undefined,
@@ -66,6 +69,8 @@ export interface Proof {
   readonly sha256: string;
   /** The requested session. */
   readonly sessionId: string;
+  /** Whether the session is one of a home agent, which is none besides that of the access network. */
+  readonly isAtHomeAgent?: boolean;
 }
 
 export type FoundSubscriber =
@@ -85,6 +90,8 @@ export interface Lease {
   readonly expiresAt: number;
   /** Mark of the duty to run the home agent's hook for the change that returned this lease; see Duty. */
   readonly duty?: string | undefined;
+  /** Sessions of the home agent that ended with this lease, and that it must be told to end. */
+  readonly ended?: readonly Session[] | undefined;
 }
 
 /** A session, for display. Times: milliseconds since 1970, UTC. */
@@ -94,7 +101,8 @@ export interface Session {
   /** Origin-Host and Origin-Realm of the PAA. */
   readonly origin: string;
   readonly originRealm: string | undefined;
-  readonly kind: 'home' | 'local' | undefined;
+  /** `ikev2`: the NAS is the home agent, which delivered the home address of the subscriber's lease by IKEv2. */
+  readonly kind: 'home' | 'local' | 'ikev2' | undefined;
   readonly homeAgent: string | undefined;
   readonly homeAddress: string | undefined;
   /** Serial number of its certificate, hexadecimal. */
@@ -133,6 +141,12 @@ export interface BootstrapRequest {
   readonly now?: number;
 }
 
+/** The session of a node at its home agent, which authenticates the node by EAP in IKEv2. */
+export interface HomeAgentRequest extends Omit<BootstrapRequest, 'wish' | 'local'> {
+  /** Name of the home agent that asks. */
+  readonly homeAgent: string;
+}
+
 export type NoMobility = 'not-wanted' | 'not-granted' | 'no-home-agent' | 'prefix-full';
 
 /** What the store says of each session that it has stored. */
@@ -149,6 +163,8 @@ export type BootstrapResult =
       readonly released: Lease | undefined;
       /** The session that had the lease until now and has not ended. */
       readonly takenFrom: string | undefined;
+      /** Remaining lifetime of the session in milliseconds, if the lease shortens it. */
+      readonly sessionLifetime?: number | undefined;
     })
   | (StoredSession & {
       readonly result: 'local';
@@ -160,9 +176,23 @@ export type BootstrapResult =
       readonly reason: NoMobility;
       readonly released: Lease | undefined;
     })
-  /** The session was not stored, because the subscriber has changed since its certificate was checked. */
+  /**
+   * The session was not stored, because the subscriber has changed since its certificate was checked, or because a home
+   * agent must not deliver a home address to it.
+   */
   | {
       readonly result: 'refused';
-      readonly reason: 'no-subscriber' | 'disabled' | 'second-session' | 'other-subscriber';
-      readonly released: undefined;
+      readonly reason: 'no-subscriber' | 'disabled' | 'second-session' | 'other-subscriber' | HomeAgentRefusal;
+      readonly released: Lease | undefined;
     };
+
+/**
+ * Why a home agent delivers no home address: the subscriber may not get it by IKEv2; the store does not know the home
+ * agent, or as one without IKEv2; the subscriber has its lease on another one, or is pinned to another one; or there is no room.
+ */
+export type HomeAgentRefusal =
+  | 'not-permitted'
+  | 'unknown-home-agent'
+  | 'no-common-ike'
+  | 'other-home-agent'
+  | NoMobility;

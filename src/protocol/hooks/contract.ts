@@ -29,6 +29,13 @@ export interface HookVariables {
   readonly ike?: 'ikev1' | 'ikev2' | undefined;
   /** What named the home agent. Only for `pana` there is a key. */
   readonly source?: 'pana' | 'dhcpv6' | 'dns' | undefined;
+  /** `ikev2`: the node authenticates to the home agent by EAP and gets its home address there. */
+  readonly homeAddressBy?: 'ikev2' | undefined;
+  /** For EAP-TLS to the home agent: PEM files of the node, as absolute paths, and the name of the AAA server. */
+  readonly certificateFile?: string | undefined;
+  readonly keyFile?: string | undefined;
+  readonly caFile?: string | undefined;
+  readonly serverName?: string | undefined;
   readonly careOfAddress?: string | undefined;
   /** The care-of address before a move. */
   readonly formerAddress?: string | undefined;
@@ -74,6 +81,8 @@ const interfaceName: Check = (text) =>
   /^[A-Za-z0-9][A-Za-z0-9._-]{0,30}$/.test(text) ? undefined : 'it is not the name of an interface';
 const token: Check = (text) =>
   /^[A-Za-z0-9][A-Za-z0-9.;:_-]{0,252}$/.test(text) ? undefined : 'it is not a plain token';
+const path: Check = (text) =>
+  /^\/[A-Za-z0-9._@+/-]{1,1022}$/.test(text) ? undefined : 'it is not an absolute path of plain characters';
 const wholeNumber: Check = (text) => (/^\d{1,10}$/.test(text) ? undefined : 'it is not a whole number');
 const target: Check = (text) =>
   /^[A-Za-z0-9[][A-Za-z0-9.:@[\]_+-]{0,252}$/.test(text) ? undefined : 'it is not a host or address';
@@ -91,6 +100,11 @@ const VARIABLES: readonly { readonly key: keyof HookVariables; readonly name: st
   { key: 'lifetime', name: 'MIP6_LIFETIME', check: wholeNumber },
   { key: 'ike', name: 'MIP6_IKE', check: token },
   { key: 'source', name: 'MIP6_SOURCE', check: token },
+  { key: 'homeAddressBy', name: 'MIP6_HOA_BY', check: token },
+  { key: 'certificateFile', name: 'MIP6_CERTIFICATE_FILE', check: path },
+  { key: 'keyFile', name: 'MIP6_KEY_FILE', check: path },
+  { key: 'caFile', name: 'MIP6_CA_FILE', check: path },
+  { key: 'serverName', name: 'MIP6_AAA_HOST', check: checkName },
   { key: 'careOfAddress', name: 'MIP6_COA', check: scopedAddress },
   { key: 'formerAddress', name: 'MIP6_COA_OLD', check: scopedAddress },
   { key: 'interface', name: 'MIP6_INTERFACE', check: interfaceName },

@@ -179,6 +179,8 @@ export type LogEvent =
   | 'lease expired'
   /** Another session of the same subscriber has the lease now. */
   | 'lease taken over'
+  /** A home agent may deliver the home address of a lease by IKEv2. */
+  | 'home address delivered'
   /** The PAA cannot note the home addresses of its local home agent; a restart would not take them down. */
   | 'lease file not written'
   /** A client has a home address of the home agent of this access network. */

@@ -82,7 +82,7 @@ describe('a bootstrap', () => {
         nai: NAI,
         lifetime: 3_600,
         grace: 60,
-        mobility: { kind: 'home', lease: leaseOf('s'), ike: 'ikev2', root: 'msk' },
+        mobility: { kind: 'home', lease: leaseOf('s'), ike: 'ikev2', root: 'msk', byIke: false },
       },
     });
     expect(success.msk.isWiped).toBe(false);

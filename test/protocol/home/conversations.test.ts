@@ -5,7 +5,10 @@ import { type Conversation, Conversations } from '../../../src/protocol/home/con
 /** Adds a conversation; all of them have the same client address. */
 function add(there: Conversations, id: number, rank: number, now = 0) {
   const given = { id, sessionId: `s${id}`, origin: 'paa', originRealm: undefined, originState: undefined };
-  return there.add({ ...given, wish: undefined, seat: { rank, path: ['paa', 'network', 'address'] } }, now);
+  return there.add(
+    { ...given, wish: undefined, homeAgent: undefined, seat: { rank, path: ['paa', 'network', 'address'] } },
+    now,
+  );
 }
 
 const idOf = (conversation: Conversation | undefined) => conversation?.id;

@@ -46,6 +46,9 @@ export const HOME_WISH: MobilityWish = {
   local: undefined,
 };
 
+/** The wish for a home agent only, whose home address IKEv2 delivers. */
+export const IKE_WISH: MobilityWish = { bits: HOME_WISH.bits & ~CAPABILITY.HOA_ASSIGN, local: undefined };
+
 export const AGENT: HomeAgent = {
   id: 1,
   name: 'ha1',

@@ -10,7 +10,7 @@ import { derivePsk, fingerprint } from '../../../src/protocol/keys/kdf.js';
 import { CAPABILITY } from '../../../src/protocol/mip6/assignment.js';
 import { AGENT, HOME_WISH, HomeRig, home, leaseOf, NAI, NONE, OTHER_PAA, PAA } from './home-rig.js';
 
-const { MIP6, LOCAL_HA, HOME_HA, IKEV1_PSK, IKEV2_PSK, PSK_FROM_EMSK } = CAPABILITY;
+const { MIP6, LOCAL_HA, HOME_HA, HOA_ASSIGN, IKEV1_PSK, IKEV2_PSK, PSK_FROM_EMSK } = CAPABILITY;
 const OFFER = {
   homeAgent: Uint8Array.of(0x20, 1, 0xd, 0xb8, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1),
   homeAddress: Uint8Array.of(0x20, 1, 0xd, 0xb8, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7),
@@ -181,7 +181,7 @@ describe('Mobile IPv6 in a bootstrap', () => {
   it('allows the proposal of the visited network, and runs no hook', () => {
     const { homeAgent, homeAddress } = LOCAL;
     const result = { result: 'local', local: { homeAgent, homeAddress }, released: undefined } as const;
-    const bits = MIP6 | LOCAL_HA | IKEV2_PSK;
+    const bits = MIP6 | LOCAL_HA | HOA_ASSIGN | IKEV2_PSK;
     const { rig, mobility } = bootstrap([result], wishOf(bits, LOCAL));
     expect(mobility).toEqual({ kind: 'local', offer: OFFER, bits });
     expect(rig.of('hook')).toEqual([]);

@@ -9,6 +9,7 @@ import {
   HOME_WISH,
   HomeRig,
   home,
+  IKE_WISH,
   leaseOf,
   NAI,
   NONE,
@@ -20,7 +21,9 @@ import {
 } from './home-rig.js';
 
 const LIMIT = 6;
-const SESSIONS = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'];
+/** The last three are sessions of home agents. */
+const SESSIONS = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'ha1', 'ha2', 'ha3'];
+const isAtHomeAgent = (sessionId: string | undefined) => sessionId?.startsWith('ha') === true;
 
 /** The surroundings of the machine: performs any permitted action, in random order, and checks the outputs. */
 class Chaos {
@@ -92,6 +95,9 @@ class Chaos {
         this.#write(this.#sessionOf.get(output.token) ?? '', -1);
         const { mobility } = answer.accepted;
         if (mobility?.kind === 'home') expect(this.#leases.has(mobility.lease)).toBe(true);
+        // A home agent never admits a node without its home address.
+        if (isAtHomeAgent(this.#sessionOf.get(output.token)))
+          expect(mobility).toMatchObject({ kind: 'home', byIke: false });
         break;
       }
       case 'done':
@@ -177,8 +183,11 @@ class Chaos {
   #request(): void {
     const sessionId = this.#of(SESSIONS);
     const origin = this.pick(5) === 0 ? OTHER_PAA : PAA;
-    const more = { origin, peer: origin, originState: this.pick(4), wish: this.pick(2) ? HOME_WISH : undefined };
+    const wish = this.#of([HOME_WISH, IKE_WISH, undefined, undefined]);
+    const more = { origin, peer: origin, originState: this.pick(4), wish };
     const token = this.rig.token();
+    const user = this.#of([NAI, 'other@home.example']);
+    const homeAgent = isAtHomeAgent(sessionId) ? { name: 'ha1', user } : undefined;
     this.due.answer.add(token);
     this.#sessionOf.set(token, sessionId);
     const request = {
@@ -188,6 +197,7 @@ class Chaos {
       callingStation: `2001:db8::${this.pick(3)}`,
       packet: this.pick(3) ? Uint8Array.of(2, 0, 0, 5, 1) : RESPONSE,
       mtu: undefined,
+      homeAgent,
       ...more,
     };
     this.feed({ type: 'request', token, request });
@@ -199,7 +209,11 @@ class Chaos {
     const { token } = asked;
     const success = () => {
       const sessions = this.#of(['one', 'replace'] as const);
-      const more = { subscriber: { ...plainSubscriber(NAI), sessions }, hooksBehind: this.pick(4) === 1 };
+      const ikev2HomeAddress = this.pick(2) === 1;
+      const more = {
+        subscriber: { ...plainSubscriber(NAI), sessions, ikev2HomeAddress },
+        hooksBehind: this.pick(4) === 1,
+      };
       const made = this.rig.success(more);
       this.successes.set(token, made);
       return made;
@@ -243,6 +257,15 @@ class Chaos {
         return { known: this.pick(2) === 1 };
       case 'listSessions':
         return { items: [sessionOf('z'), ...SESSIONS.map((each) => sessionOf(each))] };
+      case 'bootstrapAtHomeAgent': {
+        const { sessionId } = call.given;
+        const refused = { result: 'refused', reason: 'other-home-agent', released: undefined } as const;
+        const lease = leaseOf('access', this.#of([{}, { ike: [] }]));
+        const result = this.#of<BootstrapResult>([home(sessionId, { lease, renewed: this.pick(2) === 1 }), refused]);
+        if (result.result !== 'refused') this.#write(sessionId, 1);
+        if (result.result === 'home') this.#leases.add(result.lease);
+        return result;
+      }
       case 'bootstrap': {
         const { sessionId, wish } = call.given;
         const refused = { result: 'refused', reason: 'disabled', released: undefined } as const;

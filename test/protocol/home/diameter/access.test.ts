@@ -233,7 +233,7 @@ describe('a DEA', () => {
   ] as const)(
     'has the home agent, the home address and the capability of the key: %s from the %s',
     (ike, root, bits) => {
-      const content = dea(accept({ kind: 'home', lease: leaseOf('s'), ike, root }));
+      const content = dea(accept({ kind: 'home', lease: leaseOf('s'), ike, root, byIke: false }));
       expect(content).toMatchObject({
         'MIP6-Feature-Vector': 1n,
         'MIP6-Agent-Info': [

@@ -21,7 +21,7 @@ const accept = (more: object = {}): HomeAnswer => ({
   type: 'accept',
   accepted: { packet: SUCCESS, msk: msk(), nai: NAI, lifetime: 3600, grace: 60, mobility: undefined, ...more },
 });
-const HOME = { kind: 'home', lease: leaseOf('s'), ike: 'ikev2', root: 'msk' } as const;
+const HOME = { kind: 'home', lease: leaseOf('s'), ike: 'ikev2', root: 'msk', byIke: false } as const;
 
 describe('An Access-Request', () => {
   it('of eapol_test reaches the home machine', () => {
