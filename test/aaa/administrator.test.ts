@@ -446,9 +446,9 @@ describe('Administrator, operator requests', () => {
   });
 
   it('answers 503 if the database is down and 500 after an internal error', async () => {
-    backend.commit = () => Promise.reject(new DatabaseError('ERR_STORE_DOWN', 'gone'));
+    backend.reads = () => Promise.reject(new DatabaseError('ERR_STORE_DOWN', 'gone'));
     await expect(administer('statistics', {})).rejects.toMatchObject({ status: 503, message: 'gone' });
-    backend.commit = () => Promise.reject(new TypeError('x is not a function'));
+    backend.reads = () => Promise.reject(new TypeError('x is not a function'));
     await expect(administer('statistics', {})).rejects.toMatchObject({
       status: 500,
       message: 'statistics: internal error of the server; see its log',
