@@ -18,8 +18,6 @@ import { askStore } from './store-questions.js';
 
 export interface ProbeOptions extends ProbesConfig {
   readonly program: string;
-  /** Time limit of one probe in milliseconds. */
-  readonly timeout: number;
   readonly stateDir: string;
 }
 
@@ -118,12 +116,16 @@ export class ProbeRunner {
         prefixLength: 64,
       },
     });
-    return outcome.ok ? { ok: true } : { ok: false, reason: outcome.reason };
+    return outcome.ok
+      ? { ok: true }
+      : { ok: false, reason: outcome.reason, milliseconds: outcome.limit ?? outcome.milliseconds };
   }
 
   #onReport(report: HookReport): void {
-    // The time limit of a probe does not change.
-    if (report.type === 'limit') return;
+    if (report.type === 'limit') {
+      this.#parts.log.info({ event: report.event, timeLimit: report.milliseconds }, 'hook time limit changed');
+      return;
+    }
     const { subject: homeAgentName } = report;
     if (report.type === 'line') this.#parts.log.debug({ homeAgentName, line: report.line }, 'probe output');
     if (report.type === 'refused')

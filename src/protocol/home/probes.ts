@@ -12,6 +12,8 @@ export interface ProbesConfig {
   readonly interval: number;
   /** Consecutive failures after which a home agent counts as dead. */
   readonly failures: number;
+  /** The configured time limit of a probe in milliseconds, which may grow. */
+  readonly timeout: number;
   /** Name of this server. It does not override a result of another server while that one is trusted (see TRUST). */
   readonly host: string;
 }
@@ -26,7 +28,10 @@ export interface ProbeOperations {
   ];
 }
 
-export type ProbeOutcome = { readonly ok: true } | { readonly ok: false; readonly reason: string };
+export type ProbeOutcome =
+  | { readonly ok: true }
+  /** `milliseconds`: how long the probe took, or the time limit that ended it. */
+  | { readonly ok: false; readonly reason: string; readonly milliseconds: number };
 
 export type ProbesInput =
   | { readonly type: 'start' }
@@ -53,10 +58,14 @@ type Question =
 type State =
   | { readonly name: 'IDLE' }
   /** `waiting`: agents that have not been probed in this round. */
-  | { readonly name: 'ROUND'; readonly nextAt: number; readonly waiting: HomeAgent[] }
+  | { readonly name: 'ROUND'; readonly nextAt: number; readonly waiting: HomeAgent[]; isListed: boolean }
+  /** All have been probed, but some may not have answered. */
   | { readonly name: 'PAUSE'; readonly until: number };
 
-/** Probes all home agents periodically, a limited number at a time, and stores the results. */
+/**
+ * Probes all home agents periodically, a limited number at a time, and stores the results. A probe that takes longer than
+ * the interval does not delay those of other home agents.
+ */
 export class Probes {
   readonly #config: ProbesConfig;
   readonly #questions = new Map<Token, Question>();
@@ -84,7 +93,7 @@ export class Probes {
       case 'probed': {
         const question = this.#questions.get(input.token);
         this.#questions.delete(input.token);
-        if (!question || state.name !== 'ROUND') return [];
+        if (!question) return [];
         const outputs =
           input.type === 'probed' ? this.#probed(question, input.outcome) : this.#stored(question, input.stored);
         return [...outputs, ...this.#goOn(now)];
@@ -93,7 +102,7 @@ export class Probes {
   }
 
   #begin(now: number): ProbesOutput {
-    this.#state = { name: 'ROUND', nextAt: now + this.#config.interval, waiting: [] };
+    this.#state = { name: 'ROUND', nextAt: now + this.#config.interval, waiting: [], isListed: false };
     const token = this.#ask({ of: 'list' });
     return { type: 'store', token, call: { operation: 'listHomeAgents', given: {} } };
   }
@@ -105,6 +114,7 @@ export class Probes {
   }
 
   #stored(question: Question, stored: Stored<ProbeOperations>): ProbesOutput[] {
+    if (question.of === 'list' && this.#state.name === 'ROUND') this.#state.isListed = true;
     // A failed query for one agent does not affect the others.
     if (stored.operation === 'failed') return [{ type: 'failed', reason: stored.reason }];
     if (stored.operation === 'listHomeAgents') {
@@ -122,15 +132,19 @@ export class Probes {
     const asked = agents.filter(({ state }) => state !== 'down');
     const names = new Set(asked.map(({ name }) => name));
     for (const name of this.#failures.keys()) if (!names.has(name)) this.#failures.delete(name);
-    if (this.#state.name === 'ROUND') this.#state.waiting.push(...asked);
+    const busy = new Set<string>();
+    for (const question of this.#questions.values()) if (question.of !== 'list') busy.add(question.agent.name);
+    if (this.#state.name === 'ROUND') this.#state.waiting.push(...asked.filter(({ name }) => !busy.has(name)));
   }
 
   #probed(question: Question, outcome: ProbeOutcome): ProbesOutput[] {
     if (question.of !== 'probe') return [];
     const { agent } = question;
     const { name } = agent;
-    const { interval, failures, host } = this.#config;
-    const failed = outcome.ok ? 0 : (this.#failures.get(name) ?? 0) + 1;
+    const { interval, failures, timeout, host } = this.#config;
+    // A probe whose time limit has grown counts as several, so that a home agent is found dead after the same time.
+    const weight = outcome.ok ? 0 : Math.max(1, Math.floor(outcome.milliseconds / timeout));
+    const failed = outcome.ok ? 0 : (this.#failures.get(name) ?? 0) + weight;
     this.#failures.set(name, failed);
     const result = { type: 'result', agent, outcome, failed } as const;
     if (!outcome.ok && failed < failures) return [result];
@@ -139,7 +153,7 @@ export class Probes {
     return [result, { type: 'store', token, call: { operation: 'probedHomeAgent', given } }];
   }
 
-  /** Probes more agents; when all have answered, waits for the next round. */
+  /** Probes more agents; when none is left, waits for the next round. */
   #goOn(now: number): ProbesOutput[] {
     const state = this.#state;
     if (state.name !== 'ROUND') return [];
@@ -149,7 +163,8 @@ export class Probes {
       if (!agent) break;
       outputs.push({ type: 'probe', token: this.#ask({ of: 'probe', agent }), agent });
     }
-    if (this.#questions.size === 0) this.#state = { name: 'PAUSE', until: Math.max(now, state.nextAt) };
+    if (state.isListed && state.waiting.length === 0)
+      this.#state = { name: 'PAUSE', until: Math.max(now, state.nextAt) };
     return outputs;
   }
 }

@@ -30,10 +30,10 @@ export const KILL_AFTER = 2_000;
 /** How long a stopping daemon waits for killed processes to exit and their key files to be removed. Milliseconds. */
 export const AFTER_KILL = 500;
 
-/** How a run of a hook ended. */
+/** How a run of a hook ended. `limit`: the time limit in milliseconds that ended it; its process may have ended later. */
 export type HookOutcome =
   | { readonly ok: true; readonly milliseconds: number }
-  | { readonly ok: false; readonly milliseconds: number; readonly reason: string };
+  | { readonly ok: false; readonly milliseconds: number; readonly reason: string; readonly limit?: number };
 
 /**
  * Why the hook was not run for a job. `nothing`: the event no longer applies, which counts as success. `refused`: a

@@ -34,6 +34,8 @@ export interface Run {
   readonly lane: Lane | undefined;
   /** The event of its job; `batch` in a lane. */
   readonly event: HookEvent;
+  /** What its time limit depends on. */
+  readonly kind: string;
   /** Its time limit in milliseconds. */
   readonly limit: number;
   readonly beganAt: number;

@@ -236,9 +236,10 @@ export class HookQueue {
     this.#lastRun += 1;
     for (const entry of entries) entry.state = 'running';
     const event = lane ? 'batch' : (entries[0]?.job.event ?? 'batch');
-    const limit = this.#limits.of(event);
+    const kind = kindOf(event, entries);
+    const limit = this.#limits.of(kind);
     const [beganAt, signalAt] = [this.#now, this.#now + limit];
-    this.#runs.set(this.#lastRun, { entries, lane, event, limit, beganAt, signalAt, timedOut: false });
+    this.#runs.set(this.#lastRun, { entries, lane, event, kind, limit, beganAt, signalAt, timedOut: false });
     const tokens = entries.map(({ token }) => token);
     this.#outputs.push({ type: 'run', run: this.#lastRun, tokens, lane: lane?.name });
   }
@@ -268,8 +269,8 @@ export class HookQueue {
     }
   }
 
-  #measured({ event, limit, beganAt, timedOut }: Run): void {
-    const next = this.#limits.record(event, timedOut ? limit : this.#now - beganAt);
+  #measured({ event, kind, limit, beganAt, timedOut }: Run): void {
+    const next = this.#limits.record(kind, timedOut ? limit : this.#now - beganAt);
     if (next !== undefined) this.#outputs.push({ type: 'limit', event, milliseconds: next });
   }
 
@@ -389,7 +390,12 @@ export class HookQueue {
   }
 }
 
+/** What the time limit of a run depends on. A home agent whose probes are slow does not change the limit for others. */
+function kindOf(event: HookEvent, entries: readonly Entry[]): string {
+  return event === 'probe' ? `probe ${entries[0]?.job.subject}` : event;
+}
+
 /** The outcome of a run that exceeded its time limit, whatever its exit status after SIGTERM. */
 function lateOutcome({ limit }: Run, { milliseconds }: HookOutcome): HookOutcome {
-  return { ok: false, milliseconds, reason: `timeout after ${limit} ms` };
+  return { ok: false, milliseconds, limit, reason: `timeout after ${limit} ms` };
 }

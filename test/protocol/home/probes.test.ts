@@ -10,7 +10,7 @@ import {
 import type { HomeAgent } from '../../../src/protocol/home/records.js';
 import { AGENT } from './home-rig.js';
 
-const DEAD: ProbeOutcome = { ok: false, reason: 'exit status 1' };
+const DEAD: ProbeOutcome = { ok: false, reason: 'exit status 1', milliseconds: 50 };
 const ALIVE: ProbeOutcome = { ok: true };
 const FAILED: Stored<ProbeOperations> = { operation: 'failed', reason: 'lost', full: false };
 
@@ -19,7 +19,7 @@ let now: number;
 let outputs: ProbesOutput[];
 
 beforeEach(() => {
-  machine = new Probes({ interval: 10_000, failures: 3, host: 'aaa.home.example' });
+  machine = new Probes({ interval: 10_000, failures: 3, timeout: 10_000, host: 'aaa.home.example' });
   now = 0;
   outputs = [];
 });
@@ -72,12 +72,45 @@ describe('Probes', () => {
     expect(last('store')?.call.operation).toBe('listHomeAgents');
   });
 
-  it('starts the next round at once after one that took longer than the interval', () => {
+  it('starts the next round at its time, also if the store is late', () => {
     start();
-    listed(agentOf('ha1'));
     now = 25_000;
-    probed(DEAD);
+    listed(agentOf('ha1'));
     expect(machine.deadline).toBe(25_000);
+  });
+
+  it('does not wait for a probe that takes longer than the interval, and does not start a second one beside it', () => {
+    start();
+    const [slow, other] = [agentOf('slow'), agentOf('other')];
+    const [first] = listed(slow, other);
+    probed(ALIVE);
+    judged(undefined);
+    for (const time of [10_000, 20_000]) {
+      next();
+      expect([now, probes(listed(slow, other))]).toEqual([time, ['other']]);
+      probed(DEAD);
+    }
+    now = 25_000;
+    probed(ALIVE, first && 'token' in first ? first.token : 0);
+    expect(last('store')?.call).toMatchObject({ operation: 'probedHomeAgent', given: { name: 'slow', alive: true } });
+    judged(undefined);
+    next();
+    expect([now, probes(listed(slow, other))]).toEqual([30_000, ['slow', 'other']]);
+  });
+
+  it('counts a failed probe as often as it took the configured time limit', () => {
+    const hung = (milliseconds: number): ProbeOutcome => ({ ok: false, reason: 'timeout', milliseconds });
+    start();
+    const agent = agentOf('ha1');
+    const counts: number[] = [];
+    for (const milliseconds of [9_999, 10_004, 20_011]) {
+      listed(agent);
+      for (const output of probed(hung(milliseconds))) if (output.type === 'result') counts.push(output.failed);
+      judged(agent);
+      next();
+    }
+    expect(counts).toEqual([1, 2, 4]);
+    expect(outputs.at(-2)).toMatchObject({ type: 'dead', failed: 4 });
   });
 
   it('does not probe home agents that the operator has taken down', () => {
@@ -91,10 +124,11 @@ describe('Probes', () => {
     const all = Array.from({ length: PARALLEL + 2 }, (_, i) => agentOf(`ha${i}`));
     const made = listed(...all);
     expect(probes(made)).toHaveLength(PARALLEL);
+    expect(machine.deadline).toBeUndefined();
     const [first, second] = made;
     expect(probes(probed(DEAD, first && 'token' in first ? first.token : 0))).toEqual([`ha${PARALLEL}`]);
     expect(probes(probed(DEAD, second && 'token' in second ? second.token : 0))).toEqual([`ha${PARALLEL + 1}`]);
-    expect(machine.deadline).toBeUndefined();
+    expect(machine.deadline).toBe(10_000);
   });
 
   it('reports a home agent dead after three failures in a row, and alive after one success', () => {

@@ -82,11 +82,23 @@ describe('the time limit of a hook', () => {
     expect(rig.said('limit')).toEqual([]);
   });
 
-  it('does not change for probes', () => {
-    const rig = new QueueRig();
-    run(rig, 'probe', 31_000);
-    run(rig, 'probe', 29_000);
-    expect(rig.said('limit')).toEqual([]);
+  it('grows for the probes of one home agent only', () => {
+    const rig = new QueueRig({ timeout: 10_000 });
+    const probe = (name: string, milliseconds: number) => {
+      rig.job('probe', name);
+      rig.advance(milliseconds);
+      rig.end(`probe ${name}`);
+      return rig.said('kill', 'done', 'limit');
+    };
+    expect(probe('slow', 10_000)).toEqual([
+      '10000 kill probe slow SIGTERM',
+      '10000 done probe slow failed',
+      '10000 limit probe 20000',
+    ]);
+    // Probes of the other one are short, which changes nothing for the slow one.
+    for (let n = 0; n < 10; n += 1) probe('quick', 10);
+    expect(probe('slow', 15_000)).toContain('25100 done probe slow ok');
+    expect(probe('quick', 10_000)).toContain('35100 kill probe quick SIGTERM');
   });
 
   it('tells how long a stop should wait: twice the longest run lately, if that is more than usual', () => {

@@ -107,7 +107,8 @@ describe('A probed home agent', () => {
     expect(await aaa.line('home agent not responding')).toMatchObject({
       homeAgent: HOME_AGENT,
       homeAgentName: 'ha1',
-      reason: 'timeout after 200 ms',
+      reason: 'timeout after 400 ms',
+      count: 3,
     });
     await pac.line('bootstrap completed', (line) => line['homeAgent'] === OTHER);
     const before = (await runsOf(made, 'ha2')).length;
