@@ -12,6 +12,8 @@ export class VirtualHost implements Host {
   #now = 0;
   /** Milliseconds since 1970 minus the monotonic clock. Change it to step the wall clock. */
   wallOffset: number;
+  /** Milliseconds that the host has slept; undefined: its platform has no clock that includes them. */
+  slept: number | undefined = 0;
   #last = 0;
   readonly #timers = new Set<Timer>();
   readonly #drbg: Drbg;
@@ -27,6 +29,10 @@ export class VirtualHost implements Host {
 
   wall(): number {
     return this.#now + this.wallOffset;
+  }
+
+  boot(): number | undefined {
+    return this.slept === undefined ? undefined : this.#now + this.slept;
   }
 
   after(milliseconds: number, action: () => void): CancelTimer {
@@ -59,6 +65,11 @@ export class VirtualHost implements Host {
       timer.action();
     }
     this.#now = end;
+  }
+
+  /** Time passes while no timer fires, as for a process that is stopped. */
+  stall(milliseconds: number): void {
+    this.#now += milliseconds;
   }
 
   #first(): Timer | undefined {

@@ -322,6 +322,7 @@ export class MachineHost {
     return {
       monotonic: () => clock.now,
       wall: () => clock.wall + this.wallError,
+      boot: () => clock.now,
       after: (milliseconds, action) => {
         if (!life.alive) return () => undefined;
         const over = life.timer(clock.now + milliseconds);

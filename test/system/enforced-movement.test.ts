@@ -129,7 +129,7 @@ describe.runIf(possible)('A mobile node behind an enforcement point', () => {
   });
 
   it.each([
-    ['a sleep', ({ pac }: Mover) => pac.signal('SIGSTOP'), ({ pac }: Mover) => pac.signal('SIGCONT')],
+    ['a stop of its process', ({ pac }: Mover) => pac.signal('SIGSTOP'), ({ pac }: Mover) => pac.signal('SIGCONT')],
     [
       'a loss of its link',
       (mover: Mover) => mover.ip('link', 'set', 'mn0', 'down'),

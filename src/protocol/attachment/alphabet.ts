@@ -11,7 +11,7 @@ export interface AttachmentConfig {
 
 /**
  * The kind of a network change. `none`: addresses or routes have changed, without a sign of another link. `neighbours`:
- * a new router or prefix appeared. `link`: the link came up, or the host woke; earlier attempts are obsolete. After the
+ * a new router or prefix appeared. `link`: the link came up, or the host woke from sleep; earlier attempts are obsolete. After the
  * last two, the PAA, or another host with its address, may not have the session.
  */
 export type MoveSign = 'none' | 'neighbours' | 'link';

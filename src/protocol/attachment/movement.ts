@@ -13,8 +13,14 @@ const CALM = 1_000;
 /** How often the clocks are to be compared (input `clocks`), in milliseconds. */
 export const CLOCKS_INTERVAL = 1_000;
 
-/** If the clocks advance by this much more than CLOCKS_INTERVAL between two readings, the host slept. Milliseconds. */
+/**
+ * If the clock that continues in sleep advances by this much more than the monotonic clock, which does not, the host slept.
+ * Milliseconds.
+ */
 const SLEPT = 3_000;
+
+/** A reading of the clocks that took longer is not used: the process was interrupted between them. Milliseconds. */
+const LONGEST_READING = 500;
 
 /** Maximum number of addresses, prefixes and routers that are remembered. At the limit all are forgotten. */
 const MAX_KNOWN = 1_024;
@@ -22,14 +28,23 @@ const MAX_KNOWN = 1_024;
 /** Why the node may be on another link. */
 export type MoveReason = 'link-up' | 'router' | 'prefix' | 'wake' | 'events-lost';
 
+/** A reading of the clocks, in milliseconds. Expected every CLOCKS_INTERVAL. */
+export interface Clocks {
+  /** Since 1970. The operator or NTP may step it. */
+  readonly wall: number;
+  /** Since the host booted, including sleep; undefined if the platform has no such clock. */
+  readonly boot: number | undefined;
+  /** The monotonic clock when the reading began. */
+  readonly at: number;
+}
+
 export type MovementInput =
   | { readonly type: 'event'; readonly event: KernelEvent }
   /** Addresses have changed. */
   | { readonly type: 'changed' }
   /** The kernel's events are incomplete. */
   | { readonly type: 'lost' }
-  /** The wall clock, in milliseconds since 1970. Expected every CLOCKS_INTERVAL. */
-  | { readonly type: 'clocks'; readonly wall: number }
+  | { readonly type: 'clocks'; readonly clocks: Clocks }
   | { readonly type: 'tick' };
 
 /**
@@ -59,7 +74,7 @@ export class Movement {
   #interval = BURST;
   #reportedAt = Number.NEGATIVE_INFINITY;
   #changedAt = Number.NEGATIVE_INFINITY;
-  #clocks: { readonly wall: number; readonly at: number } | undefined;
+  #clocks: Clocks | undefined;
 
   /** `access`: the interface of the access link. Undefined: any but tunnels and loopback. */
   constructor(access: string | undefined) {
@@ -82,7 +97,7 @@ export class Movement {
         this.#changed(now, 'events-lost');
         return [];
       case 'clocks':
-        this.#compare(input.wall, now);
+        this.#compare(input.clocks, now);
         return [];
       case 'tick':
         return this.#report(now);
@@ -135,15 +150,18 @@ export class Movement {
   }
 
   /**
-   * While the host sleeps, the wall clock continues and the monotonic clock does not. If the process was stopped, both
-   * jump.
+   * While the host sleeps, the boot clock and the wall clock continue and the monotonic clock does not. While only the
+   * process waits for the processor or is stopped, all continue, and the kernel keeps its events. Without a boot clock, a
+   * step of the wall clock also counts as sleep.
    */
-  #compare(wall: number, now: number): void {
+  #compare(clocks: Clocks, now: number): void {
+    if (now - clocks.at > LONGEST_READING) return;
     const before = this.#clocks;
-    this.#clocks = { wall, at: now };
+    this.#clocks = clocks;
     if (!before) return;
-    const passed = Math.max(wall - before.wall, now - before.at);
-    if (passed >= CLOCKS_INTERVAL + SLEPT) this.#changed(now, 'wake');
+    const passed =
+      clocks.boot !== undefined && before.boot !== undefined ? clocks.boot - before.boot : clocks.wall - before.wall;
+    if (passed - (clocks.at - before.at) >= SLEPT) this.#changed(now, 'wake');
   }
 
   #changed(now: number, reason?: MoveReason, where?: string): void {

@@ -126,7 +126,10 @@ export class NetworkWatch {
       (change) => listener.changed(change),
       host,
     );
-    const compareClocks = () => this.#driver.feed({ type: 'clocks', wall: host.wall() });
+    const compareClocks = () => {
+      const at = host.monotonic();
+      this.#driver.feed({ type: 'clocks', clocks: { wall: host.wall(), boot: host.boot(), at } });
+    };
     compareClocks();
     this.#cancelClocks = every(host, CLOCKS_INTERVAL, compareClocks, false);
     const { addresses, links } = network.all();

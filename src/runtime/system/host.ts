@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { uptime } from 'node:os';
 
 /** Cancels a timer. Has no effect once the timer has fired. */
 export type CancelTimer = () => void;
@@ -12,6 +13,8 @@ export interface Host {
   monotonic(): number;
   /** Milliseconds since 1970, UTC. The operator or NTP may step it. */
   wall(): number;
+  /** Milliseconds since the host booted, including sleep. Undefined if the platform has no such clock. */
+  boot(): number | undefined;
   /**
    * Calls `action` once, after at least this many milliseconds. `holds` (default true): the timer keeps the process
    * alive.
@@ -28,6 +31,8 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 export const systemHost: Host = {
   monotonic: () => performance.now(),
   wall: () => Date.now(),
+  // Elsewhere uptime() is the monotonic clock or depends on the wall clock.
+  boot: () => (process.platform === 'linux' ? 1_000 * uptime() : undefined),
   after: (milliseconds, action, holds = true) => {
     const timer = setTimeout(action, Math.min(Math.max(0, milliseconds), LONGEST_TIMER));
     if (!holds) timer.unref();

@@ -114,28 +114,70 @@ describe('Movement', () => {
     expect(watch.reports).toEqual(['20: ', '5020: ', '20020: ']);
   });
 
-  it('treats a jump of the wall clock ahead of the monotonic clock as sleep, and a stopped process too', () => {
-    const looks: readonly (readonly [monotonic: number, wall: number])[] = [
-      [0, 1_000_000],
-      [1_000, 1_001_000],
-      // A late timer, and a small step of the clock.
-      [3_500, 1_003_500],
-      [4_500, 1_006_000],
-      // The clock is set back.
-      [5_500, 0],
-      [6_500, 1_000],
-      // An hour of sleep.
-      [7_500, 3_602_000],
-      // A process that was stopped for a minute.
-      [67_500, 3_662_000],
-    ];
+  /** Readings of the clocks at these times: monotonic, boot and wall, in seconds, and how long the reading took. */
+  function reports(
+    looks: readonly (readonly [monotonic: number, boot: number | undefined, wall: number, took?: number])[],
+  ) {
     const watch = new Watch();
-    for (const [time, wall] of looks) {
-      watch.until(time);
-      watch.machine.handle({ type: 'clocks', wall }, time);
+    for (const [monotonic, boot, wall, took = 0] of looks) {
+      const at = 1_000 * monotonic;
+      watch.until(at + 1_000 * took);
+      const clocks = { at, boot: boot === undefined ? undefined : 1_000 * boot, wall: 1_000 * wall };
+      watch.machine.handle({ type: 'clocks', clocks }, watch.now);
     }
+    return watch.until(10_000_000).reports;
+  }
+
+  it('treats a boot clock that is ahead of the monotonic clock as sleep, but not a stopped process or a step of the wall clock', () => {
     expect(CLOCKS_INTERVAL).toBe(1_000);
-    expect(watch.until(100_000).reports).toEqual(['7520: wake', '67520: wake']);
+    const before = [
+      [0, 0, 1_000],
+      [1, 1, 1_001],
+      // A process that waited for the processor.
+      [4.5, 4.5, 1_004.5],
+      // One that was stopped for an hour.
+      [3_604.5, 3_604.5, 4_604.5],
+      // NTP steps the wall clock.
+      [3_605.5, 3_605.5, 90_000],
+      [3_606.5, 3_606.5, 5],
+    ] as const;
+    expect(reports(before)).toEqual([]);
+    // Sleep, also if the wall clock is set back at the same time.
+    expect(reports([...before, [3_607.5, 3_610.5, 9]])).toEqual(['3607520: wake']);
+    expect(reports([...before, [3_607.5, 7_000, 5]])).toEqual(['3607520: wake']);
+    expect(reports([...before, [3_607.5, 3_610.4, 9]])).toEqual([]);
+  });
+
+  it('compares the wall clock with the monotonic one where the platform has no boot clock', () => {
+    const before = [
+      [0, undefined, 1_000],
+      [1, undefined, 1_001],
+      // Stopped for a minute; set back.
+      [61, undefined, 1_061],
+      [62, undefined, 500],
+    ] as const;
+    expect(reports(before)).toEqual([]);
+    expect(reports([...before, [63, undefined, 504]])).toEqual(['63020: wake']);
+  });
+
+  it('does not use a reading during which the process was interrupted', () => {
+    expect(
+      reports([
+        [0, 0, 0],
+        // The other clocks were read 60 s after the monotonic one.
+        [1, 61, 61, 60],
+        [62, 62, 62],
+        [63, 63, 63],
+      ]),
+    ).toEqual([]);
+    // The sleep is found by the next reading.
+    expect(
+      reports([
+        [0, 0, 0],
+        [1, 3_601, 3_601, 2],
+        [4, 3_604, 3_604],
+      ]),
+    ).toEqual(['4020: wake']);
   });
 
   it('reports changes from another source without a sign of movement', () => {
