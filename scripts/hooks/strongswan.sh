@@ -451,7 +451,9 @@ ike_mn_connect() {
 	connect_own=0
 	connect_asked=no
 	connect_why='no answer'
-	while look_at_sas && [ "$WHAT" != all ]; do
+	[ "$IS_LOOKED_AT" = no ] || connect_looks=2
+	while [ "$IS_LOOKED_AT" = yes ] || look_at_sas && [ "$WHAT" != all ]; do
+		IS_LOOKED_AT=no
 		connect_looks=$((connect_looks + 1))
 		now_ms
 		# charon may not have begun yet, and with IKEv1 the CHILD_SA follows.
@@ -487,6 +489,11 @@ ike_mn_connect() {
 			connect_why=$(said | grep -e 'received .* notify' | tail -n 1 || :)
 			: "${connect_why:=$(said | grep -v '^\[' | tail -n 1 || :)}"
 			case $EVENT:$connect_why in
+			probe:*"config 'mip6' not found"*)
+				# A restarted charon has no connections, and begins with this one when it is loaded.
+				mn_load
+				connect_own=0 connect_looks=0
+				;;
 			move:*AUTHENTICATION_FAILED*)
 				# The session has got a key by the next PAA, and "refresh" waits for the end of this hook.
 				say "move: the home agent has a newer key, which follows"
@@ -552,19 +559,31 @@ ike_mn_check() {
 	connection_name "$HOA"
 	CONNECTION=$CONNECTION-$GENERATION
 	look_at_sas
+	check_load=no
+	case $OUT in
+	*"connecting to '"*"' failed"*) check_load=yes ;;
+	esac
 	if [ "$WHAT" = all ]; then
 		[ "${UNBOUND:-0}" -ge 2 ] || return 0
 		say "no binding with the present SAs: new ones"
 		swan --terminate --ike "$CONNECTION" --force || :
+		WHAT=nothing
 	fi
-	# A restarted charon has no connections loaded.
+	former_care_of
 	care_of_address
-	mn_load
+	if [ "$check_load" = yes ] || [ "$CARE_OF" != "$FORMER" ]; then
+		mn_load
+	else
+		# charon begins nothing by itself with a connection that it has.
+		IS_LOOKED_AT=yes
+	fi
 	# shellcheck disable=SC2034 # read by umip.sh
 	WAS_LOST=yes
 	INITIATE_SECONDS=0
 	ike_mn_connect
 }
+# Whether WHAT is known, and no connection was loaded since.
+IS_LOOKED_AT=no
 
 strongswan_end() {
 	swan --terminate --ike "$1" --timeout 2 || swan --terminate --ike "$1" --force || :
@@ -720,20 +739,30 @@ ike_ha_end() {
 	swan --terminate --ike "$CONNECTION" --force || :
 }
 
-# ike_ha_begin: starts a charon that does not run. It gets ready while the hook starts other programs.
+# ike_ha_begin: starts a charon that does not run. It gets ready, and is given its connections, while the hook starts other programs:
+# until it has them it refuses nodes, which then wait before they ask again.
 CONNS=
+CHARON_LOADING=
 ike_ha_begin() {
 	lock
 	swan --list-conns --raw || :
 	CONNS="$OUT "
 	case $OUT in
-	*"connecting to '"*"' failed"*) charon_start ;;
+	*"connecting to '"*"' failed"*)
+		charon_start
+		charon_load &
+		CHARON_LOADING=$!
+		;;
 	esac
 }
 
 # A charon that something else has restarted has no connections loaded.
 ike_ha_check() {
 	[ -n "$CONNS" ] || ike_ha_begin
+	if [ -n "$CHARON_LOADING" ]; then
+		wait "$CHARON_LOADING" || die "charon was not given its connections"
+		return 0
+	fi
 	if [ "$CHARON_STARTED" = no ]; then
 		forget_old_keys
 		check_listed=0

@@ -1,7 +1,9 @@
 #!/bin/sh
 # Started by ha-linux.sh and mn-linux.sh; ends when there is no node any more. Runs the hook again with "probe" as soon as one of its
 # programs has ended, and on a mobile node when its SAs are gone, for example because the home agent restarted, or when charon has
-# made others by itself, since the home agent may have lost the binding too. While that fails it is repeated after 1, 2, 4 … 30 s. What the hook says goes to syslog, and to the output of the next hook.
+# made others by itself, since the home agent may have lost the binding too. While that fails it is repeated after 1, 2, 4 … 30 s, with
+# strongSwan as soon as the home agent answers a ping again, and at least every 8 s while it answers. What the hook says goes to
+# syslog, and to the output of the next hook.
 #
 #   watch.sh probe HOOK
 #
@@ -119,6 +121,23 @@ has_isakmp() {
 	[ ! -e "$SAS_LOST" ] && has_esp
 }
 
+# home_agent_is_there: asks it with a ping from the care-of address.
+home_agent_is_there() {
+	[ "$MIP6_ROLE:$IKE" = mn:strongswan ] || return 1
+	care_of_address
+	home_agent_answers
+}
+
+# home_agent_is_back: asks a home agent that did not answer, every two seconds.
+IS_AWAY=no
+ping_due=0
+home_agent_is_back() {
+	[ "$IS_AWAY" = yes ] && [ "$UPTIME" -ge "$ping_due" ] || return 1
+	ping_due=$((UPTIME + 2))
+	home_agent_is_there || return 1
+	IS_AWAY=no next=1
+}
+
 SAS_ARE_UP=:
 if [ "$MIP6_ROLE" = mn ]; then
 	own_node || exit 0
@@ -153,7 +172,7 @@ while :; do
 	[ -f "$1" ] || exit 0
 	# The daemon has ended without a hook.
 	[ "$MIP6_ROLE" = ha ] || [ "${MIP6_LIFETIME:-0}" = 0 ] || [ "$UPTIME" -lt "$END" ] || exit 0
-	[ "$UPTIME" -ge "$not_before" ] || continue
+	[ "$UPTIME" -ge "$not_before" ] || home_agent_is_back || continue
 	if programs_run; then
 		if "$SAS_ARE_UP" && ! esp_is_new && binding_is_well; then
 			next=1 sas_due=0 ESP_KNOWN=$ESP_SEEN
@@ -166,9 +185,13 @@ while :; do
 		uptime_seconds
 		sas_due=$((UPTIME + 10))
 	else
+		was_away=$IS_AWAY IS_AWAY=no
+		home_agent_is_there || IS_AWAY=yes
 		uptime_seconds
+		[ "$was_away:$IS_AWAY" != yes:no ] || next=1
+		[ "$IS_AWAY" = yes ] || [ "$next" -le 8 ] || next=8
 		said="$said (again in $next s)"
-		sas_due=0 not_before=$((UPTIME + next))
+		sas_due=0 not_before=$((UPTIME + next)) ping_due=$((UPTIME + 2))
 		[ "$next" -ge 30 ] || next=$((next * 2))
 	fi
 	[ -n "$said" ] || continue

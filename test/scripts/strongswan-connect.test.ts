@@ -116,6 +116,47 @@ esac`,
     ]);
   });
 
+  /** A node whose home agent has lost its SAs. */
+  async function lost(): Promise<void> {
+    await charon('', '--list-sas', `list-sa event {${NAME}-1 ${UP}}`);
+    await runs('up');
+    await rm(join(bin, 'changed'));
+  }
+
+  it('initiates IKE at once in a probe, since charon begins nothing with a connection that it has', async () => {
+    await lost();
+    await charon('', '--initiate', `list-sa event {${NAME}-1 ${UP}}`);
+    expect((await runs('probe')).calls).toEqual([
+      '--list-sas --raw',
+      `--initiate --child mip6 --ike ${NAME}-1 --timeout 2`,
+      '--list-sas --raw',
+    ]);
+  });
+
+  it.each([
+    { what: 'was restarted', initiates: true },
+    { what: 'has another care-of address in its connection', initiates: false },
+  ])('loads the connection in a probe if charon $what', async ({ initiates }) => {
+    await lost();
+    await charon('', '--load-all', `list-sa event {${NAME}-1 ${UP}}`);
+    const swanctl = await readFile(join(bin, 'swanctl'), 'utf8');
+    // As charon 5.9.8 answers.
+    const answer = "initiate failed: CHILD_SA config 'mip6' not found";
+    await writeFile(
+      join(bin, 'swanctl'),
+      swanctl.replace('--load-all)', `--initiate) echo "${answer}"; exit 1 ;;\n--load-all)`),
+    );
+    if (!initiates) await program('ip', "echo '2: eth0    inet6 2001:db8:d::11/64 scope global'");
+    const { calls, output } = await runs('probe');
+    expect(calls).toEqual([
+      '--list-sas --raw',
+      ...(initiates ? [`--initiate --child mip6 --ike ${NAME}-1 --timeout 2`] : []),
+      '--load-all --noprompt',
+      '--list-sas --raw',
+    ]);
+    expect(output).toMatch(/^IKE_SA up \d+ ms/m);
+  });
+
   it('leaves it to refresh after a move if the home agent has the key of the next PAA already', async () => {
     await charon('', '--list-sas', `list-sa event {${NAME}-1 ${UP}}`);
     await runs('up');

@@ -82,13 +82,30 @@ async function hook(script: string, event: string, careOf?: string, session?: st
 }
 
 describe('A home agent that has lost everything', () => {
-  it('starts its programs while charon gets ready, and does not wait for one after the other', async () => {
+  it('gives charon its connections while mip6d gets ready, and does not wait for one after the other', async () => {
     await hook('ha-linux.sh', 'up');
     await taken('calls');
     await running();
+    await program(
+      'mip6d',
+      `n=0; until grep -q -e --load-all "$bin/calls" || [ $n -gt 2000 ]; do n=$((n + 1)); done
+echo mip6d >>"$bin/calls"; echo mip6d >>"$bin/running"`,
+    );
     await hook('ha-linux.sh', 'probe');
     // swanctl finds no charon, and is not run again before charon could have become ready.
-    expect(await taken('calls')).toEqual(['--list-conns', 'charon', 'radvd', 'mip6d', '--load-all']);
+    const calls = await taken('calls');
+    expect(calls.slice(0, 2)).toEqual(['--list-conns', 'charon']);
+    expect(calls.slice(2, 4).sort()).toEqual(['--load-all', 'radvd']);
+    expect(calls.slice(4)).toEqual(['mip6d']);
+  });
+
+  it('fails a probe if charon does not get ready', async () => {
+    await hook('ha-linux.sh', 'up');
+    await running();
+    await program('charon', 'exit 0');
+    const ended = await runHook(state, { script: 'ha-linux.sh', event: 'probe', node: NODE, programs: bin });
+    expect(ended.status).toBe(1);
+    expect(ended.output).toContain('error: charon does not answer\nerror: charon was not given its connections\n');
   });
 
   it('answers a probe at once while another hook is at work, and does not wait for a dead one', async () => {
@@ -190,7 +207,7 @@ describe('A node', () => {
     await taken('calls');
     await settle('UNBOUND=2\n');
     await hook('mn-linux.sh', 'probe');
-    expect((await taken('calls')).slice(0, 3)).toEqual(['--list-sas', '--terminate', '--load-all']);
+    expect((await taken('calls')).slice(0, 3)).toEqual(['--list-sas', '--terminate', '--initiate']);
   });
 
   it.each([

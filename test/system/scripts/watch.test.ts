@@ -159,7 +159,7 @@ describe('The watch of mn-linux.sh', () => {
     await hook('mn-linux.sh', 'down');
   });
 
-  it('retries after NO_PROPOSAL_CHOSEN until the home agent knows the node', async () => {
+  it('retries after NO_PROPOSAL_CHOSEN until the home agent knows the node, and at once when it answers pings again', async () => {
     await settle(`IKE=strongswan\nMOBILITY=umip\nSWANCTL_DIR=${state}/swanctl\nINITIATE_SECONDS=1\n`);
     await daemon('mip6d');
     await writeFile(join(bin, 'charon|charon-systemd.pid'), `${process.pid}`);
@@ -174,10 +174,12 @@ esac`,
     );
     await hook('mn-linux.sh', 'up', 'ikev2');
     await eventually(() => readFile(join(bin, 'seen')));
-    await writeFile(join(bin, 'refused'), '');
-    await writeFile(join(bin, 'esp'), '');
-    const tries = async () => (await readFile(join(bin, 'initiated'), 'utf8')).length;
-    await eventually(async () => expect(await tries()).toBeGreaterThan(2));
+    await program('ping', '[ ! -e "$bin/away" ]');
+    for (const file of ['away', 'refused', 'esp']) await writeFile(join(bin, file), '');
+    const waits = async () => (await readFile(join(state, '.watch.log'), 'utf8')).match(/again in . s/g);
+    await eventually(async () => expect(await waits()).toEqual(['again in 1 s', 'again in 2 s']));
+    await rm(join(bin, 'away'));
+    await eventually(async () => expect((await waits())?.slice(2)).toContain('again in 1 s'));
     await rm(join(bin, 'refused'));
     await eventually(async () => expect(await readFile(join(bin, 'esp'), 'utf8')).toContain('0badcafe'));
     await eventually(async () => expect(await readFile(join(state, '.watch.log'), 'utf8')).toContain('IKE_SA up'));
