@@ -71,3 +71,8 @@ export function replacedRefresh(queue: readonly Entry[], event: HookEvent): Entr
   const hasBegun = last === undefined || (last.state !== 'waiting' && last.state !== 'ready');
   return event === 'refresh' && last?.job.event === 'refresh' && !hasBegun ? last : undefined;
 }
+
+/** What the time limit of a run depends on. A home agent whose probes are slow does not change the limit for others. */
+export function kindOf(event: HookEvent, entries: readonly Entry[]): string {
+  return event === 'probe' ? `probe ${entries[0]?.job.subject}` : event;
+}

@@ -16,7 +16,7 @@ import {
   type QueueOutput,
 } from './alphabet.js';
 import type { HookEvent } from './contract.js';
-import { type Entry, type Lane, type Run, replacedRefresh, type Stop } from './queue-state.js';
+import { type Entry, kindOf, type Lane, type Run, replacedRefresh, type Stop } from './queue-state.js';
 import { TimeLimits } from './time-limit.js';
 
 const STOPPED: HookOutcome = { ok: false, milliseconds: 0, reason: 'the daemon has stopped' };
@@ -388,11 +388,6 @@ export class HookQueue {
     this.#stop = { name: 'stopped' };
     this.#outputs.push({ type: 'stopped' });
   }
-}
-
-/** What the time limit of a run depends on. A home agent whose probes are slow does not change the limit for others. */
-function kindOf(event: HookEvent, entries: readonly Entry[]): string {
-  return event === 'probe' ? `probe ${entries[0]?.job.subject}` : event;
 }
 
 /** The outcome of a run that exceeded its time limit, whatever its exit status after SIGTERM. */
