@@ -277,7 +277,9 @@ export class PacDaemon implements Service<PacOptions> {
 
   #trigger(input: { readonly type: 'reauthenticate' | 'ping' }): object {
     const { current } = this.#attachments;
-    if (current?.state !== 'OPEN') throw new ControlError('there is no open session');
+    if (!current?.authorized) throw new ControlError('there is no open session');
+    // The PAA is being asked for an answer, or the node authenticates again.
+    if (current.state !== 'OPEN') throw new ControlError(`the session is in state ${current.state}: try again`, 409);
     current.feed(input);
     return { asked: input.type };
   }

@@ -262,7 +262,7 @@ describe('NetworkWatch with a monitor program', () => {
 
   it('keeps of a line without an end no more than the longest event has', async () => {
     await writeFile(join(folder, 'x'), 'x'.repeat(1_000_000));
-    const { counted } = watching(script(`cat ${folder}/x; echo; echo 'default via fe80::1 dev eth0 '; exec sleep 1000`));
+    const { counted } = watching(script(`cat ${folder}/x; echo; echo 'default via fe80::1 dev eth0 '; sleep 9`));
     await eventually(() => expect(counted).toEqual(['unreadable', 'router']));
   });
 
