@@ -302,7 +302,7 @@ act() {
 # Some programs report success, exit with 0 and end.
 start() {
 	start_name=$1
-	start_is_ready=$2
+	start_when=$2
 	shift 2
 	if [ "$DRY_RUN" = yes ]; then
 		say "dry run: $*"
@@ -311,7 +311,14 @@ start() {
 	if [ "$NOT_RUNNING" != "$start_name" ] && is_running "$start_name"; then return; fi
 	NOT_RUNNING=
 	command -v "$1" >/dev/null 2>&1 || die "$1 is not installed"
-	"$@" || die "$start_name did not start"
+	"$@" || die "$start_name did not start$(why_not "$start_name")"
+	start_wait "$start_name" "$start_when"
+}
+
+# start_wait NAME IS_READY: waits until the program NAME, which runs, is ready.
+start_wait() {
+	start_name=$1
+	start_is_ready=$2
 	start_tries=0
 	uptime_seconds
 	# UPTIME is rounded down.
@@ -319,13 +326,18 @@ start() {
 	until "$start_is_ready"; do
 		start_tries=$((start_tries + 1))
 		if [ $((start_tries % 10)) = 0 ]; then
-			is_running "$start_name" || die "$start_name has exited after its start"
+			is_running "$start_name" || die "$start_name has exited after its start$(why_not "$start_name")"
 			uptime_seconds
 			[ "$UPTIME" -lt "$start_until" ] || die "$start_name is running, but not ready after $START_SECONDS s"
 		fi
 		nap 0.1
 	done
 	STARTED="$STARTED $start_name"
+}
+
+# why_not NAME: prints ": REASON" for a program that has not started. racoon.sh replaces it.
+why_not() {
+	:
 }
 
 # settled: for a program that does not show when it is ready. If it cannot work, it ends within a second.

@@ -10,6 +10,11 @@ mobility_mn_verify() {
 	:
 }
 
+# racoon.sh replaces it.
+mip6d_started() {
+	:
+}
+
 case $IKE in
 strongswan)
 	# shellcheck source=scripts/hooks/strongswan.sh

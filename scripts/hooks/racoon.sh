@@ -15,9 +15,13 @@ RENEWED=$CONF_DIR/.racoon-key
 # How long a probe waits for the home agent before it registers again. Seconds.
 LOST_SECONDS=20
 
-# The common part of the "remote" sections of both ends.
+# Not empty from the start of racoon until racoon is ready and, on a node, mip6d has been started after it. A hook can be ended meanwhile,
+# at its time limit or because the node moves.
+RACOON_STARTING=$CONF_DIR/.racoon-starting
+
+# The common part of the "remote" sections of both ends. There is no NAT traversal, which is racoon's default: a racoon without it refuses
+# even its name.
 RACOON_REMOTE='  exchange_mode aggressive;
-  nat_traversal off;
   ike_frag off;
   initial_contact on;
   dpd_delay 2;
@@ -236,7 +240,7 @@ ike_mn_move() {
 # shellcheck disable=SC2034 # umip.sh reads WAS_LOST
 ike_mn_check() {
 	WAS_LOST=no
-	if ! is_running racoon; then
+	if [ -s "$RACOON_STARTING" ] || ! is_running racoon; then
 		say "racoon is started again"
 		racoon_run
 		if racoon_care_of; then racoon_establish; fi
@@ -283,7 +287,7 @@ ike_mn_down() {
 	racoon_end_sas racoon_sas
 	act racoonctl flush-sa isakmp || :
 	end racoon
-	rm -f "$PSK_TXT" "$RACOON_CONF" "$RACOON_DEAD" "$SAS_LOST" "$RENEWED"
+	rm -f "$PSK_TXT" "$RACOON_CONF" "$RACOON_DEAD" "$SAS_LOST" "$RENEWED" "$RACOON_STARTING"
 	node_remove
 }
 
@@ -350,7 +354,7 @@ racoon_binding() {
 }
 
 ike_ha_check() {
-	if is_running racoon; then return; fi
+	if [ ! -s "$RACOON_STARTING" ] && is_running racoon; then return; fi
 	say "racoon was not running"
 	lock
 	racoon_run
@@ -378,8 +382,41 @@ racoon_tell_nodes() {
 	act racoonctl flush-sa isakmp || :
 }
 
+# A racoon that an earlier run of the hook has started, and that run did not see ready, counts as one that this run starts. It may have
+# read an earlier file.
+racoon_has_file=no
 racoon_run() {
-	start racoon racoon_is_ready racoon -f "$RACOON_CONF"
+	if [ "$DRY_RUN" = yes ] || ! is_running racoon; then
+		[ "$DRY_RUN" = yes ] || printf 'yes\n' >"$RACOON_STARTING"
+		start racoon racoon_is_ready racoon -f "$RACOON_CONF"
+		racoon_has_file=yes
+	elif [ -s "$RACOON_STARTING" ]; then
+		start_wait racoon racoon_is_ready
+	fi
+	[ "$MIP6_ROLE:$MOBILITY" = mn:umip ] || racoon_started
+}
+
+# racoon_started: starts no process.
+racoon_started() {
+	[ ! -s "$RACOON_STARTING" ] || : >"$RACOON_STARTING"
+}
+
+# mip6d_started: umip.sh calls it once mip6d runs.
+mip6d_started() {
+	racoon_started
+}
+
+# why_not racoon: racoon says only in syslog why it ends. -t reads the file and ends.
+why_not() {
+	[ "$1" = racoon ] || return 0
+	racoon -t -F -f "$RACOON_CONF" 2>&1 | while read -r why_line; do
+		case $why_line in
+		*'ERROR: '*)
+			printf ': %s\n' "${why_line#*ERROR: }"
+			break
+			;;
+		esac
+	done
 }
 
 # racoon answers on its control socket once it has read its file and the policies. On a slow machine that takes seconds: asked
@@ -397,7 +434,7 @@ racoon_reload() {
 		return
 	fi
 	racoon_run
-	if [ "$CHANGED" = yes ] && ! has_started racoon; then
+	if [ "$CHANGED:$racoon_has_file" = yes:no ]; then
 		racoonctl reload-config || die "racoon rejected $RACOON_CONF"
 	fi
 }

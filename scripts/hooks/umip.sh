@@ -61,6 +61,7 @@ umip_run() {
 	start mip6d umip_is_ready mip6d -c "$MIP6D_CONF"
 	[ -z "$BINDINGS" ] || umip_restore
 	[ "$MIP6_ROLE" = ha ] || ! has_started mip6d || umip_pass update ' priority 1'
+	mip6d_started
 }
 
 # umip_link: mip6d adds link-local and care-of address anew at each move. The kernel would wait up to a second at random before each

@@ -75,7 +75,6 @@ const RACOON_TIMER = `timer {
 }
 `;
 const RACOON_PROPOSAL = `  exchange_mode aggressive;
-  nat_traversal off;
   ike_frag off;
   initial_contact on;
   dpd_delay 2;

@@ -215,6 +215,52 @@ describe('With what the programs showed', () => {
     ]);
   });
 
+  it('a node waits for a racoon that an earlier run has started, and starts mip6d after it', async () => {
+    await answerAs('mn');
+    await settings('eth0');
+    const up = { script: 'mn-linux.sh', node: NODE, ike: 'ikev1' as const, programs: bin, event: 'up' };
+    expect(await runHook(state, up)).toMatchObject({ status: 0 });
+    // The next run was ended at its time limit, while racoon loaded its ciphers.
+    await writeFile(join(state, '.racoon-starting'), 'yes\n');
+    await writeFile(join(bin, 'calls'), '');
+    const careOf = await CARE_OF();
+    await program(
+      'racoonctl',
+      `echo "racoonctl $*" >>"${bin}/calls"; case "$*" in 'show-sa isakmp') [ "$(grep -c show-sa "${bin}/calls")" -gt 2 ] ;; esac`,
+    );
+    await program('pgrep', `[ "$1" = -x ] && { [ "$2" != mip6d ] || [ ! -e "${bin}/ended" ]; }`);
+    await program('pkill', `echo "pkill $*" >>"${bin}/calls"; : >"${bin}/ended"`);
+    await program('mip6d', `echo mip6d >>"${bin}/calls"; rm "${bin}/ended"`);
+    await program('racoon', `echo racoon >>"${bin}/calls"`);
+    await program(
+      'ip',
+      `case "$*" in '-6 addr show dev eth0 scope global '*) echo '    inet6 ${careOf}/64 scope global' ;; esac`,
+    );
+    expect(await runHook(state, up)).toMatchObject({ status: 0 });
+    expect(await calls()).toEqual([
+      ...Array(3).fill('racoonctl show-sa isakmp'),
+      `racoonctl establish-sa isakmp inet6 ${careOf} ${HA}`,
+      'pkill -x mip6d',
+      'mip6d',
+    ]);
+    expect(await readFile(join(state, '.racoon-starting'), 'utf8')).toBe('');
+  });
+
+  it('a hook says why racoon has ended', async () => {
+    await settings('eth0');
+    await program('pgrep', 'exit 1');
+    await program(
+      'racoon',
+      `[ "$1" != -t ] || { echo '2026-11-26 00:00:00: INFO: Reading configuration'; echo "2026-11-26 00:00:00: ERROR: $4:12: syntax error"; exit 1; }`,
+    );
+    await program('racoonctl', 'exit 1');
+    const up = { script: 'mn-linux.sh', node: NODE, ike: 'ikev1' as const, programs: bin, event: 'up' };
+    expect(await runHook(state, up)).toEqual({
+      status: 1,
+      output: `error: racoon has exited after its start: ${state}/racoon.conf:12: syntax error\n`,
+    });
+  });
+
   it('a home agent that has a new key in place says so before it starts a mip6d that has ended', async () => {
     await answerAs('ha');
     await settings('h0');
