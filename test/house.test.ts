@@ -214,7 +214,7 @@ describe('The rooms of src', () => {
 });
 
 /** Functions of node:crypto that depend on their arguments only. */
-const PURE_CRYPTO = ['createCipheriv', 'createHash', 'createHmac', 'hash', 'timingSafeEqual'];
+const PURE_CRYPTO = ['createCipheriv', 'createDecipheriv', 'createHash', 'createHmac', 'hash', 'timingSafeEqual'];
 
 /** Names through which code reaches the computer. `Buffer` is not one of them: it converts octets. */
 const IMPURE =

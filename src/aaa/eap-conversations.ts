@@ -3,6 +3,7 @@ import type { Authorization } from '../protocol/eap/tls-authenticator.js';
 import { certificateKey, type PeerIdentity } from '../protocol/eap/verified-peer.js';
 import type { ClientAuthorization, EapVerdict, HomeInput, HomeOutput, Token } from '../protocol/home/alphabet.js';
 import type { Subscriber } from '../protocol/home/records.js';
+import { SEAL_NONCE } from '../protocol/pana/wire/sealed-assignment.js';
 import type { ServerEngine } from '../runtime/eap/engine.js';
 import { type EapConversation, EapServer, type EapServerOptions, type GrantedTurn } from '../runtime/eap/server.js';
 import type { TlsServerOptions } from '../runtime/eap/tls-server.js';
@@ -91,13 +92,15 @@ export class EapConversations {
       case 'failure':
         return { ...answer, identity };
       case 'success': {
-        const { peer, grant: subscriber, tlsVersion: tls, packet, msk, emsk, resumed } = answer;
+        const { peer, grant: subscriber, tlsVersion: tls, packet, msk, emsk, sessionId, resumed } = answer;
         const { fingerprint256: sha256, notAfter } = peer;
         return {
           type: 'success',
           packet,
           msk,
           emsk,
+          sessionId,
+          nonce: this.#parts.host.random(SEAL_NONCE),
           tls,
           resumed,
           sha256,

@@ -61,6 +61,7 @@ function paaConfig({ pana, mobility, 'local-home-agent': local, 'key-log': keyLo
     CAPABILITY.IKEV1_PSK |
     CAPABILITY.IKEV2_PSK |
     CAPABILITY.PSK_FROM_EMSK |
+    CAPABILITY.SEALED |
     CAPABILITY.ECHO |
     (local ? CAPABILITY.LOCAL_HA : 0);
   return {

@@ -326,7 +326,7 @@ export class Attempt {
         break;
       case 'keys':
         this.forgetKeys();
-        this.keys = { msk: event.msk, emsk: event.emsk };
+        this.keys = { msk: event.msk, emsk: event.emsk, sessionId: event.sessionId };
         log.debug({ tls: event.tlsVersion, resumed: event.resumed }, 'EAP keys derived');
         this.feed({ type: 'eapKeys', msk: event.msk.copy(), unconfirmed: event.tlsVersion !== 'TLSv1.3' });
         break;

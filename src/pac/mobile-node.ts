@@ -18,7 +18,7 @@ import type { Guard } from '../runtime/service/barrier.js';
 import { Driver } from '../runtime/system/driver.js';
 import type { Host } from '../runtime/system/host.js';
 import type { Attempt } from './attempt.js';
-import type { PacOptions } from './options.js';
+import { type PacOptions, pskRootOf } from './options.js';
 
 /** Subject of the node's hooks: this host is the only mobile node. */
 const NODE = 'mn';
@@ -44,8 +44,8 @@ export class MobileNode {
     this.#options = options;
     this.#log = log;
     this.#hooks = hooks;
-    const { 'psk-root': root, mode, 'home-address': homeAddress } = options.mobility;
-    this.#machine = new MobileBinding({ mode, root, homeAddress });
+    const { mode, privacy, 'home-address': homeAddress } = options.mobility;
+    this.#machine = new MobileBinding({ mode, privacy, root: pskRootOf(options.mobility), homeAddress });
     this.#driver = new Driver<BindingInput, BindingOutput>(
       this.#machine,
       (output) => this.#perform(output),
@@ -69,10 +69,11 @@ export class MobileNode {
   authorized(attempt: Attempt): void {
     const { event } = attempt.authorized ?? {};
     if (!event) return;
-    const { assignment, mobilityProblem: problem, reconfigure } = event;
+    const { assignment, sealed, mobilityProblem: problem, reconfigure } = event;
     const { keys } = attempt;
     this.onSession('attached');
-    this.#driver.feed({ type: 'authorized', place: placeOf(attempt), assignment, problem, keys, reconfigure });
+    const received = { assignment, sealed, problem, keys, reconfigure };
+    this.#driver.feed({ type: 'authorized', place: placeOf(attempt), ...received });
   }
 
   /** `settling`: another session is being made, or may be: the hook runs with `move` only if it does not come about. */
@@ -149,6 +150,9 @@ export class MobileNode {
         break;
       case 'unavailable':
         this.#log.warn({ reason: output.reason }, 'Mobile IPv6 unavailable');
+        break;
+      case 'unsealed':
+        this.#log.warn(fieldsOf(output.binding), 'assignment not sealed');
         break;
       case 'hook':
         this.#hook(output);

@@ -3,8 +3,7 @@ import { PANA_PORT } from '../protocol/pana/wire/ports.js';
 import { reloadable } from '../runtime/config/reload.js';
 import * as section from '../runtime/config/sections.js';
 
-/** Configuration of `pana-pac`. */
-export const pacSchema = z.strictObject({
+const schema = z.strictObject({
   log: section.log,
   control: section.control('pana-pac'),
   pana: section.group({
@@ -98,7 +97,15 @@ export const pacSchema = z.strictObject({
       .describe(
         'how the home address comes: with the home agent by pana, or from it by ikev2, after a second EAP-TLS; ikev2 needs home-agent home',
       ),
-    'psk-root': z.enum(['msk', 'emsk']).default('msk').describe('key that the IKE key is derived from'),
+    'psk-root': z
+      .enum(['msk', 'emsk'])
+      .optional()
+      .describe('key that the IKE key is derived from [default: msk; emsk if privacy is not off]')
+      .meta({ examples: ['emsk'] }),
+    privacy: z
+      .enum(['off', 'wanted', 'required'])
+      .default('off')
+      .describe('hide home agent and home address from the access network: off, wanted, or required'),
     discovery: z
       .enum(['pana', 'dns', 'dhcpv6'])
       .default('pana')
@@ -143,4 +150,25 @@ export const pacSchema = z.strictObject({
   'key-log': section.keyLog(),
 });
 
+/** Configuration of `pana-pac`. */
+export const pacSchema = schema.superRefine(({ mobility }, context) => {
+  const { privacy, 'home-agent': where, 'psk-root': root, discovery } = mobility;
+  if (privacy === 'off') return;
+  const refuse = (key: keyof typeof mobility, message: string) =>
+    context.addIssue({ code: 'custom', path: ['mobility', key], message });
+  if (root === 'msk')
+    refuse('psk-root', `msk: the access network has the MSK; mobility.privacy: ${privacy} needs emsk`);
+  if (where === 'local') {
+    refuse('home-agent', `local: the access network knows its own home agent; mobility.privacy: ${privacy} hides none`);
+  }
+  if (privacy === 'required' && discovery !== 'pana') {
+    refuse('discovery', `${discovery}: the access network sees this home agent; mobility.privacy: required hides none`);
+  }
+});
+
 export type PacOptions = z.output<typeof pacSchema>;
+
+/** The root of the IKE key. A sealed assignment is of no use if the access network can compute the key. */
+export function pskRootOf({ 'psk-root': root, privacy }: PacOptions['mobility']): 'msk' | 'emsk' {
+  return root ?? (privacy === 'off' ? 'msk' : 'emsk');
+}

@@ -1,7 +1,7 @@
 import { CAPABILITY } from '../protocol/mip6/assignment.js';
-import type { PacConfig } from '../protocol/pana/session/pac-interface.js';
+import type { PacConfig, PacMobility } from '../protocol/pana/session/pac-interface.js';
 import { PCI_DEFAULTS, REQUEST_DEFAULTS } from '../protocol/pana/session/retransmission.js';
-import type { PacOptions } from './options.js';
+import { type PacOptions, pskRootOf } from './options.js';
 
 /**
  * Default time limits for PCIs to one PAA, in milliseconds. `usual`: there is another PAA to try. `short`: after a move;
@@ -27,17 +27,22 @@ export function sessionConfig(
     request: REQUEST_DEFAULTS,
     pingInterval: pana['ping-interval'],
     reauthenticateAt: pana['reauthenticate-at'],
-    mobility: mobility.mode === 'off' ? undefined : { mode: mobility.mode, wish: wishOf(mobility) },
+    mobility: mobility.mode === 'off' ? undefined : mobilityOf(mobility.mode, mobility),
     exportKeys,
   };
 }
 
+function mobilityOf(mode: PacMobility['mode'], mobility: PacOptions['mobility']): PacMobility {
+  return { mode, wish: wishOf(mobility), sealed: mobility.privacy === 'required' };
+}
+
 function wishOf(mobility: PacOptions['mobility']): number {
-  const { 'home-agent': where, ike, 'psk-root': root, 'home-address': by } = mobility;
-  const fromEmsk = root === 'emsk' ? CAPABILITY.PSK_FROM_EMSK : 0;
+  const { 'home-agent': where, ike, privacy, 'home-address': by } = mobility;
+  const key =
+    (pskRootOf(mobility) === 'emsk' ? CAPABILITY.PSK_FROM_EMSK : 0) | (privacy === 'off' ? 0 : CAPABILITY.SEALED);
   // Only a home agent of the home network asks the AAA server for the node, and only IKEv2 has EAP.
-  if (by === 'ikev2') return CAPABILITY.MIP6 | CAPABILITY.HOME_HA | CAPABILITY.IKEV2_PSK | fromEmsk;
-  let wish: number = CAPABILITY.MIP6 | CAPABILITY.HOA_ASSIGN | fromEmsk;
+  if (by === 'ikev2') return CAPABILITY.MIP6 | CAPABILITY.HOME_HA | CAPABILITY.IKEV2_PSK | key;
+  let wish: number = CAPABILITY.MIP6 | CAPABILITY.HOA_ASSIGN | key;
   if (where === 'home') wish |= CAPABILITY.HOME_HA;
   if (where === 'local') wish |= CAPABILITY.LOCAL_HA;
   if (ike.includes('ikev1')) wish |= CAPABILITY.IKEV1_PSK;

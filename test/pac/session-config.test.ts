@@ -3,13 +3,14 @@ import { pacSchema } from '../../src/pac/options.js';
 import { sessionConfig } from '../../src/pac/session-config.js';
 import { capabilityNames } from '../../src/protocol/mip6/assignment.js';
 
+const NODE = {
+  eap: { identity: '@home.example' },
+  tls: { ca: '/ca', certificate: '/c', key: '/k', 'server-name': 'aaa.home.example' },
+};
+
 /** The options of a node with these settings. */
 function optionsOf(more: object) {
-  return pacSchema.parse({
-    eap: { identity: '@home.example' },
-    tls: { ca: '/ca', certificate: '/c', key: '/k', 'server-name': 'aaa.home.example' },
-    ...more,
-  });
+  return pacSchema.parse({ ...NODE, ...more });
 }
 
 it.each([
@@ -20,6 +21,8 @@ it.each([
   [{ ike: ['ikev2'] }, ['HOME_HA', 'HOA_ASSIGN', 'IKEV2_PSK', 'MIP6']],
   [{ 'home-address': 'ikev2' }, ['HOME_HA', 'IKEV2_PSK', 'MIP6']],
   [{ 'home-address': 'ikev2', 'psk-root': 'emsk' }, ['HOME_HA', 'IKEV2_PSK', 'PSK_FROM_EMSK', 'MIP6']],
+  [{ privacy: 'wanted' }, ['HOME_HA', 'HOA_ASSIGN', 'IKEV1_PSK', 'IKEV2_PSK', 'PSK_FROM_EMSK', 'SEALED', 'MIP6']],
+  [{ 'home-address': 'ikev2', privacy: 'wanted' }, ['HOME_HA', 'IKEV2_PSK', 'PSK_FROM_EMSK', 'SEALED', 'MIP6']],
   [{ 'psk-root': 'emsk' }, ['HOME_HA', 'HOA_ASSIGN', 'IKEV1_PSK', 'IKEV2_PSK', 'PSK_FROM_EMSK', 'MIP6']],
 ])('A node with the mobility settings %j asks for %j', (mobility, names) => {
   const { mobility: asked } = sessionConfig(optionsOf({ mobility }), 'none', false);
@@ -29,6 +32,31 @@ it.each([
 it('A node asks for no home agent if mobility is off, and states whether it needs one', () => {
   const asked = (mode: string) => sessionConfig(optionsOf({ mobility: { mode } }), 'none', false).mobility?.mode;
   expect(['off', 'wanted', 'required'].map(asked)).toEqual([undefined, 'wanted', 'required']);
+});
+
+it('A node that requires privacy asks nothing of a PAA that does not offer it', () => {
+  const sealed = (privacy: string) =>
+    sessionConfig(optionsOf({ mobility: { privacy } }), 'none', false).mobility?.sealed;
+  expect(['off', 'wanted', 'required'].map(sealed)).toEqual([false, false, true]);
+});
+
+it.each([
+  [
+    { 'psk-root': 'msk' },
+    'mobility.psk-root: msk: the access network has the MSK; mobility.privacy: required needs emsk',
+  ],
+  [
+    { 'home-agent': 'local' },
+    'mobility.home-agent: local: the access network knows its own home agent; mobility.privacy: required hides none',
+  ],
+])('A node that requires privacy cannot have %j', (mobility, message) => {
+  const problems = (privacy: string) => {
+    const read = pacSchema.safeParse({ ...NODE, mobility: { ...mobility, privacy } });
+    return read.error?.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  };
+  expect(problems('off')).toBeUndefined();
+  expect(problems('required')).toEqual([message]);
+  expect(problems('wanted')).toHaveLength(1);
 });
 
 it.each([

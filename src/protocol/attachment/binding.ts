@@ -2,6 +2,8 @@ import { equalOctets } from '../bytes/octets.js';
 import type { Secret } from '../bytes/secret.js';
 import { derivePsk, fingerprint } from '../keys/kdf.js';
 import { CAPABILITY, type MobilityAssignment } from '../mip6/assignment.js';
+import type { ReceivedSeal } from '../pana/session/pac-interface.js';
+import { openAssignment } from '../pana/wire/sealed-assignment.js';
 
 /** What named the home agent of a node. Only PANA authenticates it, and brings a key. */
 export type BindingSource = 'pana' | 'dhcpv6' | 'dns';
@@ -18,6 +20,36 @@ export interface Binding {
 export interface RunKeys {
   readonly msk: Secret;
   readonly emsk: Secret;
+  /** The EAP Session-Id. */
+  readonly sessionId: Uint8Array;
+}
+
+/** Whether the node wants the assignment sealed, so that the access network does not learn it. */
+export type Privacy = 'off' | 'wanted' | 'required';
+
+/** What a PAR[C] says about the assignment. `problem`: why it cannot be used. */
+export interface ReceivedAssignment {
+  readonly assignment: MobilityAssignment | undefined;
+  readonly sealed: ReceivedSeal | undefined;
+  readonly problem: string | undefined;
+}
+
+/** Opens a sealed assignment, and refuses one that is not sealed although it has to be. */
+export function openReceived(
+  { assignment, sealed, problem }: ReceivedAssignment,
+  keys: RunKeys | undefined,
+  privacy: Privacy,
+): Omit<ReceivedAssignment, 'sealed'> {
+  if (sealed && keys) {
+    const opened = openAssignment(sealed.value, { ...keys, wish: sealed.wish });
+    return typeof opened === 'string'
+      ? { assignment: undefined, problem: opened }
+      : { assignment: opened, problem: undefined };
+  }
+  if (assignment && privacy === 'required') {
+    return { assignment: undefined, problem: 'it is not sealed, which mobility.privacy requires' };
+  }
+  return { assignment, problem };
 }
 
 /**

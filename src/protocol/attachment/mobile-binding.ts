@@ -1,7 +1,18 @@
 import type { Secret } from '../bytes/secret.js';
 import type { HookEvent } from '../hooks/contract.js';
 import type { MobilityAssignment } from '../mip6/assignment.js';
-import { type Binding, type BindingSource, bindingOf, isSameBinding, pskOf, type RunKeys, refusal } from './binding.js';
+import {
+  type Binding,
+  type BindingSource,
+  bindingOf,
+  isSameBinding,
+  openReceived,
+  type Privacy,
+  pskOf,
+  type ReceivedAssignment,
+  type RunKeys,
+  refusal,
+} from './binding.js';
 
 export interface BindingConfig {
   readonly mode: 'off' | 'wanted' | 'required';
@@ -9,6 +20,7 @@ export interface BindingConfig {
   readonly root: 'msk' | 'emsk';
   /** How the home address comes. Default: by PANA. */
   readonly homeAddress?: 'pana' | 'ikev2' | undefined;
+  readonly privacy: Privacy;
 }
 
 /** The location of the node: its session, if any, and its local address. */
@@ -21,17 +33,14 @@ export interface Place {
 
 export type BindingInput =
   /** A session was authorized or re-authenticated. */
-  | {
+  | (ReceivedAssignment & {
       readonly type: 'authorized';
       readonly place: Place;
-      readonly assignment: MobilityAssignment | undefined;
-      /** Why the assignment of the PAA is unusable. */
-      readonly problem: string | undefined;
       /** Undefined: the EAP run produced none. The machine only reads them. */
       readonly keys: RunKeys | undefined;
       /** The PAA requests the node to obtain another IP address (I bit). */
       readonly reconfigure: boolean;
-    }
+    })
   /** DHCPv6 or DNS names a home agent. One that PANA assigned has precedence. */
   | {
       readonly type: 'found';
@@ -69,7 +78,9 @@ export interface BindingHook {
 export type BindingOutput =
   | BindingHook
   | { readonly type: 'completed' | 'refreshed' | 'withdrawn'; readonly binding: Binding }
-  | { readonly type: 'unavailable'; readonly reason: string };
+  | { readonly type: 'unavailable'; readonly reason: string }
+  /** The access network saw the assignment, although the node wanted it sealed. */
+  | { readonly type: 'unsealed'; readonly binding: Binding };
 
 type State =
   | { readonly name: 'NONE' }
@@ -147,8 +158,10 @@ export class MobileBinding {
     return binding && place ? [{ type: 'hook', event: 'move', place, binding, psk: undefined }] : [];
   }
 
-  #authorized({ place, assignment, problem, keys, reconfigure }: Extract<BindingInput, { type: 'authorized' }>) {
-    const { mode, root, homeAddress } = this.#config;
+  #authorized(input: Extract<BindingInput, { type: 'authorized' }>) {
+    const { place, sealed, keys, reconfigure } = input;
+    const { mode, root, privacy, homeAddress } = this.#config;
+    const { assignment, problem } = openReceived(input, keys, privacy);
     const out: BindingOutput[] = [];
     // The hook of this session finds the care-of address itself.
     this.#moved = undefined;
@@ -164,6 +177,7 @@ export class MobileBinding {
       if (!isSame) out.push(...this.#withdraw(place));
       this.#state = { name: 'BOUND', binding };
       out.push({ type: isSame ? 'refreshed' : 'completed', binding });
+      if (!sealed && privacy !== 'off') out.push({ type: 'unsealed', binding });
       out.push({ type: 'hook', event: isSame ? 'refresh' : 'up', place, binding, psk });
     }
     if (reconfigure) out.push({ type: 'hook', event: 'reconfigure', place, binding: this.binding, psk: undefined });

@@ -19,3 +19,6 @@ export const DEFAULT_VENDOR_ID = 32473;
 
 /** Mobility-Capability of this project, which has the same code in PANA and Diameter. */
 export const MOBILITY_CAPABILITY = 1001;
+
+/** MIP6-Sealed-Assignment of this project, which has the same code in PANA and Diameter. */
+export const SEALED_ASSIGNMENT = 1009;

@@ -179,6 +179,10 @@ export interface EapSuccess {
   readonly packet: Uint8Array;
   readonly msk: Secret;
   readonly emsk: Secret;
+  /** The EAP Session-Id. */
+  readonly sessionId: Uint8Array;
+  /** Random octets for a sealed assignment, SEAL_NONCE of them. */
+  readonly nonce: Uint8Array;
   /** Key of the certificate in the store, by which sessions are found. */
   readonly certificate: string;
   readonly sha256: string;

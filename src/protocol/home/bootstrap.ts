@@ -1,15 +1,18 @@
 import { derivePsk, fingerprint } from '../keys/kdf.js';
 import { CAPABILITY } from '../mip6/assignment.js';
+import { sealAssignment } from '../pana/wire/sealed-assignment.js';
 import type { EapSuccess, HomeAgentClient, HomeConfig, Stored, Token } from './alphabet.js';
 import type { Conversation } from './conversations.js';
 import type { WithoutMobility } from './events.js';
 import {
   chooseIke,
+  type HomeGrant,
   leaseProblem,
   type MobilityGrant,
   type MobilityWish,
   octetsOf,
   pskRoot,
+  sealableAssignment,
   storeWish,
   wantsIke,
 } from './mobility.js';
@@ -218,7 +221,7 @@ export class Bootstrap {
     this.#context.say({ name: 'leaseGiven', lease, renewed, ike, root, fingerprint: fingerprint(psk) });
     const event = renewed ? 'refresh' : 'up';
     const key = { psk, ike, byIke, lifetime: this.#lifetimes(job).leaseLifetime };
-    const done: Bootstrapped = { job, outcome: { mobility } };
+    const done: Bootstrapped = { job, outcome: { mobility: { ...mobility, sealed: this.#sealed(job, mobility) } } };
     const { hookWait } = this.#config;
     if (hookWait === 0) {
       this.#context.put({ type: 'hook', token: undefined, event, lease, key });
@@ -228,6 +231,14 @@ export class Bootstrap {
     this.#waiting.set(token, { ...done, until: this.#context.now + hookWait });
     this.#context.put({ type: 'hook', token, event, lease, key });
     return undefined;
+  }
+
+  /** The assignment for a node that requests it sealed. */
+  #sealed({ conversation, success, lifetime }: Bootstrapping, grant: HomeGrant): Uint8Array | undefined {
+    const wish = conversation.wish?.bits ?? 0;
+    if ((wish & CAPABILITY.SEALED) === 0) return undefined;
+    const { emsk, sessionId, nonce } = success;
+    return sealAssignment(sealableAssignment(grant, lifetime), { emsk, sessionId, wish }, nonce);
   }
 
   #ask(job: Bootstrapping, asked: Pick<BootstrapRequest, 'wish' | 'local'>, question: BootstrapQuestion): void {

@@ -1,6 +1,6 @@
 import { formatAddress, parseAddress } from '../bytes/address.js';
 import { assignmentProblem } from '../mip6/address-checks.js';
-import { CAPABILITY, wishOf } from '../mip6/assignment.js';
+import { CAPABILITY, type MobilityAssignment, SEALED_BITS, wishOf } from '../mip6/assignment.js';
 import { FEATURE } from '../mip6/feature-vector.js';
 import { type HomeAgentOffer, IKE_BITS } from '../mip6/home-agent-offer.js';
 import type { HomeAgent, Ike, Lease, LocalProposal, Subscriber } from './records.js';
@@ -22,6 +22,8 @@ export type MobilityGrant =
       readonly root: 'msk' | 'emsk';
       /** The answer names the home agent only: the node gets the home address there, by IKEv2. */
       readonly byIke: boolean;
+      /** The assignment for the node alone; undefined: the access network may see it. */
+      readonly sealed?: Uint8Array | undefined;
     }
   /** The proposal of the visited network is accepted. `bits`: the requested capability bits. */
   | { readonly kind: 'local'; readonly offer: HomeAgentOffer; readonly bits: number };
@@ -67,7 +69,9 @@ export interface GrantedMobility {
   readonly features: bigint;
   /** Bits of CAPABILITY. */
   readonly capability: number;
-  readonly offer: HomeAgentOffer;
+  /** Undefined: it is sealed. */
+  readonly offer: HomeAgentOffer | undefined;
+  readonly sealed: Uint8Array | undefined;
 }
 
 /** `realm`: the realm of the home agents. */
@@ -77,21 +81,48 @@ export function grantedMobility(grant: MobilityGrant, realm: string): GrantedMob
       features: FEATURE.MIP6_INTEGRATED | FEATURE.LOCAL_HOME_AGENT_ASSIGNMENT,
       capability: CAPABILITY.MIP6 | CAPABILITY.LOCAL_HA | CAPABILITY.HOA_ASSIGN | (grant.bits & IKE_BITS),
       offer: grant.offer,
+      sealed: undefined,
     };
   }
-  const { lease, ike, root, byIke } = grant;
-  const { homeAgent } = lease;
-  const ikeBit = ike === 'ikev2' ? CAPABILITY.IKEV2_PSK : CAPABILITY.IKEV1_PSK;
-  const rootBit = root === 'emsk' ? CAPABILITY.PSK_FROM_EMSK : 0;
+  const { lease, sealed, byIke } = grant;
+  if (sealed) return { features: FEATURE.MIP6_INTEGRATED, capability: SEALED_BITS, offer: undefined, sealed };
   return {
     features: FEATURE.MIP6_INTEGRATED,
-    capability: CAPABILITY.MIP6 | CAPABILITY.HOME_HA | (byIke ? 0 : CAPABILITY.HOA_ASSIGN) | ikeBit | rootBit,
-    offer: {
-      homeAgent: octetsOf(homeAgent.address),
-      homeAddress: byIke ? undefined : octetsOf(lease.homeAddress),
-      prefix: { length: 64, octets: octetsOf(homeAgent.prefix.split('/', 1)[0] ?? '') },
-      host: { realm, host: homeAgent.host },
-    },
+    capability: grantedBits(grant),
+    offer: offerOf(lease, byIke, realm),
+    sealed: undefined,
+  };
+}
+
+export type HomeGrant = Extract<MobilityGrant, { kind: 'home' }>;
+
+/** The assignment of a home agent of the home domain, for a seal. `lifetime`: seconds. */
+export function sealableAssignment(grant: HomeGrant, lifetime: number): MobilityAssignment {
+  const { lease, byIke } = grant;
+  const { homeAgent, homeAddress, prefix } = offerOf(lease, byIke, '');
+  return {
+    capability: grantedBits(grant) | CAPABILITY.SEALED,
+    homeAgent,
+    homeAddress,
+    prefix,
+    host: lease.homeAgent.host,
+    ikeIdentity: lease.nai,
+    lifetime,
+  };
+}
+
+function grantedBits({ ike, root, byIke }: HomeGrant): number {
+  const ikeBit = ike === 'ikev2' ? CAPABILITY.IKEV2_PSK : CAPABILITY.IKEV1_PSK;
+  const rootBit = root === 'emsk' ? CAPABILITY.PSK_FROM_EMSK : 0;
+  return CAPABILITY.MIP6 | CAPABILITY.HOME_HA | (byIke ? 0 : CAPABILITY.HOA_ASSIGN) | ikeBit | rootBit;
+}
+
+function offerOf({ homeAgent, homeAddress }: Lease, byIke: boolean, realm: string): HomeAgentOffer {
+  return {
+    homeAgent: octetsOf(homeAgent.address),
+    homeAddress: byIke ? undefined : octetsOf(homeAddress),
+    prefix: { length: 64, octets: octetsOf(homeAgent.prefix.split('/', 1)[0] ?? '') },
+    host: { realm, host: homeAgent.host },
   };
 }
 
@@ -112,7 +143,7 @@ export function pskRoot(
   subscriber: Subscriber,
   fallback: 'msk' | 'emsk',
 ): 'msk' | 'emsk' | undefined {
-  const able = (bits & CAPABILITY.PSK_FROM_EMSK) !== 0;
+  const able = (bits & (CAPABILITY.PSK_FROM_EMSK | CAPABILITY.SEALED)) !== 0;
   const root = subscriber.pskRoot ?? (able ? 'emsk' : fallback);
   return (root === 'emsk') === able ? root : undefined;
 }

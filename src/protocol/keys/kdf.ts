@@ -34,6 +34,19 @@ export function derivePsk(root: Secret, homeAgent: AddressOctets, home: AddressO
   return usrk(root, PSK_LABEL, concat(toV6Octets(homeAgent), home ? toV6Octets(home) : new Uint8Array(16)), PSK_LENGTH);
 }
 
+const SEALING_LABEL = 'mip6-sealed-assignment@pana-mip6';
+const SEALING_KEY = 32;
+
+/** The AES-256 key of a sealed assignment: the first 32 octets of USRK(EMSK, label). */
+export function sealingKey(emsk: Secret): Secret {
+  const long = usrk(emsk, SEALING_LABEL);
+  try {
+    return Secret.make(SEALING_KEY, (out) => long.use((octets) => out.set(octets.subarray(0, SEALING_KEY))));
+  } finally {
+    long.wipe();
+  }
+}
+
 /** Identifies a key in output for operators without revealing it: the first 8 hexadecimal digits of its SHA-256. */
 export function fingerprint(key: Secret): string {
   return key.use((octets) => toHex(createHash('sha256').update(octets).digest()).slice(0, 8));

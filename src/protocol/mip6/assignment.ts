@@ -11,6 +11,8 @@ export const CAPABILITY = {
   IKEV1_PSK: 0x010,
   IKEV2_PSK: 0x020,
   PSK_FROM_EMSK: 0x040,
+  /** The assignment is encrypted from the AAA server to the node. Implies PSK_FROM_EMSK. */
+  SEALED: 0x080,
   /** Defined by the paper; never granted. */
   MIP4: 0x100,
   HIP: 0x200,
@@ -45,6 +47,19 @@ export interface MobilityAssignment {
   /** Seconds; undefined: the lifetime of the session applies. */
   readonly lifetime: number | undefined;
 }
+
+/** A sealed assignment. Only the node and its AAA server can open it; the access network forwards it unread. */
+export interface SealedAssignment {
+  /** The bits of CAPABILITY that the access network may see. */
+  readonly capability: number;
+  readonly value: Uint8Array;
+}
+
+/** The bits of CAPABILITY that stand beside a sealed assignment. */
+export const SEALED_BITS = CAPABILITY.MIP6 | CAPABILITY.SEALED;
+
+/** Maximum length of a sealed assignment in octets, so that PAR[C] fits a datagram. */
+export const MAX_SEALED = 2_048;
 
 /** Names of the bits that are set, for output to operators. */
 export function capabilityNames(bits: number): string[] {

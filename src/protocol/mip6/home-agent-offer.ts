@@ -14,7 +14,12 @@ export interface HomeAgentOffer {
 /** Bits of CAPABILITY that select a version of IKE. */
 export const IKE_BITS = CAPABILITY.IKEV1_PSK | CAPABILITY.IKEV2_PSK;
 
-/** Whether the visited network proposes its own home agent to a node that requests these capability bits. */
+/**
+ * Whether the visited network proposes its own home agent to a node that requests these capability bits. The visited
+ * network knows its own home agent, so that the assignment of it cannot be sealed.
+ */
 export function proposesLocal(wish: number | undefined): wish is number {
-  return wish !== undefined && (wish & CAPABILITY.MIP6) !== 0 && wishOf(wish) !== 'home';
+  return (
+    wish !== undefined && (wish & CAPABILITY.MIP6) !== 0 && (wish & CAPABILITY.SEALED) === 0 && wishOf(wish) !== 'home'
+  );
 }

@@ -26,6 +26,9 @@ const EMPTY_START = new Uint8Array();
 /** Maximum number of EAP rounds in an authentication. */
 export const MAX_ROUNDS = 64;
 
+/** The domain of the home agent; `sealed`: the access network does not learn it. */
+export type AssignmentKind = 'home' | 'local' | 'sealed';
+
 /**
  * The AVPs of a DEA that this machine evaluates (RFC 4072 3.2, RFC 5447 6). The machine takes ownership of the key in
  * it.
@@ -82,7 +85,7 @@ export type AccessOutput =
       readonly userName: string;
       /** Destination of the STR; undefined: the server keeps no state. */
       readonly server: SessionServer | undefined;
-      readonly kind: 'home' | 'local' | undefined;
+      readonly kind: AssignmentKind | undefined;
       readonly grant: Grant;
       /** Read-only: the next output passes ownership to the PANA session. */
       readonly msk: Secret | undefined;
@@ -279,7 +282,12 @@ export class Access {
       ikeIdentity: userName,
       lifetime: Math.floor(lifetime / 1000),
     });
-    const grant: Grant = { lifetime, authorizationLifetime, assignment: mobility?.assignment };
+    const grant: Grant = {
+      lifetime,
+      authorizationLifetime,
+      assignment: mobility?.assignment,
+      sealed: mobility?.sealed,
+    };
     const msk = mskOf(answer);
     this.#binding.granted(answer);
     const server = serverOf(answer);

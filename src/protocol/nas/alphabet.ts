@@ -6,7 +6,7 @@ import type { Grant, PaaClosed } from '../pana/session/paa-interface.js';
 import type { DropCode, SessionKey } from '../pana/session/session.js';
 import type { PacEndpoint } from '../pana/session/start.js';
 import type { ServerWish } from './aaa-messages.js';
-import type { AccessOutput, EmptyStart } from './access.js';
+import type { AccessOutput, AssignmentKind, EmptyStart } from './access.js';
 import type { LocalHomeAgentConfig, LocalHomeAgentOutput } from './local-home-agent.js';
 
 /** Settings that can change while the NAS runs. Times in milliseconds. */
@@ -103,7 +103,7 @@ export type NasEvent =
   | (NasSubject & {
       readonly type: 'authorized' | 'reauthenticated';
       readonly grant: Grant;
-      readonly kind: 'home' | 'local' | undefined;
+      readonly kind: AssignmentKind | undefined;
       /** Time since PAN[S]. */
       readonly elapsed: number;
     })

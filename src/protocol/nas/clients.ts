@@ -1,14 +1,14 @@
 import type { HomeAgentOffer } from '../mip6/home-agent-offer.js';
 import type { Grant } from '../pana/session/paa-interface.js';
 import type { PacEndpoint } from '../pana/session/start.js';
-import { Access, type AccessConfig } from './access.js';
+import { Access, type AccessConfig, type AssignmentKind } from './access.js';
 import type { SessionServer } from './session-server.js';
 
 /** What the AAA server granted to a client. */
 export interface Granted {
   readonly userName: string;
   readonly server: SessionServer | undefined;
-  readonly kind: 'home' | 'local' | undefined;
+  readonly kind: AssignmentKind | undefined;
   readonly grant: Grant;
 }
 

@@ -169,6 +169,8 @@ export type LogEvent =
   | 'home agent not found'
   /** A client has access without Mobile IPv6, for the reason given. */
   | 'Mobile IPv6 unavailable'
+  /** The node wanted its assignment sealed, and the access network saw it: the PAA or the AAA server cannot or may not seal it. */
+  | 'assignment not sealed'
   /** The server assigned a home agent and a home address. */
   | 'lease assigned'
   /** A subscriber keeps its home agent and home address. */
@@ -286,7 +288,7 @@ interface FieldTypes {
   readonly homeAgentHost: string;
   /** What named the home agent: `dns` or `dhcpv6`. */
   readonly source: string;
-  readonly homeAgentKind: 'home' | 'local';
+  readonly homeAgentKind: 'home' | 'local' | 'sealed';
   readonly homeAddress: string;
   /** The agreed Mobile IPv6 capability, and the first digits of the key's hash. */
   readonly capability: string;

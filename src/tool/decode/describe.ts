@@ -133,9 +133,16 @@ function describePanaAvp(avp: PanaAvp, vendorId: number, conversation: string, f
     const readable = address.length === 4 || address.length === 16;
     return [line(name, readable ? formatAddress(address) : shortHex(avp.value), 1)];
   }
+  if (name === 'MIP6-Sealed-Assignment') return [line(name, sealText(avp.value), 1)];
   const pac = name === 'PaC-Information' ? pacOf(avp.value) : undefined;
   if (pac) return [line(name, `${pac.address} port ${pac.port}`, 1)];
   return [line(name, shortHex(avp.value), 1)];
+}
+
+/** What a sealed assignment shows: its version, and the EMSKname of its authentication. */
+function sealText(value: Uint8Array): string {
+  const name = Buffer.from(value.subarray(1, 9)).toString('hex');
+  return `version ${value[0] ?? 'missing'}, EMSKname ${name}, ${value.length} octets, encrypted`;
 }
 
 function panaNumber(name: string, value: number): string {
@@ -242,6 +249,7 @@ function describeValue(
 function diameterValue(name: string, type: string, value: unknown): string {
   if (name === 'Result-Code') return `${String(value)} ${resultText(Number(value))}`;
   if (name === 'Mobility-Capability') return panaNumber(name, Number(value));
+  if (name === 'MIP6-Sealed-Assignment' && value instanceof Uint8Array) return sealText(value);
   const names = valueNames(name);
   if (names) return `${String(value)} ${names[Number(value)] ?? 'unknown'}`;
   if (name === 'Auth-Application-Id' || name === 'Acct-Application-Id') {

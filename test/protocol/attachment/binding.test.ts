@@ -32,7 +32,11 @@ describe('the root of the IKE pre-shared key at the node', () => {
   });
 
   it('selects the key from which the pre-shared key is derived', () => {
-    const keys = { msk: Secret.take(new Uint8Array(64).fill(3)), emsk: Secret.take(new Uint8Array(64).fill(4)) };
+    const keys = {
+      msk: Secret.take(new Uint8Array(64).fill(3)),
+      emsk: Secret.take(new Uint8Array(64).fill(4)),
+      sessionId: new Uint8Array(65),
+    };
     for (const root of ['msk', 'emsk'] as const) {
       const expected = derivePsk(keys[root], HOME_AGENT, HOME_ADDRESS).octets();
       expect(pskOf(assignment(0), keys, root).octets()).toEqual(expected);

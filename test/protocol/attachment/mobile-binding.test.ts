@@ -12,7 +12,11 @@ import { derivePsk } from '../../../src/protocol/keys/kdf.js';
 import { CAPABILITY, type MobilityAssignment } from '../../../src/protocol/mip6/assignment.js';
 
 const HOME_AGENTS = [1, 2].map((last) => Uint8Array.of(0x20, 1, 0xd, 0xb8, ...new Uint8Array(11), last));
-const KEYS = { msk: Secret.take(new Uint8Array(64).fill(1)), emsk: Secret.take(new Uint8Array(64).fill(2)) };
+const KEYS = {
+  msk: Secret.take(new Uint8Array(64).fill(1)),
+  emsk: Secret.take(new Uint8Array(64).fill(2)),
+  sessionId: new Uint8Array(65),
+};
 const HERE: Place = { sessionId: 1, careOfAddress: '2001:db8::5' };
 const THERE: Place = { sessionId: 2, careOfAddress: '2001:db8::6' };
 
@@ -25,6 +29,7 @@ type Authorized = Extract<BindingInput, { type: 'authorized' }>;
 const authorized = (agent: number | undefined, more: Partial<Authorized> = {}): Authorized => ({
   type: 'authorized',
   place: HERE,
+  sealed: undefined,
   problem: undefined,
   keys: KEYS,
   reconfigure: false,
@@ -42,7 +47,7 @@ function lineOf(output: BindingOutput): string {
 
 /** Steps a machine in virtual time. Returns the outputs of each input and tick as text. */
 function ladder(inputs: readonly (readonly [at: number, input: BindingInput])[], until: number): string[] {
-  const machine = new MobileBinding({ mode: 'wanted', root: 'msk' });
+  const machine = new MobileBinding({ mode: 'wanted', root: 'msk', privacy: 'off' });
   const lines: string[] = [];
   const step = (now: number, input: BindingInput) => {
     for (const output of machine.handle(input, now)) lines.push(`${now} ${lineOf(output)}`);
@@ -119,12 +124,12 @@ describe('MobileBinding', () => {
   });
 
   it('does not report a missing assignment if the mode is off', () => {
-    const machine = new MobileBinding({ mode: 'off', root: 'msk' });
+    const machine = new MobileBinding({ mode: 'off', root: 'msk', privacy: 'off' });
     expect(machine.handle(authorized(undefined), 0)).toEqual([]);
   });
 
   it('does not wipe the keys of the session, and gives each hook its own copy of the key', () => {
-    const machine = new MobileBinding({ mode: 'wanted', root: 'msk' });
+    const machine = new MobileBinding({ mode: 'wanted', root: 'msk', privacy: 'off' });
     const psks = [0, 10].map((now) => {
       const hook = machine.handle(authorized(1), now).find(({ type }) => type === 'hook');
       return hook?.type === 'hook' ? hook.psk : undefined;
@@ -141,7 +146,7 @@ describe('MobileBinding', () => {
     { type: 'withdrawn', place: HERE },
     { type: 'tick' },
   ])('ignores $type when there is no binding', (input) => {
-    const machine = new MobileBinding({ mode: 'wanted', root: 'msk' });
+    const machine = new MobileBinding({ mode: 'wanted', root: 'msk', privacy: 'off' });
     expect([machine.handle(input, 10), machine.deadline, machine.binding]).toEqual([[], undefined, undefined]);
   });
 
@@ -159,7 +164,7 @@ describe('MobileBinding', () => {
     );
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.nat(20), input)), (steps) => {
-        const machine = new MobileBinding({ mode: 'wanted', root: 'msk' });
+        const machine = new MobileBinding({ mode: 'wanted', root: 'msk', privacy: 'off' });
         let now = 0;
         let isUp = false;
         for (const [wait, each] of steps) {

@@ -4,7 +4,11 @@ import { Attachment, PROBE_WAIT } from '../../../src/protocol/attachment/attachm
 import { MobileBinding, type Place } from '../../../src/protocol/attachment/mobile-binding.js';
 import { Secret } from '../../../src/protocol/bytes/secret.js';
 
-const KEYS = { msk: Secret.take(new Uint8Array(64).fill(1)), emsk: Secret.take(new Uint8Array(64).fill(2)) };
+const KEYS = {
+  msk: Secret.take(new Uint8Array(64).fill(1)),
+  emsk: Secret.take(new Uint8Array(64).fill(2)),
+  sessionId: new Uint8Array(65),
+};
 const NONE = { homeAddress: undefined, prefix: undefined, host: undefined, ikeIdentity: 'mn', lifetime: undefined };
 const ASSIGNMENT = { capability: 0, homeAgent: new Uint8Array(16).fill(1), ...NONE };
 const FIRST_RETRY = 2_000;
@@ -15,7 +19,7 @@ const FIRST_RETRY = 2_000;
  */
 class Node {
   readonly #attachment: Attachment;
-  readonly #binding = new MobileBinding({ mode: 'wanted', root: 'msk' });
+  readonly #binding = new MobileBinding({ mode: 'wanted', root: 'msk', privacy: 'off' });
   readonly hooks: string[] = [];
   now = 0;
   paas: readonly string[] = ['p1'];
@@ -75,7 +79,7 @@ class Node {
 
   authorize(attempt: number): void {
     this.feed({ type: 'authorized', attempt });
-    const given = { assignment: ASSIGNMENT, problem: undefined, keys: KEYS, reconfigure: false };
+    const given = { assignment: ASSIGNMENT, sealed: undefined, problem: undefined, keys: KEYS, reconfigure: false };
     this.#bind({ type: 'authorized', place: this.#place, ...given });
   }
 

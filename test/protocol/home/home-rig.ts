@@ -216,6 +216,8 @@ export class HomeRig {
       packet: SUCCESS,
       msk: key(1),
       emsk: key(2),
+      sessionId: new Uint8Array(65).fill(3),
+      nonce: new Uint8Array(12).fill(4),
       certificate: '0a:1',
       sha256: 'aa',
       validFor: 86_400_000,

@@ -1,13 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import yargs from 'yargs';
+import { z } from 'zod';
 import { pacSchema } from '../../../src/pac/options.js';
 import { PARSING, plainFlags, withOptions } from '../../../src/runtime/cli/cli.js';
 import { optionKeys } from '../../../src/runtime/config/options.js';
 import { runs } from '../../seed.js';
 
 // A few keys are enough, because the parser also formats its help text.
-const FLAGS = { prefix: 'PANA_PAC', schema: pacSchema.pick({ log: true, control: true }) };
+const { log, control } = pacSchema.shape;
+const FLAGS = { prefix: 'PANA_PAC', schema: z.strictObject({ log, control }) };
 const NAMES = ['config', ...optionKeys(FLAGS.schema).map(({ name }) => name)];
 
 /** What the parser reads; undefined: it refuses the command line. */

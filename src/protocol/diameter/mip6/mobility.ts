@@ -1,6 +1,15 @@
 import type { AddressOctets } from '../../bytes/address.js';
 import { assignmentProblem } from '../../mip6/address-checks.js';
-import { CAPABILITY, decodePrefix, encodePrefix, type MobilityAssignment, wishOf } from '../../mip6/assignment.js';
+import {
+  CAPABILITY,
+  decodePrefix,
+  encodePrefix,
+  MAX_SEALED,
+  type MobilityAssignment,
+  SEALED_BITS,
+  type SealedAssignment,
+  wishOf,
+} from '../../mip6/assignment.js';
 import { FEATURE } from '../../mip6/feature-vector.js';
 import { type HomeAgentOffer, IKE_BITS, proposesLocal } from '../../mip6/home-agent-offer.js';
 import type { DEA, DER } from '../wire/commands.js';
@@ -13,7 +22,11 @@ export type AgentInfo = ValueOf<'MIP6-Agent-Info'>;
 export type DiameterMobility = Partial<
   Pick<
     Message<typeof DER> & Message<typeof DEA>,
-    'MIP6-Feature-Vector' | 'MIP6-Agent-Info' | 'MIP-Mobile-Node-Address' | 'Mobility-Capability'
+    | 'MIP6-Feature-Vector'
+    | 'MIP6-Agent-Info'
+    | 'MIP-Mobile-Node-Address'
+    | 'Mobility-Capability'
+    | 'MIP6-Sealed-Assignment'
   >
 >;
 
@@ -58,8 +71,24 @@ export interface AnswerContext {
  * Mobile IPv6.
  */
 export type AnsweredMobility =
-  | { readonly assignment: MobilityAssignment; readonly kind: 'home' | 'local'; readonly problem?: undefined }
-  | { readonly problem: string; readonly assignment?: undefined; readonly kind?: undefined }
+  | {
+      readonly assignment: MobilityAssignment;
+      readonly kind: 'home' | 'local';
+      readonly sealed?: undefined;
+      readonly problem?: undefined;
+    }
+  | {
+      readonly sealed: SealedAssignment;
+      readonly kind: 'sealed';
+      readonly assignment?: undefined;
+      readonly problem?: undefined;
+    }
+  | {
+      readonly problem: string;
+      readonly assignment?: undefined;
+      readonly kind?: undefined;
+      readonly sealed?: undefined;
+    }
   | undefined;
 
 /**
@@ -72,6 +101,8 @@ export type AnsweredMobility =
 export function answerMobility(answer: DiameterMobility, context: AnswerContext): AnsweredMobility {
   const { wish, local } = context;
   if (wish === undefined || (wish & CAPABILITY.MIP6) === 0) return undefined;
+  const value = answer['MIP6-Sealed-Assignment'];
+  if (value) return forwardedSeal(value, wish);
   const features = answer['MIP6-Feature-Vector'] ?? 0n;
   const infos = (answer['MIP6-Agent-Info'] ?? []).map((info) => ({ info, address: agentAddress(info) }));
   const home = infos.find(({ address }) => address && !(local && same(address, local.homeAgent)));
@@ -107,6 +138,16 @@ export function answerMobility(answer: DiameterMobility, context: AnswerContext)
   };
   const problem = assignmentProblem(assignment);
   return problem === undefined ? { kind, assignment } : { problem };
+}
+
+/**
+ * A sealed assignment is forwarded unread, and only to a node that requested it: another one would discard the message
+ * because of the AVP.
+ */
+function forwardedSeal(value: Uint8Array, wish: number): AnsweredMobility {
+  if ((wish & CAPABILITY.SEALED) === 0) return { problem: 'sealed assignment: the node did not request it' };
+  if (value.length > MAX_SEALED) return { problem: `sealed assignment: it has more than ${MAX_SEALED} octets` };
+  return { kind: 'sealed', sealed: { capability: SEALED_BITS, value } };
 }
 
 /**

@@ -176,6 +176,7 @@ export const DEA = {
     'Framed-MTU',
     'MIP6-Feature-Vector',
     'Mobility-Capability',
+    'MIP6-Sealed-Assignment',
     ...ANSWER_MAYBE,
   ],
   many: [

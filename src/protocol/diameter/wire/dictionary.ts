@@ -1,4 +1,4 @@
-import { DEFAULT_VENDOR_ID, MOBILITY_CAPABILITY } from '../../bytes/assigned-numbers.js';
+import { DEFAULT_VENDOR_ID, MOBILITY_CAPABILITY, SEALED_ASSIGNMENT } from '../../bytes/assigned-numbers.js';
 import { inverse } from '../../bytes/value-names.js';
 import type { DataFormat } from './formats.js';
 
@@ -214,6 +214,7 @@ export const AVPS = {
   'Service-Selection': { code: 493, type: 'UTF8String', m: false },
   'MIP6-Auth-Mode': { code: 494, type: 'Enumerated', m: false },
   'Mobility-Capability': { code: MOBILITY_CAPABILITY, vendorId: DEFAULT_VENDOR_ID, type: 'Unsigned32', m: false },
+  'MIP6-Sealed-Assignment': { code: SEALED_ASSIGNMENT, vendorId: DEFAULT_VENDOR_ID, type: 'OctetString', m: false },
 } as const satisfies Record<string, AvpSpec>;
 
 export type AvpName = keyof typeof AVPS;

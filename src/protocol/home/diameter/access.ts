@@ -280,11 +280,12 @@ function readOffer(
 
 /** The mobility AVPs of a successful DEA. `realm`: the realm of the home agents. */
 function writeGrant(grant: MobilityGrant, realm: string): DiameterMobility {
-  const { features, capability, offer } = grantedMobility(grant, realm);
+  const { features, capability, offer, sealed } = grantedMobility(grant, realm);
   return {
     'MIP6-Feature-Vector': features,
-    'MIP6-Agent-Info': [agentInfo(offer)],
-    'MIP-Mobile-Node-Address': offer.homeAddress ? [offer.homeAddress] : [],
+    'MIP6-Agent-Info': offer ? [agentInfo(offer)] : [],
+    'MIP-Mobile-Node-Address': offer?.homeAddress ? [offer.homeAddress] : [],
     'Mobility-Capability': capability,
+    ...(sealed ? { 'MIP6-Sealed-Assignment': sealed } : {}),
   };
 }

@@ -151,11 +151,12 @@ function accepted(access: AcceptedAccess, context: AnswerContext, config: Radius
 
 /** The Mobile IPv6 attributes of an Access-Accept; for a home agent, the home address on it (RFC 6911 3.1). */
 function assignment(grant: MobilityGrant, client: RadiusClient, { vendorId, realm }: RadiusConfig): Attribute[] {
-  const { features, capability, offer } = grantedMobility(grant, realm);
-  const { homeAgent, homeAddress, prefix, host } = offer;
+  const { features, capability, offer, sealed } = grantedMobility(grant, realm);
+  const { homeAgent, homeAddress, prefix, host } = offer ?? {};
   if (client.isHomeAgent) {
     const isOwn = grant.kind === 'home' && grant.lease.homeAgent.name.toLowerCase() === client.name.toLowerCase();
     return isOwn && homeAddress?.length === 16 ? attribute('Framed-IPv6-Address', homeAddress) : [];
   }
-  return writeMobility({ features, capability, homeAgent, homeAgentHost: host?.host, homeAddress, prefix }, vendorId);
+  const named = { homeAgent, homeAgentHost: host?.host, homeAddress, prefix };
+  return writeMobility({ features, capability, ...named, sealed }, vendorId);
 }

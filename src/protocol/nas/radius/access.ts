@@ -89,6 +89,7 @@ function mobilityOf(der: Message<typeof DER>) {
     homeAgentHost: info?.['MIP-Home-Agent-Host']?.['Destination-Host'],
     homeAddress: der['MIP-Mobile-Node-Address']?.[0],
     prefix: prefix && decodePrefix(prefix),
+    sealed: undefined,
   };
 }
 
@@ -163,13 +164,17 @@ function mskOf(reader: AttributeReader): Secret | undefined {
 
 /** The mobility AVPs for the mobility attributes of an answer. Throws DecodeError. */
 function answeredMobility(packet: RadiusPacket, ownVendor: number): Partial<DeaContent> {
-  const { features, capability, homeAgent, homeAgentHost, homeAddress, prefix } = readMobility(packet, ownVendor);
+  const { features, capability, homeAgent, homeAgentHost, homeAddress, prefix, sealed } = readMobility(
+    packet,
+    ownVendor,
+  );
   const host = homeAgentHost === undefined ? undefined : { host: homeAgentHost, realm: realmOfHost(homeAgentHost) };
   return {
     ...(features === undefined ? {} : { 'MIP6-Feature-Vector': features }),
     ...(capability === undefined ? {} : { 'Mobility-Capability': capability }),
     ...(homeAgent ? { 'MIP6-Agent-Info': [agentInfo({ homeAgent, homeAddress, prefix, host })] } : {}),
     ...(homeAddress ? { 'MIP-Mobile-Node-Address': [homeAddress] } : {}),
+    ...(sealed ? { 'MIP6-Sealed-Assignment': sealed } : {}),
   };
 }
 

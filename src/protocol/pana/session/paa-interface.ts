@@ -1,5 +1,5 @@
 import type { Secret } from '../../bytes/secret.js';
-import type { MobilityAssignment } from '../../mip6/assignment.js';
+import type { MobilityAssignment, SealedAssignment } from '../../mip6/assignment.js';
 import type { PANA_TERMINATION_CAUSE } from '../wire/dictionary.js';
 import type { RetransmissionParameters } from './retransmission.js';
 import type { Dropped, Received, Send, SessionKey } from './session.js';
@@ -40,6 +40,8 @@ export interface Grant {
   /** When re-authentication must start; undefined: derived from the lifetime by the configuration. */
   readonly authorizationLifetime: number | undefined;
   readonly assignment: MobilityAssignment | undefined;
+  /** The assignment if it is sealed. */
+  readonly sealed?: SealedAssignment | undefined;
 }
 
 export type PaaSessionInput =

@@ -2,7 +2,7 @@ import type { Secret } from '../../bytes/secret.js';
 import { FLAG, type PanaAvp } from '../wire/codec.js';
 import { makeAvp, RESULT_CODE } from '../wire/dictionary.js';
 import type { Protection } from '../wire/keys.js';
-import { mobilityAvps } from '../wire/mobility.js';
+import { mobilityAvps, sealedAvps } from '../wire/mobility.js';
 import { deriveProtection, exportedKey } from './key-agreement.js';
 import type { Grant, PaaSessionInput, PaaSessionOutput } from './paa-interface.js';
 import {
@@ -63,9 +63,11 @@ function newKey(context: PaaContext, msk: Secret): Protection | undefined {
   return deriveProtection(context, algorithms, nonces, msk, context.keyId);
 }
 
-function grantAvps({ config, wish }: PaaContext, { lifetime, assignment }: Grant): PanaAvp[] {
+function grantAvps({ config, wish }: PaaContext, { lifetime, assignment, sealed }: Grant): PanaAvp[] {
   const avps = lifetime === undefined ? [] : [makeAvp('Session-Lifetime', Math.floor(lifetime / 1000))];
-  if (assignment && wish !== undefined) avps.push(...mobilityAvps(assignment, config.vendorId));
+  if (wish === undefined) return avps;
+  if (sealed) avps.push(...sealedAvps(sealed, config.vendorId));
+  else if (assignment) avps.push(...mobilityAvps(assignment, config.vendorId));
   return avps;
 }
 

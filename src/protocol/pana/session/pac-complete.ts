@@ -1,3 +1,4 @@
+import { CAPABILITY } from '../../mip6/assignment.js';
 import { FLAG } from '../wire/codec.js';
 import { makeAvp, RESULT_CODE } from '../wire/dictionary.js';
 import { type Protection, verifyAuth } from '../wire/keys.js';
@@ -132,18 +133,21 @@ function lifeFrom({ config }: PacContext, lifetime: number | undefined, now: num
 }
 
 function authorized(
-  { run, algorithms, channel }: Session,
+  { run, algorithms, channel, wish }: Session,
   { values, message }: Received,
   lifetime: number | undefined,
 ): PacAuthorized {
-  const read = readAssignment(values);
+  const value = values['MIP6-Sealed-Assignment'];
+  // What else the message says about an assignment comes from the access network.
+  const read = value ? undefined : readAssignment(values);
   const isUnfit = typeof read === 'string';
   return {
     type: 'authorized',
     sessionId: channel.sessionId,
     reauthentication: !run.first,
     lifetime,
-    assignment: isUnfit ? undefined : read,
+    assignment: isUnfit ? undefined : read && { ...read, capability: read.capability & ~CAPABILITY.SEALED },
+    sealed: value && { value, wish },
     mobilityProblem: isUnfit ? read : undefined,
     reconfigure: (message.flags & FLAG.I) !== 0,
     algorithms,

@@ -34,6 +34,8 @@ export interface PacMobility {
   readonly mode: 'required' | 'wanted';
   /** Bits of CAPABILITY that the PaC requests if they are offered. */
   readonly wish: number;
+  /** Whether the PaC requests nothing from a PAA that does not forward sealed assignments. */
+  readonly sealed?: boolean;
 }
 
 export type PacInput =
@@ -82,13 +84,22 @@ export type PacClosed =
   /** An internal error. */
   | 'fault';
 
+/** A sealed assignment as the PaC received it. */
+export interface ReceivedSeal {
+  readonly value: Uint8Array;
+  /** Mobility-Capability as the PaC sent it. */
+  readonly wish: number;
+}
+
 export interface PacAuthorized {
   readonly type: 'authorized';
   readonly sessionId: number;
   readonly reauthentication: boolean;
   /** Milliseconds; undefined: no limit. */
   readonly lifetime: number | undefined;
+  /** Undefined: there is none, or it is sealed. */
   readonly assignment: MobilityAssignment | undefined;
+  readonly sealed: ReceivedSeal | undefined;
   /** Why the assignment of the PAA cannot be used. */
   readonly mobilityProblem: string | undefined;
   /** The I bit: the PaC must get a new IP address now (RFC 5191 6.2). */

@@ -65,6 +65,7 @@ export class Offers {
   /** `capability`: Mobility-Capability of the offer; undefined: the offer is plain. */
   judge(capability: number | undefined, { before, asks }: OfferContext): OfferVerdict {
     if (capability !== undefined) {
+      if (this.#mobility?.mode === 'required' && this.#mobility.sealed && !this.#isUsable(capability)) return 'drop';
       this.#seen = true;
       this.#plain = 0;
       return 'take';
@@ -86,8 +87,13 @@ export class Offers {
   /** Mobility-Capability for PAN[S]: the requested bits that PAR[S] offers, and ECHO if it is offered; 0: none. */
   answerTo(capability: number | undefined): number {
     if (capability === undefined) return 0;
-    const isOffered = this.#mobility !== undefined && (capability & CAPABILITY.MIP6) !== 0;
-    const wish = isOffered ? this.#mobility.wish & capability : 0;
+    const wish = this.#mobility && this.#isUsable(capability) ? this.#mobility.wish & capability : 0;
     return wish | (capability & CAPABILITY.ECHO);
+  }
+
+  /** Whether an offer has what the PaC does not do without. */
+  #isUsable(capability: number): boolean {
+    const needed = CAPABILITY.MIP6 | (this.#mobility?.sealed ? CAPABILITY.SEALED : 0);
+    return (capability & needed) === needed;
   }
 }

@@ -163,6 +163,7 @@ function answerStart(
   const run = new Run(true, algorithms, drbg);
   const session = {
     channel,
+    wish,
     iPar: par.octets,
     iPan,
     algorithms,

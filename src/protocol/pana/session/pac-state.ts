@@ -32,6 +32,8 @@ export interface AuthenticationMsk {
 /** The result of the exchange of PAR[S] and PAN[S], and the current authentication. */
 export interface Session extends Agreement {
   readonly channel: Channel;
+  /** Mobility-Capability of PAN[S]; 0: none. */
+  readonly wish: number;
   run: Run;
   keys: AuthenticationMsk | undefined;
   /** A PAR without S was accepted: PAR[S] is no longer valid (RFC 5191 5.5). */

@@ -69,7 +69,23 @@ export function readAvps(reader: Reader): PanaAvp[] {
   const avps: PanaAvp[] = [];
   while (reader.remaining > 0) {
     if (avps.length === MAX_AVPS) throw new DecodeError('too-many', reader.at, `more than ${MAX_AVPS} AVPs`);
-    avps.push(readAvp(reader));
+    avps.push(readAvp(reader, reader.u16()));
+  }
+  return avps;
+}
+
+/** Reads AVPs that are padded with zeros to the end of the reader: no AVP has the code 0. */
+export function readAvpsBeforeZeros(reader: Reader): PanaAvp[] {
+  const avps: PanaAvp[] = [];
+  while (reader.remaining > 0) {
+    const { at } = reader;
+    const code = reader.u16();
+    if (code === 0) {
+      if (reader.rest().some((octet) => octet !== 0)) throw new DecodeError('leftover', at, 'padding that is not zero');
+      break;
+    }
+    if (avps.length === MAX_AVPS) throw new DecodeError('too-many', at, `more than ${MAX_AVPS} AVPs`);
+    avps.push(readAvp(reader, code));
   }
   return avps;
 }
@@ -84,8 +100,7 @@ export function readAvps(reader: Reader): PanaAvp[] {
  *  +---------------------------------------------------------------+
  *  |  Value, padded to a multiple of four octets ...
  */
-function readAvp(reader: Reader): PanaAvp {
-  const code = reader.u16();
+function readAvp(reader: Reader, code: number): PanaAvp {
   const flags = reader.u16();
   const length = reader.u16();
   reader.skip(2);

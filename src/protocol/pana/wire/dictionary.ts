@@ -1,4 +1,4 @@
-import { DEFAULT_VENDOR_ID, MOBILITY_CAPABILITY } from '../../bytes/assigned-numbers.js';
+import { DEFAULT_VENDOR_ID, MOBILITY_CAPABILITY, SEALED_ASSIGNMENT } from '../../bytes/assigned-numbers.js';
 import { decodeUtf8, encodeUtf8 } from '../../bytes/octets.js';
 import { FLAG, MESSAGE_TYPE, type PanaAvp, type PanaMessage } from './codec.js';
 
@@ -36,6 +36,7 @@ export const AVPS = {
   'MIP6-IKE-Identity': { code: 1006, type: 'UTF8String', vendor: true, encryption: 'X' },
   'MIP6-Lifetime': { code: 1007, type: 'Unsigned32', vendor: true, encryption: 'X' },
   Echo: { code: 1008, type: 'OctetString', vendor: true, encryption: 'N' },
+  'MIP6-Sealed-Assignment': { code: SEALED_ASSIGNMENT, type: 'OctetString', vendor: true, encryption: 'X' },
 } as const satisfies Record<string, AvpSpec>;
 
 export type AvpName = keyof typeof AVPS;
@@ -65,6 +66,7 @@ interface MessageSpec {
   readonly flags: number;
 }
 
+/** The AVPs of an assignment besides Mobility-Capability. */
 const MIP6_GRANT = {
   'MIP6-Home-Agent-Address': '0-1',
   'MIP6-Home-Address': '0-1',
@@ -92,6 +94,7 @@ const MESSAGES = {
       'Session-Lifetime': '0-1',
       'Key-Id': '0-1',
       'Mobility-Capability': '0-1',
+      'MIP6-Sealed-Assignment': '0-1',
       ...MIP6_GRANT,
       AUTH: '0-1',
     },
@@ -183,14 +186,39 @@ export function readPana(message: PanaMessage, vendorId = DEFAULT_VENDOR_ID): Pa
   if (spec === undefined) return 'unknown-type';
   if (message.flags & ALL_FLAGS & ~spec.flags || !flagsAgree(message)) return 'bad-flags';
 
+  const values = valuesOf(message.avps, spec.avps, vendorId);
+  if (typeof values === 'string') return values;
+  if (spec.first !== undefined) {
+    const first = message.avps[0];
+    if (first === undefined) return 'avp-missing';
+    if (avpName(first, vendorId) !== spec.first)
+      return values[spec.first] === undefined ? 'avp-missing' : 'avp-position';
+  }
+  for (const [name, occurrence] of Object.entries(spec.avps)) {
+    if (occurrence === '1' && values[name as AvpName] === undefined) return 'avp-missing';
+  }
+  return values;
+}
+
+/** The AVPs in a sealed assignment. */
+export function readSealedAvps(avps: readonly PanaAvp[], vendorId = DEFAULT_VENDOR_ID): PanaValues | PanaViolation {
+  const values = valuesOf(avps, { 'Mobility-Capability': '1', ...MIP6_GRANT }, vendorId);
+  return typeof values !== 'string' && values['Mobility-Capability'] === undefined ? 'avp-missing' : values;
+}
+
+function valuesOf(
+  avps: readonly PanaAvp[],
+  allowed: MessageSpec['avps'],
+  vendorId: number,
+): PanaValues | PanaViolation {
   const values: Partial<Record<AvpName, number | string | Uint8Array>> = {};
   const lists = emptyLists();
-  for (const [i, avp] of message.avps.entries()) {
+  for (const [i, avp] of avps.entries()) {
     const name = avpName(avp, vendorId);
     if (name === undefined) return 'unknown-avp';
-    const occurrence = spec.avps[name];
+    const occurrence = allowed[name];
     if (occurrence === undefined) return 'avp-not-allowed';
-    if (name === 'AUTH' && i !== message.avps.length - 1) return 'avp-position';
+    if (name === 'AUTH' && i !== avps.length - 1) return 'avp-position';
     const value = decodeValue(name, avp.value);
     if (value === undefined) return 'avp-value';
     if (isListed(name)) {
@@ -200,15 +228,6 @@ export function readPana(message: PanaMessage, vendorId = DEFAULT_VENDOR_ID): Pa
       if (values[name] !== undefined) return 'avp-repeated';
       values[name] = value;
     }
-  }
-  if (spec.first !== undefined) {
-    const first = message.avps[0];
-    if (first === undefined) return 'avp-missing';
-    if (avpName(first, vendorId) !== spec.first)
-      return values[spec.first] === undefined ? 'avp-missing' : 'avp-position';
-  }
-  for (const [name, occurrence] of Object.entries(spec.avps)) {
-    if (occurrence === '1' && values[name as AvpName] === undefined) return 'avp-missing';
   }
   return { ...values, ...lists } as PanaValues;
 }

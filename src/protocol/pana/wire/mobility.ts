@@ -1,12 +1,12 @@
 import type { AddressOctets } from '../../bytes/address.js';
-import { addressFamily, addressLength } from '../../bytes/assigned-numbers.js';
+import { addressFamily, addressLength, DEFAULT_VENDOR_ID } from '../../bytes/assigned-numbers.js';
 import { assignmentProblem } from '../../mip6/address-checks.js';
-import { decodePrefix, encodePrefix, type MobilityAssignment } from '../../mip6/assignment.js';
+import { decodePrefix, encodePrefix, type MobilityAssignment, type SealedAssignment } from '../../mip6/assignment.js';
 import type { PanaAvp } from './codec.js';
 import { makeAvp, type PanaValues } from './dictionary.js';
 
 /** The AVPs in PAR[C] that carry an assignment to the PaC. */
-export function mobilityAvps(assignment: MobilityAssignment, vendorId: number): PanaAvp[] {
+export function mobilityAvps(assignment: MobilityAssignment, vendorId = DEFAULT_VENDOR_ID): PanaAvp[] {
   const avps = [
     makeAvp('Mobility-Capability', assignment.capability, vendorId),
     makeAvp('MIP6-Home-Agent-Address', encodeAddress(assignment.homeAgent), vendorId),
@@ -18,6 +18,11 @@ export function mobilityAvps(assignment: MobilityAssignment, vendorId: number): 
   if (ikeIdentity !== undefined) avps.push(makeAvp('MIP6-IKE-Identity', ikeIdentity, vendorId));
   if (lifetime !== undefined) avps.push(makeAvp('MIP6-Lifetime', lifetime, vendorId));
   return avps;
+}
+
+/** The AVPs in PAR[C] that carry a sealed assignment to the PaC. */
+export function sealedAvps({ capability, value }: SealedAssignment, vendorId: number): PanaAvp[] {
+  return [makeAvp('Mobility-Capability', capability, vendorId), makeAvp('MIP6-Sealed-Assignment', value, vendorId)];
 }
 
 /**

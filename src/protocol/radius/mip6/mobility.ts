@@ -1,6 +1,6 @@
 import type { AddressOctets } from '../../bytes/address.js';
 import { DecodeError } from '../../bytes/decode-error.js';
-import { decodeUtf8, encodeUtf8 } from '../../bytes/octets.js';
+import { concat, decodeUtf8, encodeUtf8 } from '../../bytes/octets.js';
 import { Reader } from '../../bytes/reader.js';
 import { Writer } from '../../bytes/writer.js';
 import type { HomeLinkPrefix } from '../../mip6/assignment.js';
@@ -19,6 +19,8 @@ export const MOBILITY_SUBTYPE = {
   HOME_ADDRESS: 3,
   /** Domain name of the home agent. */
   HOME_AGENT_HOST: 4,
+  /** A sealed assignment. It fits no single attribute; the values of several are concatenated in their order. */
+  SEALED_ASSIGNMENT: 5,
 } as const;
 
 /**
@@ -34,11 +36,15 @@ export interface RadiusMobility {
   readonly homeAgentHost: string | undefined;
   readonly homeAddress: AddressOctets | undefined;
   readonly prefix: HomeLinkPrefix | undefined;
+  readonly sealed: Uint8Array | undefined;
 }
+
+/** Length of the value of a sub-attribute in octets: 255 without the headers of the attribute, the vendor and itself. */
+const MAX_VALUE = 247;
 
 /** Encodes the attributes that have a value. Throws RangeError if one is too long. */
 export function writeMobility(mobility: RadiusMobility, vendorId: number): Attribute[] {
-  const { features, capability, homeAgent, homeAgentHost, homeAddress, prefix } = mobility;
+  const { features, capability, homeAgent, homeAgentHost, homeAddress, prefix, sealed } = mobility;
   const own = (type: number, value: Uint8Array | undefined) =>
     value === undefined ? [] : [vendorAttribute(vendorId, { type, value })];
   return [
@@ -48,6 +54,7 @@ export function writeMobility(mobility: RadiusMobility, vendorId: number): Attri
     ...own(MOBILITY_SUBTYPE.HOME_AGENT_ADDRESS, homeAgent),
     ...own(MOBILITY_SUBTYPE.HOME_ADDRESS, homeAddress),
     ...own(MOBILITY_SUBTYPE.HOME_AGENT_HOST, homeAgentHost === undefined ? undefined : encodeUtf8(homeAgentHost)),
+    ...partsOf(sealed).flatMap((part) => own(MOBILITY_SUBTYPE.SEALED_ASSIGNMENT, part)),
   ];
 }
 
@@ -61,6 +68,7 @@ export function readMobility(packet: Pick<RadiusPacket, 'attributes'>, vendorId:
     if (second) throw new DecodeError('too-many', 0, `more than one sub-attribute ${type} of vendor ${vendorId}`);
     return first?.value;
   };
+  const parts = subs.filter(({ type }) => type === MOBILITY_SUBTYPE.SEALED_ASSIGNMENT);
   const capability = own(MOBILITY_SUBTYPE.CAPABILITY);
   const host = own(MOBILITY_SUBTYPE.HOME_AGENT_HOST);
   return {
@@ -70,7 +78,14 @@ export function readMobility(packet: Pick<RadiusPacket, 'attributes'>, vendorId:
     homeAgentHost: host && decodeUtf8(host),
     homeAddress: addressOf(own(MOBILITY_SUBTYPE.HOME_ADDRESS)),
     prefix: prefix && { length: prefix.length, octets: prefix.address },
+    sealed: parts.length > 0 ? concat(...parts.map(({ value }) => value)) : undefined,
   };
+}
+
+function partsOf(octets: Uint8Array | undefined): Uint8Array[] {
+  const parts: Uint8Array[] = [];
+  for (let at = 0; octets && at < octets.length; at += MAX_VALUE) parts.push(octets.subarray(at, at + MAX_VALUE));
+  return parts;
 }
 
 function integerOf(octets: Uint8Array): number {

@@ -96,7 +96,7 @@ describe('An Access-Request', () => {
     const rig = new RadiusRig();
     const capability = CAPABILITY.MIP6 | CAPABILITY.HOME_HA | CAPABILITY.IKEV2_PSK;
     const none = { homeAgent: undefined, homeAgentHost: undefined, homeAddress: undefined, prefix: undefined };
-    const wish = writeMobility({ features: 1n, capability, ...none }, VENDOR);
+    const wish = writeMobility({ features: 1n, capability, ...none, sealed: undefined }, VENDOR);
     const request = rig.request([...eap(IDENTITY), ...wish]);
     const { packet } = rig.serve(accept({ mobility: HOME }), request);
     expect(readMobility(packet, VENDOR)).toMatchObject({

@@ -2,7 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Secret } from '../../../../src/protocol/bytes/secret.js';
 import { prfPlus } from '../../../../src/protocol/keys/prf-plus.js';
+import { CAPABILITY } from '../../../../src/protocol/mip6/assignment.js';
 import { EPOCH, StatelessStart, VARIANT } from '../../../../src/protocol/pana/agent/stateless-start.js';
+import { Offers } from '../../../../src/protocol/pana/session/pac-offers.js';
 import {
   nextRetransmission,
   type RetransmissionParameters,
@@ -69,6 +71,27 @@ describe('the assignment in PAR[C]', () => {
     for (const value of [new Uint8Array(0), new Uint8Array(16), new Uint8Array(18), new Uint8Array(17).fill(129)]) {
       expect(readAssignment(valuesOf([agent, makeAvp('MIP6-Home-Link-Prefix', value)]))).toBeTypeOf('string');
     }
+  });
+});
+
+describe('a PaC that does without Mobile IPv6 rather than without a seal', () => {
+  const { MIP6, HOME_HA, PSK_FROM_EMSK, SEALED, ECHO } = CAPABILITY;
+  const offers = (mode: 'wanted' | 'required', sealed: boolean) =>
+    new Offers({ mode, wish: MIP6 | HOME_HA | PSK_FROM_EMSK | SEALED, sealed });
+  const without = MIP6 | HOME_HA | PSK_FROM_EMSK | ECHO;
+  const context = { before: 0, asks: true };
+
+  it('asks nothing of a PAA that does not offer one, or does not use the PAA', () => {
+    expect(offers('wanted', true).judge(without, context)).toBe('take');
+    expect(offers('wanted', true).answerTo(without)).toBe(ECHO);
+    expect(offers('required', true).judge(without, context)).toBe('drop');
+    expect(offers('required', true).judge(without | SEALED, context)).toBe('take');
+    expect(offers('required', true).answerTo(without | SEALED)).toBe(without | SEALED);
+  });
+
+  it('differs from one that only wants it', () => {
+    expect(offers('required', false).judge(without, context)).toBe('take');
+    expect(offers('wanted', false).answerTo(without)).toBe(without);
   });
 });
 

@@ -17,6 +17,7 @@ const WHOLE: RadiusMobility = {
   homeAgentHost: 'ha1.home.example',
   homeAddress: address('2001:db8:1::77'),
   prefix: { length: 64, octets: address('2001:db8:1::') },
+  sealed: undefined,
 };
 
 const NOTHING: RadiusMobility = {
@@ -26,6 +27,7 @@ const NOTHING: RadiusMobility = {
   homeAgentHost: undefined,
   homeAddress: undefined,
   prefix: undefined,
+  sealed: undefined,
 };
 
 describe('the Mobile IPv6 attributes', () => {
@@ -71,6 +73,17 @@ describe('the Mobile IPv6 attributes', () => {
     expect(() => readMobility({ attributes }, VENDOR)).toThrow('more than one sub-attribute 1 of vendor 32473');
   });
 
+  it('carry a sealed assignment in several attributes, in order', () => {
+    const sealed = Uint8Array.from({ length: 293 }, (_, i) => i);
+    const attributes = writeMobility({ ...NOTHING, sealed }, VENDOR);
+    expect(attributes.map(({ type, value }) => [type, value.length])).toEqual([
+      [26, 4 + 2 + 247],
+      [26, 4 + 2 + 46],
+    ]);
+    expect(readMobility({ attributes }, VENDOR)).toEqual({ ...NOTHING, sealed });
+    expect(readMobility({ attributes: attributes.reverse() }, VENDOR).sealed).not.toEqual(sealed);
+  });
+
   it('read as they were written, whatever they are', () => {
     const octets = fc.oneof(
       fc.uint8Array({ minLength: 4, maxLength: 4 }),
@@ -84,6 +97,7 @@ describe('the Mobile IPv6 attributes', () => {
       homeAgentHost: maybe(fc.domain()),
       homeAddress: maybe(octets),
       prefix: fc.constant(WHOLE.prefix),
+      sealed: maybe(fc.uint8Array({ minLength: 1, maxLength: 1000, size: 'max' })),
     });
     fc.assert(
       fc.property(mobility, (given) => {
