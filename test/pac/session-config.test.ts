@@ -59,6 +59,15 @@ it.each([
   expect(problems('wanted')).toHaveLength(1);
 });
 
+it.each(['dns', 'dhcpv6'])('A node that requires privacy takes no home agent from %s', (discovery) => {
+  const problems = (privacy: string) =>
+    pacSchema.safeParse({ ...NODE, mobility: { discovery, privacy } }).error?.issues;
+  expect([problems('off'), problems('wanted')]).toEqual([undefined, undefined]);
+  expect(problems('required')).toMatchObject([
+    { path: ['mobility', 'discovery'], message: expect.stringContaining('the access network sees this home agent') },
+  ]);
+});
+
 it.each([
   [0, 'none', 0],
   [0, 'usual', 10_000],

@@ -274,6 +274,6 @@ describe('A home agent that DHCPv6 or DNS names', () => {
   });
 
   it('is not used if Mobile IPv6 is off', () => {
-    expect(new MobileBinding({ mode: 'off', root: 'msk' }).handle(found(1), 0)).toEqual([]);
+    expect(new MobileBinding({ mode: 'off', root: 'msk', privacy: 'off' }).handle(found(1), 0)).toEqual([]);
   });
 });

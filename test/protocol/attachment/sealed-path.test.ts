@@ -11,6 +11,7 @@ import { isViolation, type Message } from '../../../src/protocol/diameter/wire/g
 import type { EapSuccess } from '../../../src/protocol/home/alphabet.js';
 import { DiameterAccess } from '../../../src/protocol/home/diameter/access.js';
 import { writeAnswer } from '../../../src/protocol/home/radius/access.js';
+import { plainSubscriber, type Subscriber } from '../../../src/protocol/home/records.js';
 import { CAPABILITY, type MobilityAssignment } from '../../../src/protocol/mip6/assignment.js';
 import { readAccessAnswer } from '../../../src/protocol/nas/radius/access.js';
 import { decodePana, encodePana, FLAG, MESSAGE_TYPE, type PanaAvp } from '../../../src/protocol/pana/wire/codec.js';
@@ -39,13 +40,17 @@ const ORIGIN = { host: 'aaa.home.example', realm: 'home.example' };
 const hiding = { secret: Secret.take(encodeUtf8('between the two')), requestAuthenticator: new Uint8Array(16) };
 
 /** A node authenticates; `seed` makes its keys. `wish`: Mobility-Capability as the AAA server receives it. */
-function authenticate(transport: Transport, wish = WISH, seed = 2): Run {
+function authenticate(transport: Transport, wish = WISH, seed = 2, subscriber: Partial<Subscriber> = {}): Run {
   const rig = new HomeRig({ hookWait: 0 });
   const own = (): Pick<EapSuccess, 'emsk' | 'sessionId'> => ({
     emsk: Secret.take(new Uint8Array(64).fill(seed)),
     sessionId: new Uint8Array(65).fill(seed),
   });
-  const token = rig.succeed('s', { wish: { bits: wish, local: undefined } }, own());
+  const token = rig.succeed(
+    's',
+    { wish: { bits: wish, local: undefined } },
+    { ...own(), subscriber: { ...plainSubscriber('mn@home.example'), ...subscriber } },
+  );
   rig.stored('bootstrap', home('s'));
   const answer = rig.answerTo(token);
   if (answer?.type !== 'accept') throw new Error('not accepted');
@@ -147,6 +152,17 @@ describe.each<Transport>(['Diameter', 'RADIUS'])('a sealed assignment over %s', 
     }
     // The same without a seal is seen.
     expect(toHex(authenticate(transport, WISH & ~SEALED).octets)).toContain('20010db80001');
+  });
+
+  it('names the home agent only if the home address comes by IKEv2', () => {
+    const wish = WISH & ~(HOA_ASSIGN | IKEV1_PSK);
+    const { assignment, problem } = arrive(authenticate(transport, wish, 2, { ikev2HomeAddress: true }), { wish });
+    expect(problem).toBeUndefined();
+    expect(assignment).toMatchObject({
+      capability: MIP6 | HOME_HA | IKEV2_PSK | PSK_FROM_EMSK | SEALED,
+      homeAgent: address('2001:db8:1::1'),
+      homeAddress: undefined,
+    });
   });
 
   it('is requested of any AAA server by the same wish, with ECHO or without', () => {

@@ -33,6 +33,6 @@ describe('The help of a key', () => {
 
   it('explains lists of maps only where there are some', () => {
     expect(help).not.toContain('list of maps');
-    expect(keyHelp(paaSchema, 'X', 200)).toContain("--diameter.peers '[{…}, {…}]'");
+    expect(keyHelp(paaSchema, 'X', 200)).toContain("--pana.relays '[{…}, {…}]'");
   });
 });
