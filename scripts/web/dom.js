@@ -1,3 +1,13 @@
+/** Characters that are not shown, or change how others are: such as those that reverse the text after them. */
+const UNSEEN = /(?![\n\t])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+
+/** Text with such characters escaped as in JSON, as in the log: strangers choose names. */
+function shown(text) {
+  return String(text).replaceAll(UNSEEN, (found) =>
+    found.replaceAll(/[\s\S]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`),
+  );
+}
+
 /**
  * Makes an element. Functions become listeners, `true` an empty attribute, false and undefined none. Children are
  * elements or text: what a stranger wrote is never parsed.
@@ -7,19 +17,19 @@ export function el(tag, attributes = {}, ...children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === 'function') element.addEventListener(name, value);
     else if (value === true) element.setAttribute(name, '');
-    else if (value !== undefined && value !== false) element.setAttribute(name, String(value));
+    else if (value !== undefined && value !== false) element.setAttribute(name, shown(value));
   }
   element.append(...children.filter((child) => child !== undefined && child !== null).map(nodeOf));
   return element;
 }
 
 function nodeOf(child) {
-  return child instanceof Node ? child : document.createTextNode(String(child));
+  return child instanceof Node ? child : document.createTextNode(shown(child));
 }
 
 /** Sets a text only if it differs, so that a screen reader does not repeat it. */
 export function setText(element, text) {
-  const value = String(text ?? '');
+  const value = shown(text ?? '');
   if (element.textContent !== value) element.textContent = value;
 }
 

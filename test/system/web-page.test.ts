@@ -11,7 +11,9 @@ const CHROMIUM = '/usr/bin/chromium';
 /** How long the browser may take for a step, in milliseconds. */
 const STEP = 30_000;
 
-const HOSTILE = `<img src=x onerror=document.title=1>@${REALM}`;
+const HOSTILE = `<img src=x onerror=document.title=1>\u202e@${REALM}`;
+/** As the page shows it. */
+const SHOWN = HOSTILE.replace('\u202e', '\\u202e');
 
 /** The operator of the test, as logs and the audit trail name them. */
 const WHO = 'alice (web, 127.0.0.1)';
@@ -109,7 +111,7 @@ it.runIf(isThere)(
     // A client that claims what a page must not interpret, and that no subscriber is.
     await lab.issueClient('stranger', `stranger@${REALM}`);
     const stranger = await lab.startPac('stranger', { eap: { identity: HOSTILE } });
-    await page.locator('.picker .who', { hasText: HOSTILE }).waitFor();
+    await page.locator('.picker .who', { hasText: SHOWN }).waitFor();
     await stranger.stop();
     expect(await page.locator('main img').count()).toBe(0);
     expect(await page.title()).toBe('pana-paa');
