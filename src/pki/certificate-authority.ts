@@ -50,8 +50,10 @@ export function within({ certificatePem }: Issued, validity: Validity): Validity
   if (end.getTime() <= systemHost.wall())
     throw new OperatorError(`the CA expired on ${day}: renew it with "pana-mip6 pki renew ca"`);
   if (validity.notAfter <= end) return validity;
-  if (validity.mayShorten) return { ...validity, notAfter: end };
-  const days = Math.floor((end.getTime() - systemHost.wall()) / DAY);
+  // Days are whole days: what ends with the CA but for some hours ends with it.
+  const excess = validity.notAfter.getTime() - end.getTime();
+  if (validity.mayShorten || excess < DAY) return { ...validity, notAfter: end };
+  const days = Math.ceil((end.getTime() - systemHost.wall()) / DAY);
   throw new OperatorError(
     `the CA expires on ${day}: --days must be at most ${days}, unless you first renew the CA with "pana-mip6 pki renew ca"`,
   );

@@ -83,6 +83,7 @@ describe('pana-aaa commands without a server', () => {
       enabled: true,
       mip6: false,
       localHomeAgent: true,
+      ikev2HomeAddress: false,
       pskRoot: 'emsk',
       takeovers: 0,
       certificateName: 'sn-7',
@@ -153,7 +154,7 @@ describe('pana-aaa commands without a server', () => {
     await say(`subscriber set n7@home.example --no-mip6 --certificate-name ''`);
     const csv = await say('subscriber export');
     expect(csv.split('\n')).toHaveLength(1_302);
-    expect(csv.split('\n')[1]).toBe('n0@home.example,yes,yes,yes,,,,3600,"device ""0""",,replace');
+    expect(csv.split('\n')[1]).toBe('n0@home.example,yes,yes,yes,no,,,,3600,"device ""0""",,replace');
     const yaml = await say('subscriber export --format yaml');
     expect(parse(yaml)).toHaveLength(1_300);
     expect(parse(yaml)).toContainEqual(expect.objectContaining({ nai: 'n7@home.example', mip6: 'no' }));

@@ -288,7 +288,7 @@ describe('Start of a daemon', () => {
 
 describe('Commands', () => {
   it('that are misspelled or incomplete are rejected with a hint', async () => {
-    expectRefusal(await run('pac', ['strat']), 'there is no command "strat"; did you mean "status"?');
+    expectRefusal(await run('pac', ['stauts']), 'there is no command "stauts"; did you mean "status"?');
     expectRefusal(await run('pac', []), 'Name a command');
     expectRefusal(await run('aaa', ['subscriber']), 'Name a command: add, set, list, show, enable');
     expectRefusal(await run('aaa', ['home-agent', 'add', 'ha9']), 'Missing required arguments: address, host, prefix');

@@ -32,10 +32,10 @@ describe('Changed certificate files', () => {
     const pac = await made.startPac('mn1');
     await pac.line('bootstrap completed');
 
-    await made.pki.renew('aaa', validFor(50));
+    await made.pki.renew('aaa', validFor(20));
     expect(await aaa.line('certificates reloaded')).toMatchObject({ file: made.path('pki', 'aaa.pem') });
     // Certificate and key are written one after the other.
-    await made.pki.renew('aaa', validFor(60), { kind: undefined });
+    await made.pki.renew('aaa', validFor(25), { kind: undefined });
     await aaa.line('certificates reloaded', (line) => said(aaa, 'certificates reloaded').indexOf(line) === 1);
     expect(said(aaa, 'certificates not reloaded')).toEqual([]);
 
@@ -44,7 +44,7 @@ describe('Changed certificate files', () => {
     expect(await aaa.line('certificates not reloaded')).toMatchObject({
       reason: expect.stringContaining('contains no certificate in PEM') as string,
     });
-    await made.pki.renew('mn1', validFor(50));
+    await made.pki.renew('mn1', validFor(20));
     await pac.line('certificates reloaded');
     const authorized = said(aaa, 'authentication succeeded').length;
     await callDaemon(made.socket('mn1'), 'POST', '/reauth');
@@ -71,7 +71,7 @@ describe('Changed certificate files', () => {
       diameter: { tls: { ...files('aaa'), port: 0 } },
     });
     const { daemon: paa } = await made.startPaa(place, 'paa', { diameter: { tls: files('paa') } });
-    await made.pki.renew('paa', validFor(50));
+    await made.pki.renew('paa', validFor(20));
     await paa.line('certificates reloaded');
     await made.pki.renewCrl(40);
     await aaa.line('CRL reloaded');
