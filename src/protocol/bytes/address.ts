@@ -18,6 +18,13 @@ export function formatAddress(octets: AddressOctets): string {
   return gap === undefined ? hex(groups) : `${hex(groups.slice(0, gap.from))}::${hex(groups.slice(gap.to))}`;
 }
 
+/** The canonical text of an address with or without a scope; other text is returned as it is. */
+export function canonicalAddress(text: string): string {
+  const [plain = '', ...scope] = text.split('%');
+  const octets = parseAddress(plain);
+  return octets ? [formatAddress(octets), ...scope].join('%') : text;
+}
+
 /** Returns the address as 16 octets. IPv4 becomes ::ffff:a.b.c.d (RFC 4291 2.5.5.2). */
 export function toV6Octets(octets: AddressOctets): Uint8Array {
   if (octets.length === 16) return octets;

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { parseAddress } from '../../protocol/bytes/address.js';
+import { canonicalAddress, parseAddress } from '../../protocol/bytes/address.js';
 import { isLoopback } from '../../protocol/bytes/address-set.js';
 import { DEFAULT_VENDOR_ID } from '../../protocol/bytes/assigned-numbers.js';
 import { DIAMETER_PORT, DIAMETER_TLS_PORT } from '../../protocol/diameter/wire/ports.js';
@@ -68,6 +68,8 @@ export const address = () =>
     .refine((text) => text.includes('%') || !/^fe[89ab].:/i.test(text), {
       error: ({ input }) => `"${String(input)}" is link-local and needs its interface, as in fe80::1%eth0`,
     })
+    // The form in which sources of datagrams are reported, with which it is compared.
+    .overwrite(canonicalAddress)
     .meta({ examples: ['2001:db8:a::1'] });
 
 /** An address or a network. */

@@ -149,6 +149,12 @@ describe('An address', () => {
   it.each(['fe80::1', 'FEBF::1'])('%s is refused without its interface', (text) => {
     expect(address().safeParse(text).error?.issues[0]?.message).toMatch(/ is link-local and needs its interface, /);
   });
+
+  it.each([
+    ['2001:DB8:0:0::1', '2001:db8::1'],
+    ['FE80::1%eth1', 'fe80::1%eth1'],
+    ['192.0.2.7', '192.0.2.7'],
+  ])('is compared in its canonical form: %s', (text, canonical) => expect(address().parse(text)).toBe(canonical));
 });
 
 it('control.metrics is an address and a port', () => {
