@@ -4,7 +4,7 @@ import type { NasInput, NasOutput } from '../protocol/nas/alphabet.js';
 import { Nas } from '../protocol/nas/nas.js';
 import { nextOriginState } from '../runtime/diameter/origin-state.js';
 import { makeHookRunner, prepareHookFolder } from '../runtime/hooks/reporter.js';
-import type { HookRunner } from '../runtime/hooks/runner.js';
+import type { HookRunner, HookView } from '../runtime/hooks/runner.js';
 import type { Logger } from '../runtime/log/events.js';
 import { EventFeed } from '../runtime/log/feed.js';
 import { panaFields, sessionText } from '../runtime/log/pana-fields.js';
@@ -121,7 +121,7 @@ export class PaaDaemon implements Service<PaaOptions> {
       peers: () => (options.aaa === 'diameter' ? this.#link.status() : []),
       servers: () => (options.aaa === 'radius' ? this.#link.status() : []),
       accounting: () => this.#link.accounting(),
-      hooks: () => [...this.#hooks.status(), ...this.#points.hooks()],
+      hooks: () => this.#unfinishedHooks(),
     });
   }
 
@@ -257,7 +257,7 @@ export class PaaDaemon implements Service<PaaOptions> {
       host: this.#surroundings.host,
       metrics: this.#metrics,
       peers: () => this.#link.status(),
-      hooks: () => this.#hooks.status(),
+      hooks: () => this.#unfinishedHooks(),
       ep: this.#ep,
       program: this.#options.hooks.ep,
       aaa: this.#options.aaa,
@@ -283,6 +283,10 @@ export class PaaDaemon implements Service<PaaOptions> {
     this.#sockets.clear();
   }
 
+  #unfinishedHooks(): HookView[] {
+    return [...this.#hooks.status(), ...this.#points.hooks()];
+  }
+
   async status(): Promise<object> {
     return {
       listening: this.#listening(),
@@ -293,7 +297,7 @@ export class PaaDaemon implements Service<PaaOptions> {
       localHomeAddresses: this.#nas.localHomeAgent?.used,
       peers: this.#link.status(),
       dhcpv6Relay: this.#dhcp.status,
-      hooks: this.#hooks.status(),
+      hooks: this.#unfinishedHooks(),
       counters: await this.#metrics.counters(),
     };
   }

@@ -1,3 +1,4 @@
+import { basename, resolve } from 'node:path';
 import { z } from 'zod';
 import { PANA_PORT } from '../protocol/pana/wire/ports.js';
 import { MRD } from '../protocol/radius/client/retransmission.js';
@@ -306,7 +307,31 @@ const schema = z.strictObject({
   'key-log': section.keyLog(),
 });
 
+/** Hooks of the packet filter of the host on which they run. */
+const FILTERS_OF_HOST = ['ep-nft.sh', 'ep-ip6tables.sh', 'ep-pf.sh'];
+
+/** Each enforcement point has a folder of its own, and that of a relay is not on this host. */
+function relayRules({ pana, hooks }: z.output<typeof schema>, context: z.RefinementCtx): void {
+  const addresses = new Set<string>();
+  const folders = new Set([resolve(hooks['state-dir'])]);
+  for (const [i, { address, ep, 'state-dir': folder }] of pana.relays.entries()) {
+    const refuse = (key: string, message: string) =>
+      context.addIssue({ code: 'custom', path: ['pana', 'relays', i, key], message });
+    if (addresses.has(address)) refuse('address', `${address} is listed twice`);
+    addresses.add(address);
+    if (ep === undefined) continue;
+    const name = basename(ep);
+    if (FILTERS_OF_HOST.includes(name)) {
+      refuse('ep', `${name} changes the packet filter of this host, not that of the relay: use ep-ssh.sh`);
+    }
+    if (folder === undefined) continue;
+    if (folders.has(resolve(folder))) refuse('state-dir', `${folder} is the folder of another hook: name another one`);
+    folders.add(resolve(folder));
+  }
+}
+
 export const paaSchema = schema.superRefine((options, context) => {
+  relayRules(options, context);
   for (const path of REQUIRED[options.aaa]) {
     const [name, key] = path;
     const value = (options[name] as Readonly<Record<string, unknown>>)[key];

@@ -4,6 +4,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { afterEach, expect, it } from 'vitest';
 import { hookPath, Lab, type Place } from '../../dist/lab/lab.js';
 import { PanaRelay } from '../../dist/protocol/pana/relay/relay.js';
+import { callDaemon } from '../../dist/runtime/service/control.js';
 import { eventually } from '../eventually.js';
 
 const RELAY = '127.0.0.1';
@@ -63,6 +64,20 @@ it('A node behind a relay gets its home agent, is permitted at the relay, and re
   });
   await pac.stop();
   await eventually(async () => expect(await clients(lab?.path('relay', 'clients') ?? '')).toBe(''));
+});
+
+it('A PAA serves while the enforcement point of a relay cannot be set up, and its status shows that', async () => {
+  lab = await Lab.make({ family: 'ipv4' });
+  const made = lab;
+  const { place } = await made.startAaa();
+  // There is no EP_TARGET.
+  const relays = [{ address: RELAY, ep: hookPath('ep-ssh.sh'), 'state-dir': made.path('relay') }];
+  const { daemon: paa } = await made.startPaa(place, 'paa', { pana: { relays } });
+  await paa.line('hook failed', ({ role, event }) => role === 'ep' && event === 'start');
+  const status = (await callDaemon(made.socket('paa'), 'GET', '/status')) as { readonly hooks: readonly object[] };
+  expect(status.hooks).toMatchObject([{ role: 'ep', event: 'start', problem: expect.any(String) }]);
+  await made.addSubscriber('mn1@home.example', 'mn1');
+  await (await made.startPac('mn1')).line('bootstrap completed');
 });
 
 it('A PAA without relays drops what one sends', async () => {
