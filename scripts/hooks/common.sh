@@ -105,7 +105,9 @@ need_forwarding() {
 # Checks the values of a mobile node and its home agent.
 check_binding() {
 	check_name MIP6_MN_ID "${MIP6_MN_ID:-}"
-	check_address MIP6_HOA "${MIP6_HOA:-}"
+	[ -n "${MIP6_HOA:-}" ] ||
+		die "there is no MIP6_HOA: this hook cannot get a home address by IKEv2; it needs one from PANA (mobility.home-address)"
+	check_address MIP6_HOA "$MIP6_HOA"
 	check_address MIP6_HA "${MIP6_HA:-}"
 	check_name MIP6_HA_HOST "${MIP6_HA_HOST:-}"
 	check_number MIP6_PREFIX_LEN "${MIP6_PREFIX_LEN:-}"

@@ -362,3 +362,10 @@ describe('Hostile values', () => {
     expect(await files()).toEqual([]);
   });
 });
+
+it.each(['mn-linux.sh', 'mn-freebsd.sh'])('%s says that it cannot get a home address by IKEv2', async (name) => {
+  const environment = { MIP6_HOA: '', MIP6_HOA_BY: 'ikev2' };
+  await expect(hook(name, { event: 'up', environment })).rejects.toMatchObject({
+    stderr: expect.stringContaining('this hook cannot get a home address by IKEv2'),
+  });
+});
