@@ -505,6 +505,7 @@ function aaaViews(state) {
           ['Home agent', row.homeAgent ?? 'any'],
           ['Home address', row.homeAddress],
           ['Second session', row.sessions],
+          ['Privacy', row.privacy],
           ['Certificate name', row.certificateName],
         ],
         row.nai,

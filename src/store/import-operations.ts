@@ -3,7 +3,14 @@ import { MAX_ROWS, type SubscriberInput, subscriberInput, text, whole } from './
 import { administrative } from './operation.js';
 import { MAX_PAGE, StoreError } from './records.js';
 import { type Db, POLICY, ROWS } from './rows.js';
-import { certificateNameOf, homeAddressOf, lifetimeOf, pinProblem, sha256Of } from './subscriber-operations.js';
+import {
+  certificateNameOf,
+  checkPrivacy,
+  homeAddressOf,
+  lifetimeOf,
+  pinProblem,
+  sha256Of,
+} from './subscriber-operations.js';
 
 /** A subscriber of a file, with its line number. */
 export interface ImportRow {
@@ -118,6 +125,7 @@ export const importOperations = {
           certificate_name: expression.ref('imported.certificate_name'),
           certificate_sha256: expression.ref('imported.certificate_sha256'),
           sessions: expression.ref('imported.sessions'),
+          privacy: expression.ref('imported.privacy'),
         }))
         .executeTakeFirst();
       // "on conflict" is not used, because it would consume an identifier for each existing subscriber.
@@ -240,6 +248,7 @@ function rowOf(importId: string, line: number, subscriber: ImportRow['subscriber
   const { nai, homeAddress, certificateName, certificateSha256 } = subscriber;
   const problem = checkNai(nai);
   if (problem) throw new StoreError('ERR_STORE_VALUE', `${JSON.stringify(nai)} cannot be a subscriber: ${problem}`);
+  checkPrivacy(subscriber.privacy, subscriber.pskRoot);
   return {
     import_id: importId,
     line,
@@ -255,6 +264,7 @@ function rowOf(importId: string, line: number, subscriber: ImportRow['subscriber
     certificate_name: certificateName === undefined ? null : certificateNameOf(certificateName),
     certificate_sha256: certificateSha256 === undefined ? null : sha256Of(certificateSha256),
     sessions: subscriber.sessions,
+    privacy: subscriber.privacy ?? 'optional',
     created_at: now,
   };
 }

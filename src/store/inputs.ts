@@ -33,6 +33,7 @@ export const ike = (z: Zod) =>
 
 const pskRoot = (z: Zod) => z.enum(['msk', 'emsk']);
 const sessions = (z: Zod) => z.enum(['one', 'replace']);
+const privacy = (z: Zod) => z.enum(['optional', 'required']);
 
 /** A new subscriber. Its operation validates lifetimes, addresses and fingerprints. */
 export const subscriberInput = (z: Zod) =>
@@ -50,6 +51,8 @@ export const subscriberInput = (z: Zod) =>
     certificateName: text(z).optional(),
     certificateSha256: text(z).optional(),
     sessions: sessions(z),
+    // Absent in requests of an older command.
+    privacy: privacy(z).optional(),
     // Present in records that came from the store; ignored.
     takeovers: z.number().optional(),
   });
@@ -64,6 +67,7 @@ export const subscriberChange = (z: Zod) =>
     localHomeAgent: z.boolean().optional(),
     ikev2HomeAddress: z.boolean().optional(),
     sessions: sessions(z).optional(),
+    privacy: privacy(z).optional(),
     pskRoot: pskRoot(z).nullable().optional(),
     homeAgent: text(z).nullable().optional(),
     homeAddress: text(z).nullable().optional(),

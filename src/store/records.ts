@@ -21,7 +21,7 @@ export type SubscriberChange = {
     | 'certificateName'
     | 'certificateSha256'
     | 'pskRoot']?: NonNullable<Subscriber[K]> | null;
-} & Partial<Pick<Subscriber, 'enabled' | 'mip6' | 'localHomeAgent' | 'ikev2HomeAddress' | 'sessions'>>;
+} & Partial<Pick<Subscriber, 'enabled' | 'mip6' | 'localHomeAgent' | 'ikev2HomeAddress' | 'sessions' | 'privacy'>>;
 
 /** An administrative change. `at`: milliseconds since 1970, UTC. */
 export interface AuditEntry {

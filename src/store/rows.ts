@@ -75,6 +75,7 @@ export const POLICY = [
   'certificate_name',
   'certificate_sha256',
   'sessions',
+  'privacy',
 ] as const;
 
 export function subscribers(db: Db) {
@@ -100,6 +101,7 @@ export function toSubscriber(row: Omit<SubscriberRow, 'id'>): Subscriber {
     certificateName: row.certificate_name ?? undefined,
     certificateSha256: row.certificate_sha256 ?? undefined,
     sessions: row.sessions,
+    privacy: row.privacy,
     takeovers: row.takeovers,
   };
 }

@@ -28,6 +28,8 @@ export interface Schema {
     certificate_sha256: string | null;
     /** `one`: a second session is refused while one exists. `replace`: it takes over the lease. */
     sessions: 'one' | 'replace';
+    /** `required`: no Mobile IPv6 for a node that does not request its assignment sealed. */
+    privacy: 'optional' | 'required';
     /** Number of sessions that took over the lease of a session that had not ended. */
     takeovers: number;
     created_at: number;
@@ -128,6 +130,7 @@ export interface Schema {
     certificate_name: string | null;
     certificate_sha256: string | null;
     sessions: 'one' | 'replace';
+    privacy: 'optional' | 'required';
     created_at: number;
   };
   /** Duties: work that follows from commits and is not done. */
@@ -364,6 +367,16 @@ const homeAgentSessions: Migrate = async (db) => {
   for (const text of HOME_AGENT_SESSION_FUNCTIONS) await db.executeQuery(CompiledQuery.raw(text));
 };
 
+/** Subscribers whose home agent no access network may learn. */
+const privacy: Migrate = async (db) => {
+  for (const table of ['subscribers', 'import_rows']) {
+    await db.schema
+      .alterTable(table)
+      .addColumn('privacy', 'text', (column) => column.notNull().defaultTo('optional'))
+      .execute();
+  }
+};
+
 /** The migrations in order. A released migration is never changed. Each runs in one transaction. */
 export const MIGRATIONS: Readonly<Record<string, Migrate>> = {
   '0001-first': first,
@@ -376,6 +389,7 @@ export const MIGRATIONS: Readonly<Record<string, Migrate>> = {
   '0008-functions': functions,
   '0009-accounting': accounting,
   '0010-home-agent-sessions': homeAgentSessions,
+  '0011-privacy': privacy,
 };
 
 /** Names of the migrations that this version contains. */

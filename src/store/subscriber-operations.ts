@@ -63,6 +63,7 @@ export const subscriberOperations = {
         certificateSha256: certificateSha256 ?? null,
       });
       await checkPin(db, nai, homeAddress, homeAgent);
+      checkPrivacy(subscriber.privacy, pskRoot);
       const inserted = await db
         .insertInto('subscribers')
         .values({
@@ -78,6 +79,7 @@ export const subscriberOperations = {
           certificate_name: certificateName === undefined ? null : certificateNameOf(certificateName),
           certificate_sha256: certificateSha256 === undefined ? null : sha256Of(certificateSha256),
           sessions: subscriber.sessions,
+          privacy: subscriber.privacy ?? 'optional',
           takeovers: 0,
           created_at: context.now(),
         })
@@ -110,12 +112,14 @@ export const subscriberOperations = {
         };
         await checkPin(db, known.nai, pinned.hoa ?? undefined, pinned.agent ?? undefined);
       }
+      checkPrivacy(change.privacy ?? known.privacy, change.pskRoot === undefined ? known.psk_root : change.pskRoot);
       const values = {
         ...(change.enabled === undefined ? {} : { enabled: Number(change.enabled) }),
         ...(change.mip6 === undefined ? {} : { mip6: Number(change.mip6) }),
         ...(change.localHomeAgent === undefined ? {} : { local_ha: Number(change.localHomeAgent) }),
         ...(change.ikev2HomeAddress === undefined ? {} : { ikev2_hoa: Number(change.ikev2HomeAddress) }),
         ...(change.sessions === undefined ? {} : { sessions: change.sessions }),
+        ...(change.privacy === undefined ? {} : { privacy: change.privacy }),
         ...(change.pskRoot === undefined ? {} : { psk_root: change.pskRoot }),
         ...(lifetime === undefined ? {} : { session_lifetime: lifetime === null ? null : lifetimeOf(lifetime) }),
         ...(homeAgent === undefined
@@ -247,6 +251,12 @@ async function refuseTaken(
     'certificate_sha256',
     certificateSha256 === null ? null : certificateSha256 && sha256Of(certificateSha256),
   );
+}
+
+/** Throws StoreError if a sealed assignment, whose IKE key has the EMSK as its root, is required and the root is the MSK. */
+export function checkPrivacy(privacy: Subscriber['privacy'] | undefined, root: string | null | undefined): void {
+  if (privacy !== 'required' || root !== 'msk') return;
+  throw new StoreError('ERR_STORE_VALUE', 'privacy required excludes psk-root msk: the access network has the MSK');
 }
 
 /** Throws StoreError if another subscriber has this home address, or if it is not on the home agent's link. */

@@ -47,6 +47,7 @@ for (const { kind, without, places } of DATABASES) {
         localHomeAgent: false,
         pskRoot: 'emsk',
         sessions: 'one',
+        privacy: 'required',
         homeAgent: 'ha1',
         homeAddress: '2001:db8:1::77',
         sessionLifetime: 4_294_967_294,

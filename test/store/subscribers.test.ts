@@ -31,7 +31,14 @@ for (const { kind, without, places } of DATABASES) {
       await user.addAgent(1);
       const show = () => store.run('showSubscriber', { nai: 'MN@Home.Example' });
       expect(await show()).toEqual(subscriberOf(NAI));
-      const policy = { enabled: false, mip6: false, localHomeAgent: false, pskRoot: 'emsk', sessions: 'one' } as const;
+      const policy = {
+        enabled: false,
+        mip6: false,
+        localHomeAgent: false,
+        pskRoot: 'emsk',
+        sessions: 'one',
+        privacy: 'required',
+      } as const;
       const all = {
         ...policy,
         homeAgent: 'ha1',
@@ -47,7 +54,7 @@ for (const { kind, without, places } of DATABASES) {
       expect(await change({})).toEqual(subscriberOf(NAI, all));
       const none = { homeAgent: null, homeAddress: null, sessionLifetime: null, pskRoot: null };
       const bound = { certificateName: null, certificateSha256: null };
-      const plain = { enabled: true, mip6: true, localHomeAgent: true, sessions: 'replace' };
+      const plain = { enabled: true, mip6: true, localHomeAgent: true, sessions: 'replace', privacy: 'optional' };
       expect(await change({ ...none, ...bound, ...plain })).toEqual(subscriberOf(NAI));
     });
 
@@ -60,9 +67,20 @@ for (const { kind, without, places } of DATABASES) {
       await expect(change({ homeAgent: 'ha9' })).rejects.toThrow('no home agent ha9');
       await expect(change({ homeAddress: '192.0.2.1' })).rejects.toThrow('is not an IPv6 address');
       await expect(change({ certificateSha256: 'ab' })).rejects.toThrow('is not a SHA-256 fingerprint');
+      const exclusive = 'privacy required excludes psk-root msk';
+      await expect(user.addSubscriber(OTHER, { pskRoot: 'msk', privacy: 'required' })).rejects.toThrow(exclusive);
+      await expect(change({ pskRoot: 'msk', privacy: 'required' })).rejects.toThrow(exclusive);
       await expect(change({ mip6: false }, OTHER)).rejects.toThrow(`no subscriber ${OTHER}`);
       await expect(store.run('showSubscriber', { nai: OTHER })).rejects.toThrow(`no subscriber ${OTHER}`);
       expect(await store.run('showSubscriber', { nai: NAI })).toEqual(subscriberOf(NAI));
+    });
+
+    it('whose assignment must be sealed cannot get its key from the MSK later, or the other way round', async () => {
+      await change({ privacy: 'required' });
+      await expect(change({ pskRoot: 'msk' })).rejects.toThrow('privacy required excludes psk-root msk');
+      expect(await change({ pskRoot: 'msk', privacy: 'optional' })).toMatchObject({ pskRoot: 'msk' });
+      await expect(change({ privacy: 'required' })).rejects.toThrow('privacy required excludes psk-root msk');
+      expect(await change({ pskRoot: null, privacy: 'required' })).toMatchObject({ privacy: 'required' });
     });
 
     it('does not share its certificate binding with another subscriber', async () => {

@@ -30,6 +30,7 @@ const policy = z.strictObject({
   'certificate-name': word().optional(),
   'certificate-sha256': word().optional(),
   sessions: choice(['one', 'replace']).optional(),
+  privacy: choice(['optional', 'required']).optional(),
 });
 
 export type Policy = z.input<typeof policy>;
@@ -81,7 +82,7 @@ const FIELDS: Readonly<Record<string, keyof SubscriberChange>> = {
 type Fields = { readonly [K in keyof Omit<Subscriber, 'nai' | 'takeovers'>]?: NonNullable<Subscriber[K]> };
 
 function changeOf(read: Omit<z.output<typeof policy>, 'nai'>): Fields {
-  const { enabled, mip6, sessions, lifetime } = read;
+  const { enabled, mip6, sessions, privacy, lifetime } = read;
   return definite({
     enabled,
     mip6,
@@ -94,12 +95,14 @@ function changeOf(read: Omit<z.output<typeof policy>, 'nai'>): Fields {
     certificateName: read['certificate-name'],
     certificateSha256: read['certificate-sha256'],
     sessions,
+    privacy,
   }) as Fields;
 }
 
 /** The inverse of `readSubscriber`: formats a subscriber as a row. */
 export function policyOf(subscriber: Subscriber): Policy {
-  const { nai, enabled, mip6, localHomeAgent, ikev2HomeAddress, homeAgent, homeAddress, sessions } = subscriber;
+  const { nai, enabled, mip6, localHomeAgent, ikev2HomeAddress, homeAgent, homeAddress, sessions, privacy } =
+    subscriber;
   return {
     nai,
     enabled: enabled ? 'yes' : 'no',
@@ -115,6 +118,7 @@ export function policyOf(subscriber: Subscriber): Policy {
       'certificate-sha256': subscriber.certificateSha256,
     }),
     sessions,
+    privacy,
   };
 }
 

@@ -190,6 +190,10 @@ function withPolicy(cli: Argv): Argv {
     .option('sessions', {
       choices: ['one', 'replace'],
       description: 'refuse a second session (one), or let it take over the lease (replace) [default: replace]',
+    })
+    .option('privacy', {
+      choices: ['optional', 'required'],
+      description: 'required: no Mobile IPv6 for a node that does not request it sealed [default: optional]',
     });
 }
 
@@ -205,6 +209,7 @@ const POLICY = [
   'certificate-name',
   'certificate-sha256',
   'sessions',
+  'privacy',
 ];
 
 /** Reads the changes that the options request. Throws OperatorError. */
@@ -257,6 +262,7 @@ function describe(subscriber: Subscriber): (readonly [string, string])[] {
     ['certificate name', subscriber.certificateName ?? 'its NAI'],
     ['certificate SHA-256', subscriber.certificateSha256 ?? 'any'],
     ['second session', subscriber.sessions === 'one' ? 'is refused' : 'takes over the lease'],
+    ['sealed assignment', subscriber.privacy === 'required' ? 'is required' : 'if the node requests it'],
     ['leases taken over', String(subscriber.takeovers)],
   ];
 }

@@ -16,7 +16,7 @@ import {
   storeWish,
   wantsIke,
 } from './mobility.js';
-import type { BootstrapRequest, BootstrapResult, Ike, Lease } from './records.js';
+import type { BootstrapRequest, BootstrapResult, Ike, Lease, Subscriber } from './records.js';
 import { reasonOf, type StepContext } from './step-context.js';
 
 /** An authenticated client whose session is being stored. */
@@ -262,14 +262,14 @@ export class Bootstrap {
 
   #wantedBy({ conversation, success }: Bootstrapping) {
     const asked = success.hooksBehind ? undefined : conversation.wish;
-    const wish = asked && wantsIke(asked) && !success.subscriber.ikev2HomeAddress ? undefined : asked;
+    const wish = asked && refusal(asked, success.subscriber) === undefined ? asked : undefined;
     return { wish, root: wish && pskRoot(wish, success.subscriber, this.#config.pskRoot) };
   }
 
   /** Why nothing was asked of the store. */
   #unwanted({ conversation: { wish }, success: { subscriber } }: Bootstrapping): WithoutMobility {
     if (!wish) return 'not-wanted';
-    return wantsIke(wish) && !subscriber.ikev2HomeAddress ? 'ikev2-not-permitted' : 'psk-root';
+    return refusal(wish, subscriber) ?? 'psk-root';
   }
 
   #refuse(job: Bootstrapping, reason: string): Bootstrapped {
@@ -286,4 +286,10 @@ export class Bootstrap {
     this.#context.say({ name: 'leaseReleased', lease, reason });
     this.#context.put({ type: 'hook', token: undefined, event: 'down', lease, key: undefined });
   }
+}
+
+/** Why the subscriber's policy refuses a request; undefined: it does not. */
+function refusal(wish: MobilityWish, { ikev2HomeAddress, privacy }: Subscriber): WithoutMobility | undefined {
+  if (privacy === 'required' && (wish.bits & CAPABILITY.SEALED) === 0) return 'privacy-required';
+  return wantsIke(wish) && !ikev2HomeAddress ? 'ikev2-not-permitted' : undefined;
 }

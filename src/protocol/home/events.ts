@@ -6,6 +6,7 @@ export type WithoutMobility =
   | 'hooks-behind'
   | 'ikev2-not-permitted'
   | 'psk-root'
+  | 'privacy-required'
   | 'unfit'
   | 'no-common-ike'
   | 'store';

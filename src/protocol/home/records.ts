@@ -38,6 +38,8 @@ export interface Subscriber {
   readonly certificateSha256: string | undefined;
   /** What happens with a second session while one exists: `one` refuses it, `replace` lets it take over the lease. */
   readonly sessions: 'one' | 'replace';
+  /** `required`: only a node that requests its assignment sealed gets Mobile IPv6. `optional`: the node decides. */
+  readonly privacy: 'optional' | 'required';
   /** Number of sessions that took over the lease of a session that had not ended. */
   readonly takeovers: number;
 }
@@ -57,6 +59,7 @@ export function plainSubscriber(nai: string): Subscriber {
     certificateName: undefined,
     certificateSha256: undefined,
     sessions: 'replace',
+    privacy: 'optional',
     takeovers: 0,
   };
 }

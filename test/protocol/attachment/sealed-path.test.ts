@@ -19,7 +19,7 @@ import { makeAvp, readPana } from '../../../src/protocol/pana/wire/dictionary.js
 import { mobilityAvps, readAssignment, sealedAvps } from '../../../src/protocol/pana/wire/mobility.js';
 import { CODE } from '../../../src/protocol/radius/wire/codec.js';
 import { der, grammarian } from '../diameter/messages.js';
-import { HomeRig, home, PAA } from '../home/home-rig.js';
+import { HomeRig, home, NONE, PAA } from '../home/home-rig.js';
 import { clientOf, VENDOR } from '../home/radius/radius-rig.js';
 
 const { MIP6, HOME_HA, HOA_ASSIGN, IKEV1_PSK, IKEV2_PSK, PSK_FROM_EMSK, SEALED, ECHO, LOCAL_HA } = CAPABILITY;
@@ -51,7 +51,8 @@ function authenticate(transport: Transport, wish = WISH, seed = 2, subscriber: P
     { wish: { bits: wish, local: undefined } },
     { ...own(), subscriber: { ...plainSubscriber('mn@home.example'), ...subscriber } },
   );
-  rig.stored('bootstrap', home('s'));
+  const [{ wish: asked } = { wish: undefined }] = rig.asked('bootstrap');
+  rig.stored('bootstrap', asked === undefined ? NONE : home('s'));
   const answer = rig.answerTo(token);
   if (answer?.type !== 'accept') throw new Error('not accepted');
   const keys = { msk: Secret.take(new Uint8Array(64).fill(1)), ...own() };
@@ -163,6 +164,13 @@ describe.each<Transport>(['Diameter', 'RADIUS'])('a sealed assignment over %s', 
       homeAgent: address('2001:db8:1::1'),
       homeAddress: undefined,
     });
+  });
+
+  it('is required by a subscriber: a PAA that removes the request learns no home agent', () => {
+    const run = authenticate(transport, WISH & ~SEALED, 2, { privacy: 'required' });
+    expect(toHex(run.octets)).not.toContain('20010db80001');
+    expect(arrive(run).assignment).toBeUndefined();
+    expect(arrive(authenticate(transport, WISH, 2, { privacy: 'required' })).problem).toBeUndefined();
   });
 
   it('is requested of any AAA server by the same wish, with ECHO or without', () => {

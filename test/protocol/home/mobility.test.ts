@@ -8,7 +8,7 @@ import {
 } from '../../../src/protocol/home/records.js';
 import { derivePsk, fingerprint } from '../../../src/protocol/keys/kdf.js';
 import { CAPABILITY } from '../../../src/protocol/mip6/assignment.js';
-import { AGENT, HOME_WISH, HomeRig, home, leaseOf, NAI, NONE, OTHER_PAA, PAA } from './home-rig.js';
+import { AGENT, HOME_WISH, HomeRig, home, IKE_WISH, leaseOf, NAI, NONE, OTHER_PAA, PAA } from './home-rig.js';
 
 const { MIP6, LOCAL_HA, HOME_HA, HOA_ASSIGN, IKEV1_PSK, IKEV2_PSK, PSK_FROM_EMSK } = CAPABILITY;
 const OFFER = {
@@ -82,6 +82,9 @@ describe('leaseProblem', () => {
   });
 });
 
+const PRIVATE = { ...plainSubscriber(NAI), privacy: 'required' as const };
+const sealed = ({ bits, local }: MobilityWish) => ({ bits: bits | CAPABILITY.SEALED, local });
+
 describe('Mobile IPv6 in a bootstrap', () => {
   /** The mobility part of the answer to a client with this request. The store returns these results in turn. */
   function bootstrap(results: readonly BootstrapResult[], wish: MobilityWish | undefined = HOME_WISH, success = {}) {
@@ -99,6 +102,9 @@ describe('Mobile IPv6 in a bootstrap', () => {
     ['no-home-agent', [{ ...NONE, reason: 'no-home-agent' } as BootstrapResult], HOME_WISH, {}],
     ['not-granted', [{ ...NONE, reason: 'not-granted' } as BootstrapResult], HOME_WISH, {}],
     ['psk-root', [NONE], HOME_WISH, { subscriber: { ...plainSubscriber(NAI), pskRoot: 'emsk' as const } }],
+    ['privacy-required', [NONE], HOME_WISH, { subscriber: PRIVATE }],
+    ['privacy-required', [NONE], IKE_WISH, { subscriber: PRIVATE }],
+    ['ikev2-not-permitted', [NONE], sealed(IKE_WISH), { subscriber: PRIVATE }],
     ['hooks-behind', [NONE], HOME_WISH, { hooksBehind: true }],
     ['no-common-ike', [home('s', { lease: leaseOf('s', { ike: [] }) }), withdrawn], HOME_WISH, {}],
     ['unfit', [home('s', { lease: leaseOf('s', { address: 'ha1' }) }), withdrawn], HOME_WISH, {}],
@@ -113,11 +119,17 @@ describe('Mobile IPv6 in a bootstrap', () => {
   it.each([
     ['hooks are behind', HOME_WISH, { hooksBehind: true }],
     ['the key has no root', HOME_WISH, { subscriber: { ...plainSubscriber(NAI), pskRoot: 'emsk' as const } }],
+    ['the client requests no seal', HOME_WISH, { subscriber: PRIVATE }],
     ['the client wants none', undefined, {}],
   ])('asks the store for no lease when %s', (_name, wish, success) => {
     const rig = new HomeRig();
     rig.succeed('s', { wish }, success);
     expect(rig.asked('bootstrap')).toMatchObject([{ wish: undefined, local: undefined }]);
+  });
+
+  it('is sealed if the subscriber requires it and the client requests it', () => {
+    const { mobility } = bootstrap([home('s')], sealed(HOME_WISH), { subscriber: PRIVATE });
+    expect(mobility).toMatchObject({ kind: 'home', root: 'emsk', sealed: expect.any(Uint8Array) });
   });
 
   it('returns a lease for which there is no common IKE version', () => {
