@@ -44,6 +44,13 @@ probe)
 		say 'another hook is at work'
 	# The daemons start with the first node.
 	elif [ "$DRY_RUN" != yes ] && [ "$(count_nodes)" != 0 ]; then
+		# There is no watch after a start of the host. The programs may then take longer to start than a probe may take, and a
+		# probe that is ended would delay them: the watch starts them.
+		[ -n "${WATCHED:-}" ] || watch_start now
+		if [ "$WATCH_IS_NEW" = yes ]; then
+			say 'the watch has been started, and starts what does not run'
+			exit 0
+		fi
 		ike_ha_begin
 		[ "$IKE" != racoon ] || ike_ha_check
 		mobility_ha_check

@@ -84,17 +84,20 @@ watch_token() {
 	if [ -n "$WATCH_TOKEN" ] && holds_no_more "$WATCH_TOKEN"; then WATCH_TOKEN=; fi
 }
 
-# watch_start: leaves the watch running.
+# watch_start [now]: leaves the watch running. now: it runs the hook at once if it did not run. Sets WATCH_IS_NEW.
+WATCH_IS_NEW=no
 watch_start() {
 	watch_report
 	if [ "$WATCH" != yes ] || [ "$DRY_RUN" = yes ]; then return 0; fi
 	watch_token
 	if [ -n "$WATCH_TOKEN" ] || ! command -v setsid >/dev/null 2>&1; then return 0; fi
 	# Its own session: the daemon ends the process group of a hook that takes too long.
-	MIP6_EVENT=probe setsid "$HERE/watch.sh" probe "$0" </dev/null >/dev/null 2>&1 &
+	MIP6_EVENT=probe setsid "$HERE/watch.sh" probe "$0" ${1:+"$1"} </dev/null >/dev/null 2>&1 &
 	watch_pid=$!
 	started "$watch_pid" || return 0
 	printf '%s@%s\n' "$watch_pid" "$START" >"$WATCH_FILE"
+	# shellcheck disable=SC2034 # read by ha-linux.sh
+	WATCH_IS_NEW=yes
 }
 
 # watch_stop: ends the watch and a probe that it runs.

@@ -76,6 +76,10 @@ remove_pid_file() {
 	esac
 }
 
+# Where charon listens, unless its own configuration says something else.
+charon_socket=${VICI#unix://}
+: "${charon_socket:=/run/charon.vici}"
+
 # charon_start: starts charon and does not wait for it.
 CHARON_STARTED=no
 charon_start() {
@@ -85,8 +89,6 @@ charon_start() {
 	say "charon is not running: $charon"
 	remove_pid_file
 	# A charon that was killed has left its socket, by which charon_load sees when this one listens.
-	charon_socket=${VICI#unix://}
-	: "${charon_socket:=/run/charon.vici}"
 	[ ! -S "$charon_socket" ] || rm -f "$charon_socket"
 	# Its own process group keeps charon running if the hook is killed.
 	detach=
@@ -101,7 +103,7 @@ charon_start() {
 charon_load() {
 	charon_tries=0
 	while :; do
-		if [ "$CHARON_STARTED" = no ] || [ -S "$charon_socket" ] || [ $((charon_tries % 20)) = 19 ]; then
+		if [ "$CHARON_STARTED" = no ] || [ -S "$charon_socket" ] || [ $((charon_tries % 8)) = 7 ]; then
 			swan --load-all --noprompt || :
 			case $OUT in
 			*"connecting to '"*"' failed"*) charon_start ;;
@@ -109,8 +111,9 @@ charon_load() {
 			esac
 		fi
 		charon_tries=$((charon_tries + 1))
-		[ "$charon_tries" -le 200 ] || die "charon does not answer"
-		nap 0.05
+		[ "$charon_tries" -le 100 ] || die "charon does not answer"
+		# Where charon needs longer, each nap is a process that delays it.
+		if [ "$charon_tries" -le 8 ]; then nap 0.05; else nap 0.2; fi
 	done
 }
 
@@ -745,7 +748,12 @@ CONNS=
 CHARON_LOADING=
 ike_ha_begin() {
 	lock
-	swan --list-conns --raw || :
+	# After a start of the host there is no charon to be asked, and swanctl takes long on a small machine.
+	if [ -S "$charon_socket" ] || is_running 'charon|charon-systemd'; then
+		swan --list-conns --raw || :
+	else
+		OUT="connecting to '$charon_socket' failed"
+	fi
 	CONNS="$OUT "
 	case $OUT in
 	*"connecting to '"*"' failed"*)

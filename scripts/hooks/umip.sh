@@ -216,10 +216,20 @@ umip_end_node() {
 	esac
 }
 
-# umip_is_bound: whether the home agent has this node's binding: only then it answers the home address. racoon needs a new mip6d
-# anyway.
+# umip_is_bound [SECONDS]: whether the home agent has this node's binding: only then it answers the home address. racoon needs a new
+# mip6d anyway.
 umip_is_bound() {
-	[ "$IKE" = strongswan ] && ping -6 -n -c 1 -w 1 -I "$HOA" "$HA" >/dev/null 2>&1
+	[ "$IKE" = strongswan ] && ping -6 -n -c 1 -w "${1:-1}" -I "$HOA" "$HA" >/dev/null 2>&1
+}
+
+# umip_is_bound_again: the same after new SAs. A home agent that has restarted gives its mip6d the former bindings, about when charon
+# accepts nodes. If this hook has been slow so far, the home agent may be slow as well: do not interrupt a binding that is coming.
+umip_is_bound_again() {
+	[ "$IKE" = strongswan ] || return 1
+	now_ms
+	umip_wait=$((1 + 2 * (NOW_MS - BEGAN) / 1000))
+	[ "$umip_wait" -le 5 ] || umip_wait=5
+	umip_is_bound "$umip_wait"
 }
 
 # umip_is_lost: whether the home agent answers the care-of address, but not the home address: it does not have the binding. It
@@ -240,7 +250,7 @@ umip_is_lost() {
 mobility_mn_check() {
 	if is_running mip6d; then
 		if [ "$WAS_LOST" = yes ]; then
-			umip_is_bound || umip_stop
+			umip_is_bound_again || umip_stop
 		elif umip_is_lost; then
 			say "the home agent does not have the binding"
 			umip_stop

@@ -2,16 +2,17 @@
 # Started by ha-linux.sh and mn-linux.sh; ends when there is no node any more. Runs the hook again with "probe" as soon as one of its
 # programs has ended, and on a mobile node when its SAs are gone, for example because the home agent restarted, or when charon has
 # made others by itself, since the home agent may have lost the binding too. While that fails it is repeated after 1, 2, 4 … 30 s, with
-# strongSwan as soon as the home agent answers a ping again, and at least every 8 s while it answers. What the hook says goes to
-# syslog, and to the output of the next hook.
+# strongSwan as soon as the home agent answers a ping again, and sooner while it answers: its programs may just start. What the hook
+# says goes to syslog, and to the output of the next hook.
 #
-#   watch.sh probe HOOK
+#   watch.sh probe HOOK [now]      now: runs the hook before it looks, because the host has just started
 #
 # Settings in hooks.conf: WATCH=no        do not start it
 #                         WATCH_SECONDS=1 how often it looks
 
 HERE=${0%/*}
 HOOK=$2
+BEGINS=${3:-}
 DEFAULT_MOBILITY=umip
 WATCH_SECONDS=1
 # shellcheck source=scripts/hooks/common.sh
@@ -138,6 +139,38 @@ home_agent_is_back() {
 	IS_AWAY=no next=1
 }
 
+# limit_pause: while the home agent answers pings, but no IKE, a node waits a quarter of the time that this has lasted, at most 8 s.
+limit_pause() {
+	pause_most=$((1 + (UPTIME - failing_since) / 4))
+	[ "$pause_most" -le 8 ] || pause_most=8
+	[ "$next" -le "$pause_most" ] || next=$pause_most
+}
+
+# repair: runs the hook.
+repair() {
+	PIDS='' ESP_KNOWN=''
+	if said=$("$HOOK" probe 2>&1); then
+		uptime_seconds
+		# With strongSwan the hook has seen the SAs, which may be those of a home agent that is gone already.
+		sas_due=$((UPTIME + 10))
+		[ "$IKE:${CHILD_SA:-yes}" != strongswan:yes ] || sas_due=$((UPTIME + 3))
+	else
+		was_away=$IS_AWAY IS_AWAY=no
+		home_agent_is_there || IS_AWAY=yes
+		uptime_seconds
+		[ "$was_away:$IS_AWAY" != yes:no ] || next=1
+		[ "$next" != 1 ] || failing_since=$UPTIME
+		[ "$IS_AWAY" = yes ] || limit_pause
+		said="$said (again in $next s)"
+		sas_due=0 not_before=$((UPTIME + next)) ping_due=$((UPTIME + 2))
+		[ "$next" -ge 30 ] || next=$((next * 2))
+	fi
+	[ -n "$said" ] || return 0
+	# A daemon that is away reads it later: keep it short.
+	[ "$(wc -l 2>/dev/null <"$WATCH_LOG" || echo 0)" -ge 100 ] || printf '%s\n' "$said" >>"$WATCH_LOG"
+	printf '%s\n' "$said" | logger -t "pana-mip6-${HOOK##*/}" 2>/dev/null || :
+}
+
 SAS_ARE_UP=:
 if [ "$MIP6_ROLE" = mn ]; then
 	own_node || exit 0
@@ -163,6 +196,7 @@ sas_due=$((UPTIME + 10))
 look_due=$UPTIME
 # A node's first binding update may not be answered yet.
 [ "$MIP6_ROLE" = ha ] || look_due=$((UPTIME + 10))
+[ "$BEGINS" != now ] || repair
 while :; do
 	sleep "$WATCH_SECONDS"
 	read -r token 2>/dev/null <"$WATCH_FILE" || exit 0
@@ -180,22 +214,5 @@ while :; do
 		fi
 		[ "$UPTIME" -ge "$sas_due" ] || continue
 	fi
-	PIDS='' ESP_KNOWN=''
-	if said=$("$HOOK" probe 2>&1); then
-		uptime_seconds
-		sas_due=$((UPTIME + 10))
-	else
-		was_away=$IS_AWAY IS_AWAY=no
-		home_agent_is_there || IS_AWAY=yes
-		uptime_seconds
-		[ "$was_away:$IS_AWAY" != yes:no ] || next=1
-		[ "$IS_AWAY" = yes ] || [ "$next" -le 8 ] || next=8
-		said="$said (again in $next s)"
-		sas_due=0 not_before=$((UPTIME + next)) ping_due=$((UPTIME + 2))
-		[ "$next" -ge 30 ] || next=$((next * 2))
-	fi
-	[ -n "$said" ] || continue
-	# A daemon that is away reads it later: keep it short.
-	[ "$(wc -l 2>/dev/null <"$WATCH_LOG" || echo 0)" -ge 100 ] || printf '%s\n' "$said" >>"$WATCH_LOG"
-	printf '%s\n' "$said" | logger -t "pana-mip6-${HOOK##*/}" 2>/dev/null || :
+	repair
 done

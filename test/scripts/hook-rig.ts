@@ -90,6 +90,18 @@ export function runCommand(command: readonly string[], input: string, env: Recor
   });
 }
 
+/** The text of functions of a hook's script. */
+export async function functionsOf(script: string, ...names: readonly string[]): Promise<string> {
+  const all = [...(await readFile(hookPath(script), 'utf8')).matchAll(/^(\w+)\(\) \{\n[\s\S]*?^\}$/gm)];
+  return names
+    .map((name) => {
+      const found = all.find(([, each]) => each === name);
+      if (!found) throw new Error(`${script} has no ${name}`);
+      return found[0];
+    })
+    .join('\n');
+}
+
 /** The shells that hooks must support. */
 export const SHELLS = [
   { shell: 'dash', command: ['dash'] },

@@ -103,6 +103,20 @@ describe('The watch of ha-linux.sh', () => {
     expect(await hook('ha-linux.sh', 'probe')).toBe('nodes: 1\n');
   });
 
+  it('starts everything after a start of the host, at once, and not in a probe, whose time is limited', async () => {
+    await hook('ha-linux.sh', 'up');
+    const [pid] = (await readFile(join(state, '.watch'), 'utf8')).split('@');
+    process.kill(-Number(pid), 'SIGKILL');
+    for (const name of ['racoon', 'mip6d']) await end(name);
+    // The watch would look for the first time after ten minutes.
+    await settle('IKE=racoon\nMOBILITY=umip\nRADVD=no\nMIP6D_RELOAD=hup\nWATCH_SECONDS=600\n');
+    expect(await hook('ha-linux.sh', 'probe')).toBe('the watch has been started, and starts what does not run\n');
+    await eventually(async () => expect([await startsOf('racoon'), await startsOf('mip6d')]).toEqual([2, 2]));
+    await eventually(async () => expect(await readFile(join(state, '.watch.log'), 'utf8')).toContain('nodes: 1'));
+    const [watch] = (await readFile(join(state, '.watch'), 'utf8')).split('@');
+    process.kill(-Number(watch), 'SIGKILL');
+  });
+
   it('ends the SAs of all nodes when mip6d has lost their bindings', async () => {
     await hook('ha-linux.sh', 'up');
     await hook('ha-linux.sh', 'up', 'ikev1', testNode(2));
