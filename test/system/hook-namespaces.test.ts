@@ -17,7 +17,7 @@ it.runIf(possible)('ha-linux.sh probe ignores daemons of other network namespace
   const folder = await mkdtemp(join(tmpdir(), 'pana-daemons-'));
   const bin = join(folder, 'bin');
   await mkdir(bin);
-  await writeFile(join(folder, 'hooks.conf'), 'IKE=racoon\nMOBILITY=umip\nRADVD=no\n');
+  await writeFile(join(folder, 'hooks.conf'), 'IKE=racoon\nMOBILITY=umip\nRADVD=no\nWATCH=no\n');
   // Without a node, no daemon needs to run.
   await mkdir(join(folder, 'nodes'));
   await writeFile(join(folder, 'nodes', 'mn1@home.example'), '');

@@ -270,7 +270,7 @@ describe.each(['ha-linux.sh', 'ha-freebsd.sh'])('%s probe', (name) => {
     expect(await probe()).toMatchObject({ status: 0 });
     await mkdir(join(folder, 'nodes'));
     await writeFile(join(folder, 'nodes', 'mn1'), '');
-    await writeFile(join(folder, 'hooks.conf'), 'IKE=racoon\n');
+    await writeFile(join(folder, 'hooks.conf'), 'IKE=racoon\nWATCH=no\n');
     expect(await probe()).toEqual({
       status: 1,
       output: 'racoon was not running\nerror: racoon is not installed\n',
