@@ -66,22 +66,36 @@ umip_run() {
 
 # umip_link: mip6d adds link-local and care-of address anew at each move. The kernel would wait up to a second at random before each
 # Duplicate Address Detection: that is meant for the first message of an interface (RFC 4862, section 5.4.2), and here a router
-# solicitation was first. Keeps the former values for the end.
+# solicitation was first. Keeps the former values for the end, also of the settings that mip6d changes: one that is killed does not
+# restore them, and the next one takes its values for the former ones. Then the node would not get a care-of address any more.
 umip_link() {
+	umip_known=' '
+	if [ -f "$UMIP_LINK" ]; then
+		while read -r umip_name _; do umip_known="$umip_known$umip_name "; done <"$UMIP_LINK"
+	fi
+	for umip_name in accept_ra accept_ra_defrtr autoconf router_solicitations router_solicitation_interval; do
+		umip_link_keep "$umip_name" || :
+	done
 	umip_link_set router_solicitation_delay 0
 	[ "$CARE_OF_DAD" != no ] || umip_link_set dad_transmits 0
 }
 
+# umip_link_keep NAME: sets UMIP_WAS to the value of a setting, and keeps it if it is the first one. Fails if there is no such setting.
+umip_link_keep() {
+	UMIP_WAS=
+	# dash reads single octets, and the kernel gives these files only once: it finds no end of the line.
+	{ read -r UMIP_WAS <"$SYSCTL/net/ipv6/conf/$INTERFACE/$1"; } 2>/dev/null || :
+	[ -n "$UMIP_WAS" ] || return 1
+	case $umip_known in
+	*" $1 "*) return 0 ;;
+	esac
+	printf '%s %s\n' "$1" "$UMIP_WAS" >>"$UMIP_LINK"
+}
+
 # umip_link_set NAME VALUE
 umip_link_set() {
-	umip_was=
-	# dash reads single octets, and the kernel gives these files only once: it finds no end of the line.
-	{ read -r umip_was <"$SYSCTL/net/ipv6/conf/$INTERFACE/$1"; } 2>/dev/null || :
-	case $umip_was in
-	'' | "$2") return 0 ;;
-	esac
-	{ printf '%s\n' "$2" >"$SYSCTL/net/ipv6/conf/$INTERFACE/$1"; } 2>/dev/null || return 0
-	printf '%s %s\n' "$1" "$umip_was" >>"$UMIP_LINK"
+	umip_link_keep "$1" && [ "$UMIP_WAS" != "$2" ] || return 0
+	{ printf '%s\n' "$2" >"$SYSCTL/net/ipv6/conf/$INTERFACE/$1"; } 2>/dev/null || :
 }
 
 umip_link_restore() {

@@ -290,4 +290,21 @@ repair; echo $((sas_due - UPTIME))`;
     await hook('mn-linux.sh', 'down');
     expect(await values()).toEqual(['1', '1']);
   });
+
+  it('gives the interface its settings back after mip6d was killed, which does not', async () => {
+    const link = join(state, 'sysctl/net/ipv6/conf/eth0');
+    await mkdir(link, { recursive: true });
+    const names = ['accept_ra', 'accept_ra_defrtr', 'autoconf', 'router_solicitations', 'router_solicitation_interval'];
+    for (const name of names) await writeFile(join(link, name), '7\n');
+    await program(
+      'mip6d',
+      `echo mip6d >>"$bin/running"; for name in ${names.join(' ')}; do echo 0 >"${link}/$name"; done`,
+    );
+    await running('charon');
+    await hook('mn-linux.sh', 'up');
+    await running('charon');
+    await hook('mn-linux.sh', 'probe');
+    await hook('mn-linux.sh', 'down');
+    for (const name of names) expect(await readFile(join(link, name), 'utf8'), name).toBe('7\n');
+  });
 });
