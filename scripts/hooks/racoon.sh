@@ -242,15 +242,17 @@ ike_mn_check() {
 	WAS_LOST=no
 	if [ -s "$RACOON_STARTING" ] || ! is_running racoon; then
 		say "racoon is started again"
+		racoon_forget_loss
 		racoon_run
 		if racoon_care_of; then racoon_establish; fi
 		WAS_LOST=yes
 	elif racoon_reaches "$HOA"; then
-		racoon_phase1 || ! racoon_care_of || racoon_establish
-		# The home agent may have lost the ESP SAs too. mip6d asks for new ones at its next binding update.
-		if [ -e "$SAS_LOST" ]; then
-			racoon_look "$HOA"
-			racoon_end_sas racoon_sas
+		racoon_forget_loss
+		# The home agent may have lost the ESP SAs too. mip6d asks for new ones at its next binding update. With an ISAKMP SA, mip6d has
+		# asked already, since nothing else makes one: the ESP SAs are new.
+		if ! racoon_phase1 && racoon_care_of; then
+			[ "$racoon_was_lost" = no ] || racoon_end_sas racoon_sas
+			racoon_establish
 		fi
 	else
 		uptime_seconds
@@ -264,16 +266,24 @@ ike_mn_check() {
 			if ! racoon_care_of || ! racoon_reaches "$CARE_OF"; then die "the home agent does not answer"; fi
 		fi
 		say "the home agent has no binding: SAs and binding are made again"
+		racoon_forget_loss
 		racoon_care_of || CARE_OF=
 		racoon_end_sas racoon_sas
 		racoonctl flush-sa isakmp || :
 		[ -z "$CARE_OF" ] || racoon_establish
 		WAS_LOST=yes
 	fi
-	rm -f "$SAS_LOST"
 	# A new mip6d registers at once. The old one is killed: at its regular end it would delete a binding that works, or ask for SAs
 	# to do so.
 	if [ "$WAS_LOST:$MOBILITY" = yes:umip ]; then umip_stop -KILL; fi
+}
+
+# racoon_forget_loss: sets racoon_was_lost to whether racoon has lost its ISAKMP SA. Called before SAs are made: those may be lost too.
+racoon_forget_loss() {
+	racoon_was_lost=no
+	[ -e "$SAS_LOST" ] || return 0
+	racoon_was_lost=yes
+	rm -f "$SAS_LOST"
 }
 
 # racoon_reaches ADDRESS: whether the home agent answers this address of the node.
@@ -387,13 +397,22 @@ racoon_tell_nodes() {
 racoon_has_file=no
 racoon_run() {
 	if [ "$DRY_RUN" = yes ] || ! is_running racoon; then
-		[ "$DRY_RUN" = yes ] || printf 'yes\n' >"$RACOON_STARTING"
+		[ "$DRY_RUN" = yes ] || racoon_begins
 		start racoon racoon_is_ready racoon -f "$RACOON_CONF"
 		racoon_has_file=yes
 	elif [ -s "$RACOON_STARTING" ]; then
 		start_wait racoon racoon_is_ready
 	fi
 	[ "$MIP6_ROLE:$MOBILITY" = mn:umip ] || racoon_started
+}
+
+# racoon_begins: the SAs of a home agent's former racoon end before a new one starts, which does not know them. They would stay until the
+# end of their lifetime, because nodes notice that the ISAKMP SA is gone, and make new ones.
+racoon_begins() {
+	printf 'yes\n' >"$RACOON_STARTING"
+	[ "$MIP6_ROLE" = ha ] || return 0
+	racoon_look "${MIP6_HA:-::}"
+	racoon_end_sas each_node racoon_sas
 }
 
 # racoon_started: starts no process.

@@ -117,9 +117,13 @@ esp_is_new() {
 	return 1
 }
 
-# racoon-dead.sh writes the file.
+# racoon-dead.sh writes the file. A probe that succeeds removes it.
 has_isakmp() {
-	[ ! -e "$SAS_LOST" ] && has_esp
+	! has_lost_isakmp && has_esp
+}
+
+has_lost_isakmp() {
+	[ -n "${SAS_LOST:-}" ] && [ -e "$SAS_LOST" ]
 }
 
 # home_agent_is_there: asks it with a ping from the care-of address.
@@ -212,7 +216,7 @@ while :; do
 			next=1 sas_due=0 ESP_KNOWN=$ESP_SEEN
 			continue
 		fi
-		[ "$UPTIME" -ge "$sas_due" ] || continue
+		[ "$UPTIME" -ge "$sas_due" ] || has_lost_isakmp || continue
 	fi
 	repair
 done

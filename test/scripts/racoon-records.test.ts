@@ -20,6 +20,8 @@ beforeEach(async () => {
   state = await mkdtemp(join(tmpdir(), 'pana-racoon-records-'));
   bin = join(state, 'bin');
   await mkdir(bin);
+  // The hooks wait for programs that are stand-ins here.
+  await program('sleep', 'exit 0');
 });
 
 afterEach(() => rm(state, { recursive: true, force: true }));
@@ -134,6 +136,19 @@ describe('With what the programs showed', () => {
     ]);
   });
 
+  it('a home agent ends the SAs of a racoon that has ended, which its new one does not know', async () => {
+    await answerAs('ha');
+    await settings('h0');
+    const run = { script: 'ha-linux.sh', node: NODE, ike: 'ikev1' as const, programs: bin };
+    expect(await runHook(state, { ...run, event: 'up' })).toMatchObject({ status: 0 });
+    await writeFile(join(bin, 'calls'), '');
+    await program('pgrep', `[ "$1" = -x ] && { [ "$2" != racoon ] || [ -e "${bin}/runs" ]; }`);
+    await program('racoon', `echo racoon >>"${bin}/calls"; : >"${bin}/runs"`);
+    expect(await runHook(state, { ...run, event: 'probe' })).toMatchObject({ status: 0 });
+    const made = await calls();
+    expect(made.slice(0, made.indexOf('racoon')).sort()).toEqual(await deletions('ha'));
+  });
+
   const probe = { script: 'mn-linux.sh', node: NODE, ike: 'ikev1' as const };
 
   /** A node with the files of its binding. The home agent answers only these addresses; its racoon has ended the ISAKMP SA. */
@@ -156,12 +171,21 @@ describe('With what the programs showed', () => {
     await program('mip6d', `echo mip6d >>"${bin}/calls"; rm -f "${bin}/killed"`);
   }
 
-  it('a node whose home agent has a new racoon makes a new ISAKMP SA, and ends the ESP SAs that it may not have', async () => {
+  it('a node whose home agent has a new racoon ends the ESP SAs that it may not have, and makes a new ISAKMP SA', async () => {
     await lost(HOA);
     expect(await runHook(state, { ...probe, event: 'probe', programs: bin })).toMatchObject({ status: 0, output: '' });
-    const [first, ...others] = await calls();
-    expect(first).toBe(`racoonctl establish-sa isakmp inet6 ${await CARE_OF()} ${HA}`);
-    expect(others.sort()).toEqual(await deletions('mn'));
+    const made = await calls();
+    expect(made.slice(0, -1).sort()).toEqual(await deletions('mn'));
+    expect(made.at(-1)).toBe(`racoonctl establish-sa isakmp inet6 ${await CARE_OF()} ${HA}`);
+  });
+
+  it('a node that has a new ISAKMP SA already keeps its ESP SAs, which mip6d has asked for', async () => {
+    await lost(HOA);
+    await writeFile(join(bin, 'isakmp'), await readFile(join(bin, 'established')));
+    await writeFile(join(bin, 'calls'), '');
+    expect(await runHook(state, { ...probe, event: 'probe', programs: bin })).toMatchObject({ status: 0, output: '' });
+    expect(await calls()).toEqual(['']);
+    expect(await readdir(state)).not.toContain('.sas-lost');
   });
 
   it('a node whose home agent has lost everything makes new SAs, while a killed mip6d is started again', async () => {

@@ -173,6 +173,25 @@ describe('The watch of mn-linux.sh', () => {
     await hook('mn-linux.sh', 'down');
   });
 
+  it('runs the probe at once when racoon loses another ISAKMP SA before mip6d has needed SAs', async () => {
+    await settle('IKE=racoon\nMOBILITY=umip\n');
+    for (const name of ['racoon', 'mip6d']) await daemon(name);
+    await writeFile(join(bin, 'esp'), '');
+    await program('sleep', 'echo >>"$bin/slept"; exec /bin/sleep "$@"');
+    const slept = async () => (await readFile(join(bin, 'slept'), 'utf8')).length;
+    await program('racoonctl', 'case $1 in establish-sa) wc -l <"$bin/slept" >>"$bin/established" ;; esac');
+    const established = async () => (await readFile(join(bin, 'established'), 'utf8')).trim().split('\n').map(Number);
+    await hook('mn-linux.sh', 'up');
+    for (const times of [1, 2]) {
+      const before = await eventually(slept);
+      await promisify(execFile)(join(state, 'racoon-dead'));
+      await eventually(async () => expect(await established()).toHaveLength(times));
+      // A probe for want of SAs comes ten seconds after the one before, which is fifty turns.
+      expect(((await established())[times - 1] ?? 0) - before).toBeLessThan(10);
+    }
+    await hook('mn-linux.sh', 'down');
+  });
+
   it('retries after NO_PROPOSAL_CHOSEN until the home agent knows the node, and at once when it answers pings again', async () => {
     await settle(`IKE=strongswan\nMOBILITY=umip\nSWANCTL_DIR=${state}/swanctl\nINITIATE_SECONDS=1\n`);
     await daemon('mip6d');
