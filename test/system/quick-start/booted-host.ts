@@ -279,7 +279,7 @@ export class Workstation {
 
   async type(commands: string): Promise<Typed> {
     if (!this.#shell) throw new Error('the workstation is not prepared');
-    return this.#shell.type(commands, 60_000);
+    return this.#shell.type(commands, 300_000);
   }
 
   async remove(): Promise<void> {

@@ -51,37 +51,8 @@ function whyNot(): string | undefined {
 
 const canRun = announce('the quick start', whyNot());
 
-/** Where hosts have the CAs that this machine's npm trusts, and where the addon that npm would download. */
-const CAS = 'etc/ssl/private-cas.pem';
-const ADDONS = 'var/cache/addons';
-
-/** How this machine reaches the registry of npm: the environment of npm on a host, and a file with CAs. */
-async function wayToRegistry() {
-  const { stdout } = await run('npm', ['config', 'list', '--json'], { maxBuffer: 2 ** 24 });
-  const { cafile, registry } = JSON.parse(stdout) as { cafile?: string | null; registry: string };
-  const cas = cafile || process.env['NODE_EXTRA_CA_CERTS'];
-  const proxies = Object.entries(process.env).filter(([name]) => /^(https?|no)_proxy$/i.test(name));
-  const environment = {
-    ...Object.fromEntries(proxies),
-    npm_config_registry: registry,
-    npm_config_better_sqlite3_local_prebuilds: `/${ADDONS}`,
-    ...(cas ? { npm_config_cafile: `/${CAS}`, NODE_EXTRA_CA_CERTS: `/${CAS}` } : {}),
-  };
-  return { environment, files: cas ? { [CAS]: await readFile(cas, 'utf8') } : {} };
-}
-
-/**
- * The addon that was compiled for this project, as npm downloads it from GitHub, which test machines may not reach.
- * PANA_QUICK_START_COMPILE lets npm compile it on each host instead.
- */
-async function packAddon(folder: string): Promise<string | undefined> {
-  if (process.env['PANA_QUICK_START_COMPILE'] !== undefined) return undefined;
-  const source = join(PROJECT, 'node_modules/better-sqlite3');
-  const { version } = JSON.parse(await readFile(join(source, 'package.json'), 'utf8')) as { version: string };
-  const name = `better-sqlite3-v${version}-node-v${process.versions.modules}-linux-${process.arch}.tar.gz`;
-  await run('tar', ['-czf', join(folder, name), '-C', source, 'build/Release/better_sqlite3.node']);
-  return name;
-}
+/** How this machine reaches the mirror of Debian. */
+const PROXIES = Object.fromEntries(Object.entries(process.env).filter(([name]) => /^(https?|no)_proxy$/i.test(name)));
 
 class Scene {
   readonly #folder: string;
@@ -95,19 +66,15 @@ class Scene {
 
   /**
    * Makes three hosts with bare Debians, and boots them. What the page tells to type first, on all hosts, is typed on one,
-   * of which the three are copies: it downloads and unpacks half a gigabyte.
+   * of which the three are copies.
    */
   async make(first: readonly PageBlock[], times: Times): Promise<void> {
     const base = await times.of('(a bare Debian 13)', () => debianRoot('trixie', join(this.#folder, 'base')));
-    const registry = await wayToRegistry();
-    const settings = { folder: this.#folder, others: NAMES, environment: registry.environment };
-    const addon = await packAddon(this.#folder);
+    const settings = { folder: this.#folder, others: NAMES, environment: PROXIES };
     const files = {
       'etc/strongswan.d/user-space.conf': STRONGSWAN,
       'etc/apt/apt.conf.d/90yes': ASSUME_YES,
       'etc/dpkg/dpkg.cfg.d/unsafe-io': UNSAFE_IO,
-      ...registry.files,
-      ...(addon === undefined ? {} : { [`${ADDONS}/${addon}`]: await readFile(join(this.#folder, addon)) }),
     };
     const model = new BootedHost('model', { ...settings, others: [], roots: [base] });
     this.#hosts = new Map([['model', model]]);
