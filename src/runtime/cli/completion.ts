@@ -28,14 +28,16 @@ function bash(program: string, name: string): string {
 complete -o bashdefault -o default -F ${name} ${program}`;
 }
 
-function zsh(program: string, name: string): string {
+/** The function has the name of the file that zsh loads it from, which runs the whole script at the first completion. */
+function zsh(program: string): string {
+  const name = `_${program}`;
   return `#compdef ${program}
 ${name}() {
   local -a found
   found=("\${(@f)$("\${words[1]}" ${COMPLETE} "\${(@)words[2,CURRENT]}" 2>/dev/null)}")
   if [[ -n $found[1] ]]; then compadd -a found; else _files; fi
 }
-if [[ $zsh_eval_context[-1] == loadautofunc ]]; then ${name} "$@"; else compdef ${name} ${program}; fi`;
+if [[ $funcstack[1] == ${name} ]]; then ${name} "$@"; else compdef ${name} ${program}; fi`;
 }
 
 function fish(program: string, name: string): string {
