@@ -380,7 +380,7 @@ describe('pana-mip6 decode, input formats', () => {
       'pana-mip6: standard input: neither a capture (pcap, pcapng) nor hexadecimal text\n',
     );
     expect(await decode(pcap(189, [PCI]))).toBe(
-      'pana-mip6: standard input: it contains no PANA or Diameter message; 1 frame of link type 189 (USB), which is not supported\n',
+      'pana-mip6: standard input: it contains no PANA, Diameter or RADIUS message; 1 frame of link type 189 (USB), which is not supported\n',
     );
   });
 });

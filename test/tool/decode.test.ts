@@ -230,6 +230,6 @@ describe('pana-mip6 decode', () => {
       status: 2,
       stderr: 'pana-mip6: cannot read /nowhere: ENOENT\n',
     });
-    expect((await run('tool', ['decode'], { input: '' })).stderr).toContain('no PANA or Diameter message');
+    expect((await run('tool', ['decode'], { input: '' })).stderr).toContain('no PANA, Diameter or RADIUS message');
   });
 });

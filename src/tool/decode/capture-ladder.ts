@@ -1,5 +1,5 @@
 import { visible } from '../../runtime/system/terminal.js';
-import type { Heard } from './heard.js';
+import { type Heard, RecentMap } from './heard.js';
 import { type EndpointIndex, type Host, Hosts } from './hosts.js';
 import { identityOf, type Role, Roles } from './roles.js';
 import { type SessionIndex, Sessions } from './sessions.js';
@@ -17,6 +17,9 @@ const MAX_GAP = 44;
 
 /** Lines of a legend for hosts of one kind, and for sessions. */
 const MAX_LEGEND = 24;
+
+/** Limit of the RADIUS hosts whose ports are joined. */
+const MAX_RADIUS = 4096;
 
 /** The order in which the hosts of a role share a column if there is too little room. */
 const SHARED: readonly Role[] = ['PaC', 'client', 'server', 'PRE', 'PAA'];
@@ -56,6 +59,7 @@ export class CaptureLadder {
   readonly #numbers = new Map<SessionIndex, number>();
   /** The PAA of each session. */
   readonly #paas = new Map<SessionIndex, EndpointIndex>();
+  readonly #radius = new RecentMap<EndpointIndex>(MAX_RADIUS);
   /** The lines of the legend of a ladder that grows. */
   readonly #said = new Set<string>();
   #left = 0;
@@ -77,6 +81,10 @@ export class CaptureLadder {
     const from = this.#hosts.endpoint(fromRole, heard.from);
     const to = this.#hosts.endpoint(toRole, heard.to);
     this.#hosts.talk(from, to);
+    if (content.protocol === 'radius') {
+      this.#joinRadius(from, fromRole, heard.from.address);
+      this.#joinRadius(to, toRole, heard.to.address);
+    }
     const identity = content.protocol === 'diameter' ? identityOf(content.message) : undefined;
     if (identity !== undefined) this.#hosts.identify(from, identity);
     const session = this.#sessionOf(heard, fromRole === 'PaC' || fromRole === 'PRE');
@@ -88,7 +96,15 @@ export class CaptureLadder {
     this.#rungs.push({ at, from, to, name, short, isRepeat: heard.repeats !== undefined, session });
   }
 
-  /** The Diameter client of a session is its PAA. */
+  /** An address is one client or server of RADIUS, which uses several ports. */
+  #joinRadius(index: EndpointIndex, role: Role, address: string): void {
+    const key = `${role} ${address}`;
+    const first = this.#radius.get(key);
+    if (first === undefined) this.#radius.set(key, index);
+    else this.#hosts.join(first, index);
+  }
+
+  /** The Diameter or RADIUS client of a session is its PAA. */
   #joinPaa(session: SessionIndex, client: EndpointIndex): void {
     const paa = this.#paas.get(this.#sessions.numberOf(session)) ?? this.#paas.get(session);
     if (paa !== undefined) this.#hosts.join(paa, client);
@@ -96,6 +112,7 @@ export class CaptureLadder {
 
   #sessionOf({ from, to, content }: Heard, fromPac: boolean): SessionIndex | undefined {
     if (content.protocol === 'diameter') return content.message && this.#sessions.diameter(content.message);
+    if (content.protocol === 'radius') return this.#sessions.radius(content.message, from, to);
     const pac = content.relayed?.pac ?? (fromPac ? from : to);
     return this.#sessions.pana(content.relayed?.message ?? content.message, pac, (fromPac ? to : from).address);
   }
@@ -154,11 +171,12 @@ export class CaptureLadder {
 
   #sessionLegend(): string[] {
     const lines = [...this.#numbers].map(([index, number]) => {
-      const { pana, diameter, user } = this.#sessions.session(index) ?? {};
+      const { pana, diameter, radius, user } = this.#sessions.session(index) ?? {};
       const parts = [
         user,
         pana === undefined ? undefined : `PANA ${pana.toString(16).padStart(8, '0')}`,
         diameter === undefined ? undefined : `Diameter ${diameter}`,
+        radius === undefined ? undefined : `RADIUS ${radius}`,
       ];
       return `  #${String(number).padEnd(4)} ${visible(parts.filter((part) => part !== undefined).join('  '))}`.trimEnd();
     });

@@ -33,7 +33,7 @@ export async function decodeCommand(argv: Arguments): Promise<void> {
   const problem = await decodeAll(input, decoder, output);
   const { name } = input;
   if (output.count === 0) {
-    const found = problem ?? 'it contains no PANA or Diameter message';
+    const found = problem ?? 'it contains no PANA, Diameter or RADIUS message';
     throw new OperatorError([`${name}: ${found}`, ...decoder.skipped, ...decoder.others].join('; '));
   }
   output.finish();

@@ -5,6 +5,7 @@ import { Dictionary } from '../../protocol/diameter/wire/dictionary.js';
 import type { PanaMessage } from '../../protocol/pana/wire/codec.js';
 import { messageName } from '../../protocol/pana/wire/dictionary.js';
 import { PANA_PORT } from '../../protocol/pana/wire/ports.js';
+import type { RadiusPacket } from '../../protocol/radius/wire/codec.js';
 import { OperatorError } from '../../runtime/system/failure.js';
 import { CaptureReader, isCapture } from './capture.js';
 import { describeDiameter, describePana, diameterName, Flights } from './describe.js';
@@ -17,6 +18,7 @@ import type { Judgement, SessionKeys } from './keys.js';
 import { type End, hidden, other } from './layer.js';
 import { Notes } from './notes.js';
 import { u24 } from './octets.js';
+import { describeRadius, isRadiusPort, radiusName, radiusOf } from './radius.js';
 import { panaHeaderOf, panaOf, panaProblem, relayedIn } from './relay.js';
 import { Repeats } from './repeats.js';
 import { PPID_DTLS, SctpMessages } from './sctp.js';
@@ -42,7 +44,7 @@ type Input =
   | { readonly type: 'text'; readonly reader: TextReader };
 
 /**
- * Decodes PANA and Diameter messages to text. The input arrives in pieces of any size. Keeps the state that is needed to
+ * Decodes PANA, Diameter and RADIUS messages to text. The input arrives in pieces of any size. Keeps the state that is needed to
  * reassemble packets, streams and messages, within limits.
  */
 export class Decoder {
@@ -152,6 +154,14 @@ export class Decoder {
     return { ok: true, text: at(packet, text, repeats), ...heard(packet, { ...names, repeats, content }) };
   }
 
+  #radius(message: RadiusPacket, packet: Packet): Decoded {
+    const text = this.#detail ? describeRadius(message, this.#vendorId, this.#flights).join('\n') : '';
+    const repeats = this.#repeats.radius(packet, packet.payload);
+    const name = radiusName(message);
+    const content = { protocol: 'radius', message } as const;
+    return { ok: true, text: at(packet, text, repeats), ...heard(packet, { name, short: name, repeats, content }) };
+  }
+
   *#blocks(blocks: Iterable<Block | BadText>): Generator<Decoded> {
     for (const block of blocks) {
       if ('problem' in block) yield { ok: false, text: `line ${block.line}: ${block.problem}` };
@@ -193,12 +203,17 @@ export class Decoder {
 
   *#udp(packet: Packet): Generator<Decoded> {
     const { payload, cut, from, to } = packet;
+    const radius = cut === 0 ? radiusOf(packet) : undefined;
     const expected = from.port === PANA_PORT || to.port === PANA_PORT;
     const header = cut > 0 ? panaHeaderOf(payload, payload.length + cut) : undefined;
     if (cut > 0 && (expected || header)) {
       yield this.#cutPana(packet, header);
     } else if (expected || panaOf(payload)) {
       yield this.message(payload, packet);
+    } else if (cut > 0 && isRadiusPort(packet)) {
+      yield { ok: false, text: at(packet, `a RADIUS packet, ${cause(packet)}: ${cut} octets are missing`) };
+    } else if (radius) {
+      yield this.#radius(radius, packet);
     } else {
       this.#notes.count(other(`packets on UDP port ${Math.min(from.port, to.port)}`));
     }

@@ -85,11 +85,11 @@ export class Flights extends RecentMap<FlightBuffer> {
 /** Maximum depth to which grouped AVPs are shown. */
 const MAX_DEPTH = 16;
 
-function line(name: string, value: string, depth: number): string {
+export function line(name: string, value: string, depth: number): string {
   return `${INDENT.repeat(depth)}${name.padEnd(NAME_WIDTH)} ${visible(value)}`.trimEnd();
 }
 
-function shortHex(octets: Uint8Array): string {
+export function shortHex(octets: Uint8Array): string {
   const text = toHex(octets.subarray(0, SHOWN));
   return octets.length > SHOWN ? `${text}… (${octets.length} octets)` : text;
 }
@@ -271,7 +271,7 @@ const FEATURES: readonly (readonly [bit: bigint, name: string])[] = [
   [2n, 'LOCAL_HOME_AGENT_ASSIGNMENT'],
 ];
 
-function featureNames(value: unknown): string {
+export function featureNames(value: unknown): string {
   const bits = typeof value === 'bigint' ? value : BigInt(Number(value));
   const names = FEATURES.flatMap(([bit, name]) => (bits & bit ? [name] : []));
   return `0x${bits.toString(16).padStart(16, '0')} ${names.join(' ')}`.trimEnd();
@@ -279,7 +279,8 @@ function featureNames(value: unknown): string {
 
 // -------------------------------------------------------------------------------------------------------------- EAP
 
-function describeEap(
+/** The lines of an EAP packet. `conversation` tells the TLS flights of sessions apart. */
+export function describeEap(
   name: string,
   octets: Uint8Array,
   conversation: string,

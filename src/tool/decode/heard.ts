@@ -1,5 +1,6 @@
 import type { DiameterMessage } from '../../protocol/diameter/wire/codec.js';
 import type { PanaMessage } from '../../protocol/pana/wire/codec.js';
+import type { RadiusPacket } from '../../protocol/radius/wire/codec.js';
 import type { Endpoint } from './dissector.js';
 
 /** A message of a relay (RFC 6345): the message inside it, and the PaC that it concerns. */
@@ -21,7 +22,8 @@ export interface Heard {
   readonly repeats: number | undefined;
   readonly content:
     | { readonly protocol: 'pana'; readonly message: PanaMessage; readonly relayed: Relayed | undefined }
-    | { readonly protocol: 'diameter'; readonly message: DiameterMessage | undefined };
+    | { readonly protocol: 'diameter'; readonly message: DiameterMessage | undefined }
+    | { readonly protocol: 'radius'; readonly message: RadiusPacket };
 }
 
 /** A 32-bit hash (FNV-1a) of octets, to recognize the same ones again. */

@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs';
 import { DEFAULT_VENDOR_ID } from '../../protocol/bytes/assigned-numbers.js';
 
-export const describeDecode = 'Decode PANA and Diameter messages from hexadecimal text or a capture file';
+export const describeDecode = 'Decode PANA, Diameter and RADIUS messages from hexadecimal text or a capture file';
 
 export function decodeOptions(cli: Argv) {
   return cli

@@ -33,6 +33,12 @@ export class Repeats {
     return this.#before(`${key} ${octets.length} ${hashOf(octets.subarray(20))}`, at);
   }
 
+  /** When the same RADIUS packet was sent before (RFC 5080 2.2.2: a retransmission is the same octets). */
+  radius({ at, from, to }: Ends, octets: Uint8Array): number | undefined {
+    const ends = `${from.address} ${from.port} ${to.address} ${to.port}`;
+    return this.#before(`RADIUS ${ends} ${octets.length} ${hashOf(octets)}`, at);
+  }
+
   #before(key: string, at: number): number | undefined {
     const before = this.#seen.get(key);
     this.#seen.set(key, before ?? at);

@@ -5,8 +5,9 @@ import { MESSAGE_TYPE, FLAG as PANA_FLAG, type PanaMessage } from '../../protoco
 import { PANA_PORT } from '../../protocol/pana/wire/ports.js';
 import type { Endpoint } from './dissector.js';
 import { type Heard, RecentMap } from './heard.js';
+import { isFromRadiusClient } from './radius.js';
 
-/** What an endpoint is: PaC, relay (RFC 6345), PAA; the client or server of a Diameter connection. */
+/** What an endpoint is: PaC, relay (RFC 6345), PAA; the client or server of Diameter or RADIUS. */
 export type Role = 'PaC' | 'PRE' | 'PAA' | 'client' | 'server';
 
 /** Limit of the pairs of endpoints whose roles are remembered. */
@@ -25,6 +26,9 @@ export class Roles {
       return this.#isFirst(from, to, isFromClient(from, to, content.message))
         ? ['client', 'server']
         : ['server', 'client'];
+    }
+    if (content.protocol === 'radius') {
+      return isFromRadiusClient(content.message) ? ['client', 'server'] : ['server', 'client'];
     }
     const { message, relayed } = content;
     if (message.type === MESSAGE_TYPE.RELAY) {

@@ -1,7 +1,10 @@
 import type { DiameterMessage } from '../../protocol/diameter/wire/codec.js';
 import { MESSAGE_TYPE, type PanaMessage } from '../../protocol/pana/wire/codec.js';
+import type { RadiusPacket } from '../../protocol/radius/wire/codec.js';
 import type { Endpoint } from './dissector.js';
 import { hashOf, RecentMap } from './heard.js';
+import { isRadiusRequest, radiusEap, radiusValue } from './radius.js';
+import { keyOf } from './roles.js';
 
 /** Limits of the sessions that are told apart. Later messages belong to none. */
 const MAX_SESSIONS = 100_000;
@@ -23,11 +26,13 @@ export interface Session {
   /** PANA's Session Identifier. */
   pana: number | undefined;
   diameter: string | undefined;
+  /** Acct-Session-Id. */
+  radius: string | undefined;
   user: string | undefined;
 }
 
 /**
- * Tells sessions apart. A PANA session and the Diameter session of the same access are one, because the same EAP packets
+ * Tells sessions apart. A PANA session and the Diameter or RADIUS session of the same access are one, because the same EAP packets
  * are in both.
  */
 export class Sessions {
@@ -80,6 +85,33 @@ export class Sessions {
     return linked;
   }
 
+  /** The session of a RADIUS packet; undefined: it belongs to none, like Status-Server. */
+  radius(packet: RadiusPacket, from: Endpoint, to: Endpoint): SessionIndex | undefined {
+    const isRequest = isRadiusRequest(packet);
+    const ends = isRequest ? `${keyOf(from)} ${keyOf(to)}` : `${keyOf(to)} ${keyOf(from)}`;
+    const exchange = `radius ${ends} ${packet.identifier}`;
+    const eap = radiusEap(packet);
+    const named = (['State', 'Class', 'Acct-Session-Id'] as const).flatMap((name) => {
+      const value = radiusValue(packet, name);
+      return value ? [`${name} ${Buffer.from(value).toString('hex')}`] : [];
+    });
+    const isOwn = named.length > 0 || eap !== undefined;
+    const found = this.#named(isRequest ? named : [exchange]) ?? (isOwn ? this.#make() : undefined);
+    // The answer to a packet of no session belongs to none.
+    if (found === undefined) {
+      if (isRequest) this.#names.delete(exchange);
+      return undefined;
+    }
+    for (const name of [exchange, ...named]) this.#names.set(name, found);
+    const linked = this.#linked(found, eap);
+    const session = this.#sessions[this.#root(linked)];
+    const [user, id] = [radiusValue(packet, 'User-Name'), radiusValue(packet, 'Acct-Session-Id')];
+    // The name in a request is what the node claims.
+    if (session && user && !isRequest) session.user ??= Buffer.from(user).toString('utf8');
+    if (session && id) session.radius ??= Buffer.from(id).toString('utf8');
+    return linked;
+  }
+
   /** The session that an index is part of, as an index. */
   numberOf(index: SessionIndex): SessionIndex {
     return this.#root(index);
@@ -99,7 +131,7 @@ export class Sessions {
 
   #make(): SessionIndex | undefined {
     if (this.#same.length >= MAX_SESSIONS) return undefined;
-    this.#sessions.push({ pana: undefined, diameter: undefined, user: undefined });
+    this.#sessions.push({ pana: undefined, diameter: undefined, radius: undefined, user: undefined });
     return this.#same.push(this.#same.length) - 1;
   }
 
@@ -124,8 +156,10 @@ export class Sessions {
     // Two sessions of one protocol are two.
     if (one.pana !== undefined && other.pana !== undefined && one.pana !== other.pana) return index;
     if (one.diameter !== undefined && other.diameter !== undefined && one.diameter !== other.diameter) return index;
+    if (one.radius !== undefined && other.radius !== undefined && one.radius !== other.radius) return index;
     one.pana ??= other.pana;
     one.diameter ??= other.diameter;
+    one.radius ??= other.radius;
     one.user ??= other.user;
     this.#same[second] = first;
     return index;
