@@ -38,7 +38,7 @@ const UNROUTED = {
 
 const over = (tree: Tree) => () => ({ over: tree });
 const hook =
-  (key: 'mn' | 'ep', text: string, mode = 0o755) =>
+  (key: 'mn' | 'ep' | 'ha', text: string, mode = 0o755) =>
   async (network: Network) => {
     const path = network.path('hook.sh');
     await writeFile(path, text, { mode });
@@ -660,13 +660,15 @@ describe('doctor', () => {
     for (const line of printed) expect(line).toMatch(/^(error|warning): [^\n]+: [^\n]+: [^\n]+$/);
   });
 
-  it('finds nothing in a network that works, and disturbs nothing', async () => {
+  it('finds only why the node is refused in a network that works, and disturbs nothing', async () => {
     const network = await Network.make();
     await network.startAll();
     await network.prints(/pana-pac: .*session refused/);
     const before = network.printed;
     for (const daemon of ['pana-aaa', 'pana-paa'] as const) expect(await lines(network, daemon)).toEqual([]);
-    expect(await lines(network, 'pana-pac')).toEqual([]);
+    expect(await lines(network, 'pana-pac')).toEqual([
+      'error: eap: the last authentication failed (refused): EAP-Failure without a TLS alert: the log of pana-aaa says why',
+    ]);
     expect(network.printed.slice(before.length)).not.toMatch(/peer (dis)?connected|peer refused/);
   });
 
@@ -704,6 +706,51 @@ describe('doctor', () => {
       await store.run('addHomeAgent', { agent: given });
     }
     expect((await lines(network, 'pana-aaa')).join()).toContain('home agent ha2: it has the same prefix as ha1');
+  });
+
+  it('asks a hook about each home agent of the store, and says once what all lack', async () => {
+    const network = await Network.make();
+    const store = await Store.open(network.path('store.db'));
+    onTestFinished(() => store.close());
+    const given = { host: 'ha.home.example', capacity: 1, weight: 1 };
+    for (const name of ['ha1', 'ha2']) {
+      const [address, prefix] = [`2001:db8:${name.slice(2)}::1`, `2001:db8:${name.slice(2)}::/64`];
+      await store.run('addHomeAgent', {
+        agent: { ...given, name, address, prefix, ike: ['ikev2'], target: `at-${name}` },
+      });
+    }
+    const text = `#!/bin/sh
+# Events: up, test of each home agent.
+echo "warning: no ssh"
+echo "warning: $MIP6_HA_ID $MIP6_HA $MIP6_HA_HOST $MIP6_HA_TARGET"
+`;
+    const hooked = await hook('ha', text)(network);
+    const found = (await lines(network, 'pana-aaa', hooked.over)).filter((line) => line.includes('hooks.ha'));
+    expect(found.map((line) => line.split(': ')[2])).toEqual([
+      'no ssh',
+      'ha1 2001:db8:1::1 ha.home.example at-ha1',
+      'ha2 2001:db8:2::1 ha.home.example at-ha2',
+    ]);
+  });
+
+  it('expects no peer of a server that has RADIUS clients', async () => {
+    const network = await Network.make();
+    const client = { name: 'ap1', from: ['::1'], 'secret-file': network.path('secret') };
+    const tree = { diameter: { peers: [] }, radius: { listen: ['::1'], clients: [client] } };
+    expect((await lines(network, 'pana-aaa', tree)).join()).not.toContain('no peer is listed');
+  });
+
+  it('says why the running PaC cannot authenticate', async () => {
+    const network = await Network.make();
+    const detail = 'the certificate has aaa.home.example, not other.example or a host below it';
+    const failed = (reason: string) =>
+      lines(network, 'pana-pac', {}, { running: async () => ({ state: 'WAIT_PAA', lastFailure: { reason, detail } }) });
+    expect(await failed('server-name')).toContainEqual(
+      expect.stringContaining(`error: tls.server-name: the last authentication failed: ${detail}: correct it`),
+    );
+    expect(await failed('other')).toContainEqual(
+      expect.stringContaining('error: eap: the last authentication failed (other)'),
+    );
   });
 
   it('reports a file of another daemon, and a missing file, and then stops', async () => {

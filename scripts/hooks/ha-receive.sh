@@ -99,7 +99,7 @@ take() {
 	esac
 	SEEN="$SEEN $1"
 	case $1 in
-	MIP6_EVENT) case $2 in up | refresh | down | probe) ;; *) refuse "the event is unknown" ;; esac ;;
+	MIP6_EVENT) case $2 in up | refresh | down | probe | test) ;; *) refuse "the event is unknown" ;; esac ;;
 	MIP6_IKE) case $2 in ikev1 | ikev2) ;; *) refuse "MIP6_IKE is not ikev1 or ikev2" ;; esac ;;
 	MIP6_HOA_BY) case $2 in ikev2) ;; *) refuse "MIP6_HOA_BY is not ikev2" ;; esac ;;
 	MIP6_MN_ID | MIP6_HA_HOST | MIP6_HA_ID) is_name "$2" || refuse "$1 is not a plain name" ;;
@@ -141,9 +141,12 @@ done
 : "${MIP6_EVENT:=}"
 case $MIP6_EVENT in
 up | refresh) [ -n "$PSK" ] || refuse "$MIP6_EVENT without a key" ;;
-down | probe) [ -z "$PSK" ] || refuse "$MIP6_EVENT with a key" ;;
+down | probe | test) [ -z "$PSK" ] || refuse "$MIP6_EVENT with a key" ;;
 *) refuse "no event" ;;
 esac
+
+# A hook without the event test must not run.
+if [ "$MIP6_EVENT" = test ] && ! sed -n '/^# Events:/p' "$HOOK" | tr -cs '[:lower:]' '\n' | grep -qx test; then exit 0; fi
 
 export LANG=C MIP6_ROLE=ha MIP6_STATE_DIR="$STATE_DIR"
 unset LC_ALL

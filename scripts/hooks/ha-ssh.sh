@@ -1,7 +1,7 @@
 #!/bin/sh
 # Home agent on another machine: runs the home agent's hook there, over ssh. Configured as hooks.ha of pana-aaa, and as
 # hooks.probe. The other end is ha-receive.sh.
-# Events: up, refresh, down, probe, test.
+# Events: up, refresh, down, probe, test of each home agent.
 #
 # The home agent is reached at its target (pana-aaa home-agent set NAME --target …): host, user@host, host:port,
 # user@host:port, address, [address]:port or user@[address]:port; without a target, at its host name.
@@ -23,16 +23,15 @@ case $EVENT in
 up | refresh) read_psk ;;
 down | probe) PSK= ;;
 test)
-	# Which home agents there are, only the store of the server knows.
-	test_keys
-	keys=no
-	for file in "$SSH_DIR"/*; do
-		case ${file##*/} in known_hosts | *.pub | '*') continue ;; esac
-		test_keys "${file##*/}"
-		keys=yes
-	done
-	[ "$keys" = yes ] || die "no key in $SSH_DIR: each home agent needs one, in a file with its name"
-	exit 0
+	PSK=
+	# doctor names each home agent of the store. There may be none yet.
+	if [ -z "${MIP6_HA_ID:-}" ]; then
+		test_keys
+		exit 0
+	fi
+	check_name MIP6_HA_ID "$MIP6_HA_ID"
+	[ -f "$SSH_DIR/$MIP6_HA_ID" ] || die "no key of the home agent $MIP6_HA_ID: $SSH_DIR/$MIP6_HA_ID"
+	test_keys "$MIP6_HA_ID"
 	;;
 *) die "event \"$EVENT\" is not for a home agent" ;;
 esac
@@ -63,4 +62,12 @@ message() {
 	printf 'END\n'
 }
 
-message | over_ssh ha-receive
+status=0
+message | over_ssh ha-receive || status=$?
+if [ "$EVENT" = test ]; then
+	case $status in
+	255) die "ssh to the home agent $MIP6_HA_ID at ${MIP6_HA_TARGET:-${MIP6_HA_HOST:-}} failed" ;;
+	127) die "the key of the home agent $MIP6_HA_ID is not bound to ha-receive.sh in its authorized_keys" ;;
+	esac
+fi
+exit "$status"

@@ -16,7 +16,7 @@ import { checkStore } from '../store/postgres-url.js';
 import type { AaaOptions } from './config/options.js';
 import { readCredentials } from './credentials.js';
 import { readRadiusTls, usedForRadius } from './radius-clients.js';
-import { storeFileFindings, storeFindings } from './store-findings.js';
+import { hookTargets, storeFileFindings, storeFindings } from './store-findings.js';
 
 /** The checks of an AAA server. `file`: where its configuration is from. */
 export function aaaChecks(options: AaaOptions, file: string | undefined, computer: Computer): Check[] {
@@ -24,15 +24,16 @@ export function aaaChecks(options: AaaOptions, file: string | undefined, compute
   const { host } = computer;
   const running = computer.running(control.socket);
   const stateDir = hooks['state-dir'];
+  const homeAgents = () => hookTargets(store, computer);
   const all: readonly ConfiguredHook[] = [
-    { key: 'hooks.ha', program: hooks.ha, role: 'ha', stateDir },
-    { key: 'hooks.probe', program: hooks.probe, role: 'ha', stateDir },
+    { key: 'hooks.ha', program: hooks.ha, role: 'ha', stateDir, homeAgents },
+    { key: 'hooks.probe', program: hooks.probe, role: 'ha', stateDir, homeAgents },
   ];
   const hasPassword = isPostgresUrl(store) && /^[^/]*\/\/[^/@]*:[^/@]+@/.test(store);
   const node = { host: diameter.host, realm: diameter.realm, vendorId: diameter['vendor-id'] };
   return [
     { name: 'configuration', run: () => configurationFindings(file, hasPassword, computer) },
-    { name: 'diameter', run: () => diameterFindings(diameter) },
+    { name: 'diameter', run: () => diameterFindings({ ...diameter, hasRadius: options.radius.clients.length > 0 }) },
     {
       name: 'certificates of EAP',
       run: () =>

@@ -9,7 +9,7 @@ export function runCommandLine(): Promise<void> {
     ...flags,
     name: 'pana-aaa',
     description:
-      'AAA server of the home network: Diameter EAP (RFC 4072) with EAP-TLS; assigns home agents and home addresses.',
+      'AAA server of the home network: EAP-TLS over Diameter (RFC 4072) and RADIUS; assigns home agents and home addresses.',
     start: async (options, log, signal) => {
       const { AaaDaemon } = await import('./daemon.js');
       return AaaDaemon.start(options, log, signal);

@@ -1,4 +1,5 @@
 import { dirname } from 'node:path';
+import type { HookVariables } from '../protocol/hooks/contract.js';
 import type { Computer } from '../runtime/doctor/computer.js';
 import { error, type Finding, findingsOf, warning } from '../runtime/doctor/finding.js';
 import { folderFindings } from '../runtime/doctor/folders.js';
@@ -25,18 +26,39 @@ export async function storeFileFindings(store: string, computer: Computer): Prom
   return [...folder, warning('store', `other users can read ${store}, which has secrets`, `chmod 600 ${store}*`)];
 }
 
+/** The home agents of a store, as their hooks get them; none if it cannot be read, which another check reports. */
+export async function hookTargets(store: string, computer: Computer): Promise<readonly HookVariables[]> {
+  const found = await lookAt(store, computer).catch(() => undefined);
+  return (found?.homeAgents ?? []).map(({ name, address, host, target }) => ({
+    homeAgent: address,
+    homeAgentHost: host,
+    homeAgentId: name,
+    homeAgentTarget: target ?? undefined,
+  }));
+}
+
+/** Undefined: there is no store yet; the server creates it. */
+async function lookAt(store: string, { files, host }: Computer): Promise<StoreState | undefined> {
+  if (isPostgresUrl(store)) {
+    const { PostgresBackend } = await import('../store/postgres.js');
+    return PostgresBackend.look(store, host);
+  }
+  const size = await files.stat(store).then(
+    (found) => found.size,
+    () => 0,
+  );
+  if (size === 0) return undefined;
+  const { lookAtSqlite } = await import('../store/store-check.js');
+  return lookAtSqlite(store);
+}
+
 /** Opens a store, changes nothing, and checks its schema and home agents, and the clock of a database server. */
-export async function storeFindings(store: string, { files, host }: Computer): Promise<Finding[]> {
+export async function storeFindings(store: string, computer: Computer): Promise<Finding[]> {
+  const { host } = computer;
   try {
     if (!isPostgresUrl(store)) {
-      // The server creates it.
-      const size = await files.stat(store).then(
-        (found) => found.size,
-        () => 0,
-      );
-      if (size === 0) return [];
-      const { lookAtSqlite } = await import('../store/store-check.js');
-      return stateFindings(store, lookAtSqlite(store));
+      const state = await lookAt(store, computer);
+      return state ? stateFindings(store, state) : [];
     }
     const { PostgresBackend } = await import('../store/postgres.js');
     const state = await PostgresBackend.look(store, host);

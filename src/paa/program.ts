@@ -26,7 +26,7 @@ export function runCommandLine(): Promise<void> {
     ...flags,
     name: 'pana-paa',
     description:
-      'PANA agent of an access router (RFC 5191): authenticates clients at their home AAA server over Diameter EAP (RFC 4072).',
+      'PANA agent of an access router (RFC 5191): authenticates clients at their home AAA server over Diameter (RFC 4072) or RADIUS.',
     start: async (options, log) => {
       const { PaaDaemon } = await import('./daemon.js');
       return PaaDaemon.start(options, log);

@@ -19,7 +19,7 @@ import { ControlError } from '../runtime/service/control.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 import { Driver } from '../runtime/system/driver.js';
 import type { KeySink } from '../runtime/tls/key-log.js';
-import { Attempt, type AttemptEvent } from './attempt.js';
+import { Attempt, type AttemptEvent, type EapFailure } from './attempt.js';
 import { findPaas } from './discovery.js';
 import type { MobileNode } from './mobile-node.js';
 import type { PacOptions } from './options.js';
@@ -49,6 +49,7 @@ export interface AttachmentTools {
  */
 export class Attachments {
   #options: PacOptions;
+  readonly failure: EapFailure = { last: undefined };
   readonly #tools: AttachmentTools;
   readonly #machine: Attachment;
   readonly #driver: Driver<AttachmentInput, AttachmentOutput>;
@@ -225,7 +226,7 @@ export class Attachments {
       pana: sessionConfig(this.#options, limit, keyLog !== undefined),
       eap: () => ({ identity: eap.identity, mtu, credentials: credentials() }),
     };
-    const tools = { log, metrics, keyLog, guard: barrier, surroundings };
+    const tools = { log, metrics, keyLog, guard: barrier, surroundings, failure: this.failure };
     try {
       const attempt = await Attempt.open(options, tools, (event) => this.#happened(id, event));
       this.#attempts.set(id, attempt);

@@ -51,6 +51,12 @@ export interface AttemptTools {
   readonly keyLog: KeySink | undefined;
   readonly guard: Guard;
   readonly surroundings: Pick<Surroundings, 'host' | 'udp'>;
+  readonly failure: EapFailure;
+}
+
+/** Why the last authentication failed in EAP; undefined: it did not. The attempts of a daemon share it. */
+export interface EapFailure {
+  last: { readonly reason: string; readonly detail: string | undefined } | undefined;
 }
 
 export type AttemptEvent =
@@ -271,6 +277,7 @@ export class Attempt {
         keyLog?.write(output);
         break;
       case 'authorized':
+        this.#tools.failure.last = undefined;
         this.authorized = { event: output, at: surroundings.host.monotonic() };
         this.#report(output);
         this.forgetKeys();
@@ -335,6 +342,7 @@ export class Attempt {
         break;
       case 'failed':
         metrics.count('eap_failures', { reason: event.reason });
+        this.#tools.failure.last = { reason: event.reason, detail: event.detail };
         log.warn({ reason: event.reason, detail: event.detail }, 'EAP failed');
         this.feed({ type: 'eapFailed' });
         break;

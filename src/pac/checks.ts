@@ -1,8 +1,8 @@
 import type { Check } from '../runtime/doctor/check.js';
 import { clockFindings } from '../runtime/doctor/clock.js';
-import type { Computer } from '../runtime/doctor/computer.js';
+import type { Computer, RunningDaemon } from '../runtime/doctor/computer.js';
 import { credentialFindings, identityFindings, namedFiles } from '../runtime/doctor/credentials.js';
-import { error, type Finding, warning } from '../runtime/doctor/finding.js';
+import { error, type Finding, foreign, warning } from '../runtime/doctor/finding.js';
 import { configurationFindings, folderFindings } from '../runtime/doctor/folders.js';
 import { type ConfiguredHook, hookChecks } from '../runtime/doctor/hooks.js';
 import { controlFindings, controlPlaces, listeningFindings } from '../runtime/doctor/listening.js';
@@ -51,6 +51,7 @@ export function pacChecks(options: PacOptions, file: string | undefined, compute
     { name: 'pana.interface', run: () => interfaceFindings(pana.interface, computer) },
     { name: 'ports', isActive: true, run: async () => listeningFindings(places, await running, computer) },
     { name: 'address', isActive: true, run: () => addressFindings(options, computer) },
+    { name: 'authentication', isActive: true, run: async () => failureFindings(await running) },
     { name: 'clock', isActive: true, run: () => clockFindings(computer) },
     {
       name: 'PAA',
@@ -59,6 +60,24 @@ export function pacChecks(options: PacOptions, file: string | undefined, compute
       run: async () => ((await running)?.state === 'OPEN' ? [] : allPaaFindings(options, computer)),
     },
   ];
+}
+
+/** Why the running daemon cannot authenticate: `doctor` itself does not try. */
+function failureFindings(running: RunningDaemon | undefined): Finding[] {
+  if (!running?.lastFailure) return [];
+  const { reason, detail } = running.lastFailure;
+  const why = foreign(detail ?? reason);
+  if (reason === 'server-name') {
+    return [
+      error(
+        'tls.server-name',
+        `the last authentication failed: ${why}`,
+        'correct it, or issue a certificate with this name for the AAA server: pana-mip6 pki issue NAME --server HOST',
+      ),
+    ];
+  }
+  const remedy = reason === 'refused' ? 'the log of pana-aaa says why' : 'see docs/troubleshooting.md';
+  return [error('eap', `the last authentication failed (${foreign(reason)}): ${why}`, remedy)];
 }
 
 function interfaceFindings(name: string | undefined, { hasInterface }: Computer): Finding[] {

@@ -12,6 +12,10 @@ export const PAC_API = {
       session: z.string().optional(),
       careOfAddress: z.string().optional(),
       remainingSeconds: z.number().optional().describe('until the session ends without another authentication'),
+      lastFailure: z
+        .looseObject({ reason: z.string(), detail: z.string().optional() })
+        .optional()
+        .describe('why the last authentication failed in EAP, until one succeeds'),
       binding: z.looseObject({}).optional().describe('home agent and home address'),
       ...STATUS,
     }),

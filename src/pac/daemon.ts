@@ -260,6 +260,7 @@ export class PacDaemon implements Service<PacOptions> {
       state: this.#stopping ? 'stopping' : 'waiting',
       ...this.#describe(current),
       remainingSeconds: remaining,
+      lastFailure: this.#attachments.failure.last,
       ...(standby ? { beside: this.#describe(standby) } : {}),
     };
   }

@@ -1,11 +1,13 @@
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
 import { parsePrefix } from './rows.js';
 
-/** A home agent, as far as its addresses are concerned. */
+/** A home agent, as far as its addresses are concerned, and how its hook reaches it. */
 export interface PlacedAgent {
   readonly name: string;
   readonly address: string;
   readonly prefix: string;
+  readonly host: string;
+  readonly target: string | null;
 }
 
 /** What a look at a store finds. */
@@ -16,7 +18,7 @@ export interface StoreState {
   readonly homeAgents: readonly PlacedAgent[] | undefined;
 }
 
-export const PLACED_AGENTS = 'SELECT name, address, prefix FROM home_agents ORDER BY name';
+export const PLACED_AGENTS = 'SELECT name, address, prefix, host, target FROM home_agents ORDER BY name';
 
 /**
  * RFC 6275 4.1: a home agent is a router on the home link, with a global unicast address. Undefined: it has one that is in

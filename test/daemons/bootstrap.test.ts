@@ -8,6 +8,7 @@ import { Lab, type LabOptions } from '../../dist/lab/lab.js';
 import { DAY, issueCertificate, makeCa, validFor } from '../../src/pki/certificate-authority.js';
 import type { Lease } from '../../src/protocol/home/records.js';
 import type { LogEvent } from '../../src/runtime/log/events.js';
+import { callDaemon } from '../../src/runtime/service/control.js';
 import { writePem } from './pem.js';
 
 const MN = 'mn1@home.example';
@@ -248,6 +249,9 @@ describe('A refused node', () => {
     const pac = await made.startPac('mn1', { tls: { 'server-name': 'other.example' } });
     await pac.line('session refused');
     expect(await pac.line('EAP failed')).toMatchObject({ reason: 'server-name' });
+    expect(await callDaemon(made.socket('mn1'), 'GET', '/status')).toMatchObject({
+      lastFailure: { reason: 'server-name', detail: expect.stringContaining('not other.example') },
+    });
     await expectNothing(made, [pac, aaa, paa]);
   });
 });

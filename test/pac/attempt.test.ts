@@ -60,6 +60,7 @@ async function openAttempt() {
     {
       metrics,
       keyLog: undefined,
+      failure: { last: undefined },
       surroundings: { host, udp },
       log: pino({ level: 'debug', base: {}, timestamp: false }, { write }),
       guard: { ...unguarded, fault: (where, error) => void faults.push([where, (error as Error).message]) },

@@ -60,7 +60,7 @@ describe.each(HERE)('The event test under $shell', ({ command }) => {
   const path = execFileSync('sh', ['-c', `command -v ${shell}`], { encoding: 'utf8' }).trim();
 
   /** Runs it as doctor does; a hook of a mobile node and of a home agent has no values of either. */
-  async function tests(script: string): Promise<Ended> {
+  async function tests(script: string, more: NodeJS.ProcessEnv = {}): Promise<Ended> {
     const before = await readdir(state, { recursive: true });
     const ended = await runCommand([path, ...command.slice(1), hookPath(script), 'test'], '', {
       PATH: bin,
@@ -71,13 +71,15 @@ describe.each(HERE)('The event test under $shell', ({ command }) => {
       MIP6_STATE_DIR: state,
       MIP6_INTERFACE: 'em1',
       TMPDIR: state,
+      ...more,
     });
     expect(await readdir(state, { recursive: true })).toEqual(before);
     return ended;
   }
-  const passes = (script: string, output = '') => expect(tests(script)).resolves.toEqual({ status: 0, output });
-  const fails = (script: string, problem: string) =>
-    expect(tests(script)).resolves.toEqual({ status: 1, output: `error: ${problem}\n` });
+  const passes = (script: string, output = '', more: NodeJS.ProcessEnv = {}) =>
+    expect(tests(script, more)).resolves.toEqual({ status: 0, output });
+  const fails = (script: string, problem: string, more: NodeJS.ProcessEnv = {}) =>
+    expect(tests(script, more)).resolves.toEqual({ status: 1, output: `error: ${problem}\n` });
 
   it.each([
     ['ha-freebsd.sh', ['swanctl', 'had', 'rtadvd', 'setkey', 'ifconfig'], ''],
@@ -157,22 +159,40 @@ describe.each(HERE)('The event test under $shell', ({ command }) => {
 
   it('ep-list.sh needs nothing', () => passes('ep-list.sh'));
 
-  it('ha-ssh.sh needs ssh, and keys that ssh uses', async () => {
+  it('ha-ssh.sh needs ssh, and a key of each home agent, which it asks to test its own hook', async () => {
     const folder = join(state, 'ssh');
+    const ha1 = { MIP6_HA_ID: 'ha1', MIP6_HA_HOST: 'ha1.home.example', MIP6_HA_TARGET: 'root@ha1' };
+    const hook = join(bin, 'far.sh');
+    const far = join(state, 'far');
+    await mkdir(join(far, 'keys'), { recursive: true });
     await settle(`SSH_DIR=${folder}\n`);
     await fails('ha-ssh.sh', 'ssh is not installed: apt install openssh-client');
     await program('ssh', 'echo connected');
     await fails('ha-ssh.sh', `there is no folder ${folder}, or this user may not look into it`);
     await keys();
-    await fails('ha-ssh.sh', `no key in ${folder}: each home agent needs one, in a file with its name`);
-    await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(folder, 'ha1')]);
     await passes('ha-ssh.sh');
+    await fails('ha-ssh.sh', `no key of the home agent ha1: ${folder}/ha1`, ha1);
+    await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(folder, 'ha1')]);
+    await program('ssh', `exec ${[path, ...command.slice(1)].join(' ')} ${hookPath('ha-receive.sh')} ${hook} ${far}`);
+    await writeFile(hook, '#!/bin/sh\n# Events: up, test.\necho "warning: $1 $MIP6_ROLE $MIP6_HA_ID"\n', {
+      mode: 0o755,
+    });
+    await passes('ha-ssh.sh', 'warning: test ha ha1\n', ha1);
+    await writeFile(hook, '#!/bin/sh\n# Events: up, test.\necho "error: no charon"; exit 1\n');
+    await fails('ha-ssh.sh', 'no charon', ha1);
+    // A hook that does not have the event is not run.
+    await writeFile(hook, '#!/bin/sh\n# Events: up, latest.\necho changed\n');
+    await passes('ha-ssh.sh', '', ha1);
+    await program('ssh', 'exit 255');
+    await fails('ha-ssh.sh', 'ssh to the home agent ha1 at root@ha1 failed', ha1);
+    await program('ssh', 'exit 127');
+    await fails('ha-ssh.sh', 'the key of the home agent ha1 is not bound to ha-receive.sh in its authorized_keys', ha1);
     await chmod(join(folder, 'ha1'), 0o640);
-    await fails('ha-ssh.sh', `others can read ${folder}/ha1: chmod 600 ${folder}/ha1`);
+    await fails('ha-ssh.sh', `others can read ${folder}/ha1: chmod 600 ${folder}/ha1`, ha1);
     await chmod(join(folder, 'ha1'), 0o600);
     await run('ssh-keygen', ['-q', '-p', '-P', '', '-N', 'secret', '-f', join(folder, 'ha1')]);
     const problem = 'is not a private key, or has a passphrase, for which nobody can be asked';
-    await fails('ha-ssh.sh', `${folder}/ha1 ${problem}`);
+    await fails('ha-ssh.sh', `${folder}/ha1 ${problem}`, ha1);
     await rm(join(folder, 'known_hosts'));
     await fails('ha-ssh.sh', `no ${folder}/known_hosts, or this user may not read it`);
     await writeFile(join(folder, 'known_hosts'), '');

@@ -146,10 +146,9 @@ function hostOf(network: Network, name: string): NetworkHost {
   return network.node(Number(name.slice('mn'.length)));
 }
 
-async function startCharons(network: Network, abilities: Abilities): Promise<Installation['charons']> {
-  const { charon } = abilities;
+async function startCharons(network: Network, { charon, esp }: Abilities): Promise<Installation['charons']> {
   if (charon === undefined) return undefined;
-  const start = (host: NetworkHost) => HostCharon.start(host, charon, abilities);
+  const start = (host: NetworkHost) => HostCharon.start(host, charon, esp === 'charon');
   const [ha, ...nodes] = await Promise.all([network.HA, ...network.nodes].map(start));
   return ha && { ha, nodes: new Map(nodes.map((each, index) => [index + 1, each])) };
 }

@@ -74,7 +74,7 @@ export function runDaemonProgram<S extends z.ZodObject>(daemon: DaemonProgram<S>
           )
           .command(
             'doctor',
-            "Find what is wrong: configuration, files, hooks, ports, peers, store. As root: checks as the daemon's user",
+            "Find what is wrong with configuration, host and network, and what to do. As root: checks as the daemon's user",
             (run) =>
               withOptions(run, daemon)
                 .options(DOCTOR_OPTIONS)

@@ -1,5 +1,8 @@
 import { visible } from '../system/terminal.js';
 
+/** Keys whose name alone would mislead. */
+const LABELS: Readonly<Record<string, string>> = { hooks: 'unfinished hooks' };
+
 /** Formats a value as indented lines. Each object of a list begins with a dash. */
 export function readable(value: unknown, indent = ''): string {
   if (value === null || typeof value !== 'object') return `${indent}${visible(String(value))}`;
@@ -8,7 +11,7 @@ export function readable(value: unknown, indent = ''): string {
   }
   const entries = Object.entries(value as Record<string, unknown>)
     .filter(([, inner]) => inner !== undefined)
-    .map(([key, inner]) => [visible(Array.isArray(value) ? headingOf(inner, Number(key)) : key), inner] as const);
+    .map(([key, inner]) => [visible(LABELS[key] ?? key), inner] as const);
   const width = Math.max(0, ...entries.map(([key]) => key.length));
   return entries
     .map(([key, inner]) => {
@@ -21,11 +24,4 @@ export function readable(value: unknown, indent = ''): string {
       return empty ? `${indent}${key.padEnd(width)}  none` : `${indent}${key}\n${readable(inner, `${indent}  `)}`;
     })
     .join('\n');
-}
-
-/** The heading of an object in a list: its name, or its number. */
-function headingOf(item: unknown, index: number): string {
-  const { name, host, subject } = (item ?? {}) as Readonly<Record<string, unknown>>;
-  const own = name ?? host ?? subject;
-  return typeof own === 'string' ? own : String(index + 1);
 }

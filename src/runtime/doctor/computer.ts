@@ -28,6 +28,8 @@ export interface RunningDaemon {
   readonly listening?: readonly string[] | undefined;
   readonly peers?: readonly { readonly host: string; readonly state: string }[] | undefined;
   readonly state?: string | undefined;
+  /** Why the last authentication failed. `detail` may have text of others. */
+  readonly lastFailure?: { readonly reason: string; readonly detail?: string | undefined } | undefined;
 }
 
 /** The computer that checks look at. A test passes its own parts of it. */

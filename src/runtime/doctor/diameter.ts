@@ -9,6 +9,8 @@ export interface DiameterSettings {
   readonly watchdog: number;
   readonly peers: readonly DiameterPeerSection[];
   readonly routes?: readonly { readonly realm: string; readonly peers: readonly string[] }[] | undefined;
+  /** Servers only: whether it serves RADIUS clients, and needs no peer. */
+  readonly hasRadius?: boolean | undefined;
   /** Servers only. */
   readonly listen?: readonly string[] | undefined;
 }
@@ -18,7 +20,7 @@ export function diameterFindings(diameter: DiameterSettings): Finding[] {
   return [...peerFindings(diameter), ...routeFindings(diameter), ...watchdogFindings(diameter)];
 }
 
-function peerFindings({ host, peers, listen }: DiameterSettings): Finding[] {
+function peerFindings({ host, peers, listen, hasRadius = false }: DiameterSettings): Finding[] {
   const findings: Finding[] = [];
   const hosts = new Set<string>();
   const places = new Map<string, string>();
@@ -47,7 +49,7 @@ function peerFindings({ host, peers, listen }: DiameterSettings): Finding[] {
     findings.push(
       error('diameter.listen', 'the server listens on no address, and connects to no peer', 'set diameter.listen'),
     );
-  } else if (listen !== undefined && peers.length === 0) {
+  } else if (listen !== undefined && peers.length === 0 && !hasRadius) {
     findings.push(warning(key, 'no peer is listed, so no PAA can connect', 'list the PAAs: [{host, from}]'));
   }
   return findings;

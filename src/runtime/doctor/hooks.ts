@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { isAbsolute } from 'node:path';
 import type { HookOutcome } from '../../protocol/hooks/alphabet.js';
-import { type HookRole, hookEnvironment } from '../../protocol/hooks/contract.js';
+import { type HookRole, type HookVariables, hookEnvironment } from '../../protocol/hooks/contract.js';
 import type { Check } from './check.js';
 import type { Computer } from './computer.js';
 import { error, type Finding, findingsOf, foreign, warning } from './finding.js';
@@ -14,6 +14,8 @@ export interface ConfiguredHook {
   readonly role: HookRole;
   readonly stateDir: string;
   readonly interface?: string | undefined;
+  /** The home agents that a hook may be asked to test; undefined: it has none. */
+  readonly homeAgents?: (() => Promise<readonly HookVariables[]>) | undefined;
 }
 
 /** How much of a hook is read to see its interpreter and its events, in octets. */
@@ -21,6 +23,12 @@ const HEAD = 8_192;
 
 /** The comment with which a hook declares that it takes the event `test`. */
 const TAKES_TEST = /^# Events:.*\btest\b/m;
+
+/** It is asked about each home agent. */
+const TESTS_EACH = /^# Events:.*\btest of each home agent\b/m;
+
+/** Limit of the home agents that are tested. */
+const MAX_HOME_AGENTS = 50;
 
 /** How long a hook may take for `test`, in milliseconds, and how long after SIGTERM. */
 const TEST_TIME = 10_000;
@@ -97,11 +105,27 @@ async function contentFindings(key: string, program: string, { files, user }: Ne
 
 /** Runs a hook with the event `test` if it declares that: whether it has the programs and permissions that it needs. */
 async function hookTestFindings(hook: ConfiguredHook, computer: Needs): Promise<Finding[]> {
-  const { key, program, role, stateDir } = hook;
+  const { program } = hook;
   if (program === undefined || !isAbsolute(program) || !(await computer.files.may(program, 'execute'))) return [];
   const head = await computer.files.head(program, HEAD).catch(() => new Uint8Array());
-  if (!TAKES_TEST.test(Buffer.from(head).toString('utf8'))) return [];
-  const environment = hookEnvironment('test', role, { interface: hook.interface }, { home: homedir(), stateDir });
+  const text = Buffer.from(head).toString('utf8');
+  if (!TAKES_TEST.test(text)) return [];
+  const agents = TESTS_EACH.test(text) ? ((await hook.homeAgents?.()) ?? []) : [];
+  const each = agents.length === 0 ? [{}] : agents.slice(0, MAX_HOME_AGENTS);
+  const findings = await Promise.all(each.map((agent) => testFindings(hook, agent, program, computer)));
+  // What all of them lack is reported once.
+  const byText = new Map(findings.flat().map((finding) => [finding.what, finding]));
+  return [...byText.values()];
+}
+
+async function testFindings(
+  { key, role, stateDir, interface: access }: ConfiguredHook,
+  agent: HookVariables,
+  program: string,
+  computer: Needs,
+): Promise<Finding[]> {
+  const variables = { interface: access, ...agent };
+  const environment = hookEnvironment('test', role, variables, { home: homedir(), stateDir });
   const { outcome, lines } = await tested(
     { program, event: 'test', environment, stateDir, input: undefined, psk: undefined },
     computer,

@@ -20,6 +20,10 @@ describe('readable', () => {
     ]);
   });
 
+  it('says that the hooks in a status are those that have not succeeded', () => {
+    expect(readable({ hooks: [], state: 'OPEN' })).toBe('unfinished hooks  none\nstate             OPEN');
+  });
+
   it('begins each object of a list with a dash', () => {
     const peers = [{ host: 'one', state: 'I-Open', of: { realm: 'r' } }, { host: 'two' }];
     expect(readable({ peers }).split('\n')).toEqual([
