@@ -93,6 +93,13 @@ describe('A bundled program', () => {
     },
   );
 
+  it('contains the messages of zod in one language', async () => {
+    const chunks = (await readdir(join(BUNDLE, 'chunks'))).filter((file) => file.endsWith('.cjs'));
+    const texts = await Promise.all(chunks.map((file) => readFile(join(BUNDLE, 'chunks', file), 'utf8')));
+    const found = texts.flatMap((text) => text.match(/zod\/v4\/locales\/[\w-]+\.js/g) ?? []);
+    expect(found.sort()).toEqual(['zod/v4/locales/en.js', 'zod/v4/locales/index.js']);
+  });
+
   it('translates the help as before', async () => {
     const { output } = await run(join(BUNDLE, 'pana-pac.cjs'), ['--help'], { LC_ALL: 'de_DE.UTF-8' });
     expect(output).toContain('Kommandos:');

@@ -16,6 +16,9 @@ const PARAMETERS = ['exports', 'require', 'module', 'moduleUrl'];
 /** Octets of the digest at the beginning of a file of compiled code. V8 ends the process if such code is damaged. */
 const DIGEST = 32;
 
+/** The owner of this file. */
+let owner;
+
 const digestOf = (octets) => require('node:crypto').createHash('sha256').update(octets).digest();
 
 /** Chunks by file name. */
@@ -58,7 +61,8 @@ function cachedCode(name) {
   }
   try {
     const { uid, mode } = fs.fstatSync(file);
-    if ((mode & 0o022) !== 0 || (uid !== 0 && uid !== fs.statSync(__filename).uid)) return undefined;
+    owner ??= fs.statSync(__filename).uid;
+    if ((mode & 0o022) !== 0 || (uid !== 0 && uid !== owner)) return undefined;
     const octets = fs.readFileSync(file);
     const code = octets.subarray(DIGEST);
     return octets.subarray(0, DIGEST).equals(digestOf(code)) ? code : undefined;

@@ -57,6 +57,15 @@ const adaptModules = {
   }),
 };
 
+/** The messages of zod in languages that no program selects are a third of its code. */
+const ONE_LANGUAGE = {
+  name: 'one-language',
+  transform: (code, id) =>
+    /[/\\]zod[/\\]v4[/\\]locales[/\\]index\.js$/.test(id)
+      ? { code: "export { default as en } from './en.js';\n", map: null }
+      : { code, map: null },
+};
+
 const entries = [...Object.values(PROGRAMS), ...threadPrograms()];
 for (const entry of entries) {
   if (readFileSync(join(DIST, entry), 'utf8').includes(REPLACED))
@@ -72,7 +81,7 @@ const bundle = await rolldown({
   ),
   platform: 'node',
   external: EXTERNAL,
-  plugins: [adaptModules],
+  plugins: [ONE_LANGUAGE, adaptModules],
   // A part of yargs that is not used.
   transform: { define: { 'import.meta.resolve': 'undefined' } },
   onLog: (level, log, report) => {

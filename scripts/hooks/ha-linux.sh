@@ -46,7 +46,9 @@ probe)
 	elif [ "$DRY_RUN" != yes ] && [ "$(count_nodes)" != 0 ]; then
 		# There is no watch after a start of the host. The programs may then take longer to start than a probe may take, and a
 		# probe that is ended would delay them: the watch starts them.
-		[ -n "${WATCHED:-}" ] || watch_start now
+		# shellcheck disable=SC2034 # read by programs.sh
+		WATCH_BEGINS=now
+		[ -n "${WATCHED:-}" ] || watch_start
 		if [ "$WATCH_IS_NEW" = yes ]; then
 			say 'the watch has been started, and starts what does not run'
 			exit 0

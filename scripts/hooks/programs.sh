@@ -84,15 +84,16 @@ watch_token() {
 	if [ -n "$WATCH_TOKEN" ] && holds_no_more "$WATCH_TOKEN"; then WATCH_TOKEN=; fi
 }
 
-# watch_start [now]: leaves the watch running. now: it runs the hook at once if it did not run. Sets WATCH_IS_NEW.
+# watch_start: leaves the watch running. With WATCH_BEGINS=now, a new one runs the hook at once. Sets WATCH_IS_NEW.
 WATCH_IS_NEW=no
+WATCH_BEGINS=
 watch_start() {
 	watch_report
 	if [ "$WATCH" != yes ] || [ "$DRY_RUN" = yes ]; then return 0; fi
 	watch_token
 	if [ -n "$WATCH_TOKEN" ] || ! command -v setsid >/dev/null 2>&1; then return 0; fi
 	# Its own session: the daemon ends the process group of a hook that takes too long.
-	MIP6_EVENT=probe setsid "$HERE/watch.sh" probe "$0" ${1:+"$1"} </dev/null >/dev/null 2>&1 &
+	MIP6_EVENT=probe setsid "$HERE/watch.sh" probe "$0" "$WATCH_BEGINS" </dev/null >/dev/null 2>&1 &
 	watch_pid=$!
 	started "$watch_pid" || return 0
 	printf '%s@%s\n' "$watch_pid" "$START" >"$WATCH_FILE"

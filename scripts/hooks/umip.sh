@@ -230,10 +230,35 @@ umip_end_node() {
 	esac
 }
 
+# umip_pings FROM TO [SECONDS]: whether TO answers.
+umip_pings() {
+	ping -6 -n -c 1 -w "${3:-1}" -I "$1" "$2" >/dev/null 2>&1
+}
+
 # umip_is_bound [SECONDS]: whether the home agent has this node's binding: only then it answers the home address. racoon needs a new
-# mip6d anyway.
+# mip6d anyway. A home agent without the binding answers a packet from the home address to its own address with a Binding Error, after
+# which the node's mip6d removes its tunnel and sends no binding update any more. A packet to the anycast address of the routers on the
+# home link (RFC 4291, section 2.6.1) is in the tunnel, and gets no Binding Error.
 umip_is_bound() {
-	[ "$IKE" = strongswan ] && ping -6 -n -c 1 -w "${1:-1}" -I "$HOA" "$HA" >/dev/null 2>&1
+	[ "$IKE" = strongswan ] || return 1
+	if [ "$PREFIX" != - ]; then
+		umip_pings "$HOA" "$PREFIX" "${1:-1}" && return 0
+		umip_care_of
+		[ -z "$CARE_OF" ] || ! umip_pings "$CARE_OF" "$PREFIX" || return 1
+	fi
+	umip_pings "$HOA" "$HA"
+}
+
+# umip_care_of: sets CARE_OF to this node's care-of address; the event may have an older one.
+umip_care_of() {
+	CARE_OF=$(
+		case $EVENT in
+		move | refresh) ;;
+		*) unset MIP6_COA ;;
+		esac
+		care_of_address
+		say "$CARE_OF"
+	)
 }
 
 # umip_is_bound_again: the same after new SAs. A home agent that has restarted gives its mip6d the former bindings, about when charon
@@ -246,17 +271,18 @@ umip_is_bound_again() {
 	umip_is_bound "$umip_wait"
 }
 
-# umip_is_lost: whether the home agent answers the care-of address, but not the home address: it does not have the binding. It
-# answers a packet from the home address with a Binding Error then, after which mip6d sends no binding update any more: start
-# mip6d again. The care-of address is asked first and by its name, since the kernel would choose the home address.
+# umip_is_lost: whether the home agent answers the care-of address, but not the home address: it does not have the binding. mip6d may
+# have given up: start it again. The address of the home agent is asked from the care-of address first, by its name, since the kernel
+# would choose the home address.
 umip_is_lost() {
 	[ "$IKE" = strongswan ] || return 1
-	umip_care_of=$(
-		[ "$EVENT" = move ] || [ "$EVENT" = refresh ] || unset MIP6_COA
-		care_of_address
-		say "$CARE_OF"
-	)
-	[ -n "$umip_care_of" ] && ping -6 -n -c 1 -w 1 -I "$umip_care_of" "$HA" >/dev/null 2>&1 && ! umip_is_bound
+	umip_care_of
+	[ -n "$CARE_OF" ] || return 1
+	if [ "$PREFIX" != - ]; then
+		! umip_pings "$HOA" "$PREFIX" || return 1
+		! umip_pings "$CARE_OF" "$PREFIX" || return 0
+	fi
+	umip_pings "$CARE_OF" "$HA" && ! umip_pings "$HOA" "$HA"
 }
 
 # If the home agent has also lost the binding, mip6d has to register: it does so at its start. charon may have made new SAs

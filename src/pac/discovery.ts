@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { isIP } from 'node:net';
 import { promisify } from 'node:util';
 import { isTunnelName, type PaasByLink, paasByLink } from '../protocol/attachment/care-of-address.js';
+import { familyOf } from '../protocol/bytes/address.js';
 import type { Surroundings } from '../runtime/surroundings/surroundings.js';
 import type { PacOptions } from './options.js';
 
@@ -56,7 +56,7 @@ export function addressesIn(text: string): string[] {
     .map((line) => line.replace(/#.*/, ''))
     .join(' ')
     .split(/[\s,]+/)
-    .filter((word) => isIP(word.split('%', 1)[0] ?? '') !== 0)
+    .filter((word) => familyOf(word.split('%', 1)[0] ?? '') !== undefined)
     .slice(0, MAX_ADDRESSES);
 }
 
@@ -85,7 +85,7 @@ const ROUTER = /(?:via(?: inet6?)?|gateway:) (\S+)\s+(?:fib: \d+\s+)?(?:dev|inte
 export function routersIn(text: string, access: string | undefined): string[] {
   const routers = [...text.matchAll(ROUTER)].flatMap(([, router = '', link = '']) => {
     const [address = ''] = router.split('%', 1);
-    if (isIP(address) === 0 || (access === undefined ? isTunnelName(link) : link !== access)) return [];
+    if (familyOf(address) === undefined || (access === undefined ? isTunnelName(link) : link !== access)) return [];
     return [/^fe[89ab]/i.test(address) ? `${address}%${link}` : address];
   });
   return routers.slice(0, MAX_ADDRESSES);

@@ -70,6 +70,12 @@ export function parseSas(text: string): IkeSa[] {
     .sort((a, b) => a.id - b.id);
 }
 
+/** What charon is used for; see Abilities. */
+export interface CharonUse {
+  readonly esp: 'kernel' | 'charon' | undefined;
+  readonly noMobility: string | undefined;
+}
+
 /** Settings for ESP in user space. charon's own packets do not take the route into its tunnel. */
 const USER_SPACE_ESP = `
     kernel-libipsec {
@@ -83,15 +89,22 @@ const USER_SPACE_ESP = `
       fwmark = 0x42
     }`;
 
+/** With Mobile IPv6, SAs are those of the home address: charon must not end them at a move. */
+const MOBILE_IPV6 = `
+    kernel-netlink {
+      roam_events = no
+    }`;
+
 /** A dead home agent is detected after seconds, as in docs/hooks.md. */
-function strongswanConf(userSpaceEsp: boolean): string {
+export function strongswanConf({ esp, noMobility }: CharonUse): string {
+  const plugins = [esp === 'charon' ? USER_SPACE_ESP : '', noMobility === undefined ? MOBILE_IPV6 : ''];
   return `charon {
   load_modular = yes
   retransmit_timeout = ${PACE > 1 ? 1 : 0.4}
   retransmit_base = 1.3
   retransmit_tries = 3
   plugins {
-    include strongswan.d/charon/*.conf${userSpaceEsp ? USER_SPACE_ESP : ''}
+    include strongswan.d/charon/*.conf${plugins.join('')}
   }
   filelog {
     log {
@@ -114,9 +127,9 @@ export class HostCharon {
     this.#host = host;
   }
 
-  /** `userSpaceEsp`: charon processes ESP packets itself. Rejects with OperatorError if charon does not start. */
-  static async start(host: NetworkHost, program: string, userSpaceEsp: boolean): Promise<HostCharon> {
-    await writeFile(host.strongswanConf, strongswanConf(userSpaceEsp));
+  /** Rejects with OperatorError if charon does not start. */
+  static async start(host: NetworkHost, program: string, use: CharonUse): Promise<HostCharon> {
+    await writeFile(host.strongswanConf, strongswanConf(use));
     const [command = '', ...parameters] = [...host.launcher, program];
     spawn(command, parameters, { stdio: 'ignore' });
     const charon = new HostCharon(host);

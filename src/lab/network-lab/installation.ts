@@ -146,9 +146,10 @@ function hostOf(network: Network, name: string): NetworkHost {
   return network.node(Number(name.slice('mn'.length)));
 }
 
-async function startCharons(network: Network, { charon, esp }: Abilities): Promise<Installation['charons']> {
+async function startCharons(network: Network, abilities: Abilities): Promise<Installation['charons']> {
+  const { charon } = abilities;
   if (charon === undefined) return undefined;
-  const start = (host: NetworkHost) => HostCharon.start(host, charon, esp === 'charon');
+  const start = (host: NetworkHost) => HostCharon.start(host, charon, abilities);
   const [ha, ...nodes] = await Promise.all([network.HA, ...network.nodes].map(start));
   return ha && { ha, nodes: new Map(nodes.map((each, index) => [index + 1, each])) };
 }

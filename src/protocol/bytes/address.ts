@@ -6,6 +6,16 @@ export function parseAddress(text: string): AddressOctets | undefined {
   return text.includes(':') ? parseV6(text) : parseV4(text);
 }
 
+/**
+ * The family of an address without a scope; undefined if the text is no address. Like `isIP` of node:net, whose first call
+ * compiles an expression of some kilobytes, for 6 ms.
+ */
+export function familyOf(text: string): 4 | 6 | undefined {
+  const octets = parseAddress(text);
+  if (!octets) return undefined;
+  return octets.length === 4 ? 4 : 6;
+}
+
 /** Canonical text of an address of 4 or 16 octets: dotted quad for IPv4, RFC 5952 for IPv6. */
 export function formatAddress(octets: AddressOctets): string {
   if (octets.length === 4) return octets.join('.');

@@ -85,7 +85,7 @@ export async function loadOptions<S extends z.ZodObject>(schema: S, sources: Opt
     put(tree, key.path, fromText(key.schema, text));
     places.set(key.name, fromFlag === undefined ? variable : `--${key.name}`);
   }
-  const result = schema.safeParse(tree, { reportInput: true });
+  const result = schema.safeParse(tree, { reportInput: true, jitless: true });
   if (result.success) return result.data;
   const other = otherDaemon(schema, file.tree);
   if (other !== undefined) throw new OperatorError(`${sources.file}: this is a configuration of ${other}`);

@@ -1,6 +1,5 @@
-import { isIP } from 'node:net';
 import { z } from 'zod';
-import { canonicalAddress, parseAddress } from '../../protocol/bytes/address.js';
+import { canonicalAddress, familyOf, parseAddress } from '../../protocol/bytes/address.js';
 import { isLoopback } from '../../protocol/bytes/address-set.js';
 import { DEFAULT_VENDOR_ID } from '../../protocol/bytes/assigned-numbers.js';
 import { DIAMETER_PORT, DIAMETER_TLS_PORT } from '../../protocol/diameter/wire/ports.js';
@@ -62,7 +61,7 @@ function tlsRules(settings: TlsSettings, context: z.RefinementCtx): void {
 export const address = () =>
   z
     .string()
-    .refine((text) => /^[^%]+(%[^%]+)?$/.test(text) && isIP(text.split('%', 1)[0] ?? '') !== 0, {
+    .refine((text) => /^[^%]+(%[^%]+)?$/.test(text) && familyOf(text.split('%', 1)[0] ?? '') !== undefined, {
       error: ({ input }) => `"${String(input)}" is not an IP address such as 2001:db8::1, fe80::1%eth0 or 192.0.2.1`,
     })
     .refine((text) => text.includes('%') || !/^fe[89ab].:/i.test(text), {
@@ -79,8 +78,8 @@ export const network = () =>
     .refine(
       (text) => {
         const [first = '', length, ...more] = text.split('/');
-        const version = isIP(first);
-        if (version === 0 || more.length > 0) return false;
+        const version = familyOf(first);
+        if (version === undefined || more.length > 0) return false;
         return length === undefined || (/^\d{1,3}$/.test(length) && Number(length) <= (version === 4 ? 32 : 128));
       },
       { error: ({ input }) => `"${String(input)}" is not an IP address or a network such as 2001:db8:1::/64` },
@@ -142,7 +141,7 @@ const MAX_SOCKET_PATH = process.platform === 'linux' ? 107 : 103;
 export function placeOf(text: string): { readonly host: string; readonly port: number } | undefined {
   const [, host = '', port = ''] = /^(\[[^\]]+\]|[^:]+):(\d{1,5})$/.exec(text) ?? [];
   const bare = host.replaceAll(/[[\]]/g, '');
-  const isAddress = isIP(bare) === (host.startsWith('[') ? 6 : 4);
+  const isAddress = familyOf(bare) === (host.startsWith('[') ? 6 : 4);
   return isAddress && Number(port) <= MAX_PORT ? { host: bare, port: Number(port) } : undefined;
 }
 

@@ -1,6 +1,6 @@
-import { createSocket, type Socket } from 'node:dgram';
+import { createSocket, type Socket, type SocketOptions } from 'node:dgram';
 import { once } from 'node:events';
-import { isIPv6 } from 'node:net';
+import { familyOf } from '../../protocol/bytes/address.js';
 import type { PacEndpoint } from '../../protocol/pana/session/start.js';
 
 /** Receive buffer sizes to try, largest first. Many nodes may start at once; the kernel limits the size. */
@@ -73,11 +73,10 @@ export class UdpSocket implements DatagramSocket {
     onDatagram: (octets: Uint8Array, from: PacEndpoint) => void,
   ): Promise<UdpSocket> {
     const { address, port, group } = options;
-    const six = isIPv6(address);
-    const socket = createSocket({ type: six ? 'udp6' : 'udp4', ipv6Only: six });
-    socket.bind({ address, port, exclusive: true });
+    const six = isIpv6(address);
+    const socket = createSocket({ type: six ? 'udp6' : 'udp4', ipv6Only: six, lookup });
     try {
-      await once(socket, 'listening');
+      await after('listening', socket, () => socket.bind({ address, port, exclusive: true }));
       if (group) socket.addMembership(group.address, `::%${group.interface}`);
     } catch (error) {
       socket.close();
@@ -101,14 +100,12 @@ export class UdpSocket implements DatagramSocket {
     from: Partial<UdpOptions>,
     onDatagram: (octets: Uint8Array) => void,
   ): Promise<UdpSocket> {
-    const socket = createSocket({ type: isIPv6(to.address) ? 'udp6' : 'udp4' });
+    const socket = createSocket({ type: isIpv6(to.address) ? 'udp6' : 'udp4', lookup });
     try {
       if (from.address !== undefined || from.port !== undefined) {
-        socket.bind({ ...from, exclusive: true });
-        await once(socket, 'listening');
+        await after('listening', socket, () => socket.bind({ ...from, exclusive: true }));
       }
-      socket.connect(to.port, to.address);
-      await once(socket, 'connect');
+      await after('connect', socket, () => socket.connect(to.port, to.address));
     } catch (error) {
       socket.close();
       throw error;
@@ -157,6 +154,25 @@ export class UdpSocket implements DatagramSocket {
 
 /** UDP sockets of the system. */
 export const systemUdp: Udp = UdpSocket;
+
+/** Whether this is an IPv6 address, with or without a scope. */
+function isIpv6(address: string): boolean {
+  return familyOf(address.split('%', 1)[0] ?? '') === 6;
+}
+
+/**
+ * Takes the place of `dns.lookup`, since all names here are addresses: the platform would test each with an expression
+ * that takes 6 ms to compile. Something else is no name to look up; the socket refuses it.
+ */
+const lookup: NonNullable<SocketOptions['lookup']> = (address, _options, done) =>
+  done(null, address, isIpv6(address) ? 6 : 4);
+
+/** Does something and waits for the event after it, which may come at once. Rejects with the socket's error. */
+async function after(event: 'listening' | 'connect', socket: Socket, action: () => void): Promise<void> {
+  const happened = once(socket, event);
+  action();
+  await happened;
+}
 
 /** Whether Node refused a datagram because of its arguments, before it reached the system. */
 function isRefusal(error: unknown): boolean {

@@ -1,6 +1,7 @@
+import { isIP } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatAddress, parseAddress, toV6Octets } from '../../../src/protocol/bytes/address.js';
+import { familyOf, formatAddress, parseAddress, toV6Octets } from '../../../src/protocol/bytes/address.js';
 import { runs } from '../../seed.js';
 
 describe('the text form of an address', () => {
@@ -77,5 +78,21 @@ describe('toV6Octets', () => {
 describe('formatAddress', () => {
   it.each([0, 3, 5, 15, 17])('formats no address of %i octets', (length) => {
     expect(() => formatAddress(new Uint8Array(length))).toThrow(RangeError);
+  });
+});
+
+describe('familyOf', () => {
+  it('is what isIP of the platform says of addresses and of what is nearly one', () => {
+    const part = fc.constantFrom('', '0', '1', '01', 'ab', 'ffff', '10000', '255', '256', '1.2.3.4', 'x', ' ');
+    const text = (separator: string) =>
+      fc.array(part, { minLength: 1, maxLength: 10, size: 'max' }).map((parts) => parts.join(separator));
+    const gap = fc.tuple(text(':'), text(':')).map((halves) => halves.join('::'));
+    const family = (given: string) => familyOf(given) ?? 0;
+    fc.assert(
+      fc.property(fc.oneof(text(':'), text('.'), gap, fc.ipV4(), fc.ipV6()), (given) => {
+        expect([given, family(given)]).toEqual([given, isIP(given)]);
+      }),
+      { numRuns: runs(5000) },
+    );
   });
 });

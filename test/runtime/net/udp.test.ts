@@ -23,3 +23,9 @@ it.each([0, 65_536, -1, Number.NaN])(
     await socket.close();
   },
 );
+
+it('UdpSocket looks up no names', async () => {
+  const no = { address: 'localhost', port: 9 };
+  await expect(UdpSocket.open(no, () => undefined)).rejects.toThrow('EINVAL');
+  await expect(UdpSocket.connect(no, {}, () => undefined)).rejects.toThrow('EINVAL');
+});
