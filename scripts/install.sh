@@ -77,12 +77,12 @@ esac
 share=$prefix/share/pana-mip6
 package=$prefix/lib/node_modules/pana-mip6
 manifest=$share/manifest
-programs='pana-pac pana-paa pana-aaa pana-mip6'
+programs='pana-pac pana-paa pana-aaa pana-pre pana-mip6'
 states='/var/db/pana-aaa /var/db/pana-paa /var/db/pana-pac'
 dropins=
 if [ "$system" = Linux ]; then
 	states="/var/lib/pana-aaa /var/lib/pana-paa /var/lib/pana-pac $states"
-	for daemon in aaa paa pac; do dropins="$dropins /etc/systemd/system/pana-$daemon.service.d"; done
+	for daemon in aaa paa pac pre; do dropins="$dropins /etc/systemd/system/pana-$daemon.service.d"; done
 fi
 
 # Runs a command; in a dry run only prints it.
@@ -261,7 +261,8 @@ install_all() {
 
 # Installs the pages of the manual, which the programs print.
 install_manual() {
-	for page in pana-mip6.1 pana-pac.8 pana-paa.8 pana-aaa.8 pana-pac.yaml.5 pana-paa.yaml.5 pana-aaa.yaml.5; do
+	for page in pana-mip6.1 pana-pac.8 pana-paa.8 pana-aaa.8 pana-pre.8 pana-pac.yaml.5 pana-paa.yaml.5 \
+		pana-aaa.yaml.5 pana-pre.yaml.5; do
 		program=${page%.*}
 		if [ "$dry" = no ]; then
 			"$root$prefix/bin/${program%.yaml}" --manual "${page##*.}" >"$work/$page"
@@ -309,9 +310,9 @@ say_next() {
 	if [ -s "$work/earlier" ]; then
 		echo "pana-mip6 is updated. Running daemons still use the old version; restart them:"
 		if [ "$system" = Linux ]; then
-			echo "  systemctl try-restart pana-aaa pana-paa pana-pac"
+			echo "  systemctl try-restart pana-aaa pana-paa pana-pac pana-pre"
 		else
-			echo "  service pana_aaa restart      # and pana_paa, pana_pac"
+			echo "  service pana_aaa restart      # and pana_paa, pana_pac, pana_pre"
 		fi
 		return
 	fi

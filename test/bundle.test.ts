@@ -82,7 +82,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe('A bundled program', () => {
-  it.each(['pana-aaa', 'pana-paa', 'pana-pac', 'pana-mip6'])(
+  it.each(['pana-aaa', 'pana-paa', 'pana-pac', 'pana-pre', 'pana-mip6'])(
     '%s prints the help that it would render',
     async (name) => {
       const file = join(BUNDLE, `${name}.cjs`);

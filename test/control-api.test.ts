@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { AAA_API } from '../src/aaa/control-api.js';
 import { PAA_API } from '../src/paa/control-api.js';
 import { PAC_API } from '../src/pac/control-api.js';
+import { PRE_API } from '../src/pre/control-api.js';
 import { COMMON_API } from '../src/runtime/service/common-api.js';
 import type { ControlCall } from '../src/runtime/service/control.js';
 import { type ControlApi, controlDocument, controlRoutes } from '../src/runtime/service/control-api.js';
@@ -11,6 +12,7 @@ import { operations } from '../src/store/operations.js';
 
 const APIS: readonly (readonly [string, ControlApi])[] = [
   ['pana-pac', PAC_API],
+  ['pana-pre', PRE_API],
   ['pana-paa', PAA_API],
   ['pana-aaa', AAA_API],
 ];

@@ -1,6 +1,7 @@
 import { AAA_METRICS, registerGauges as aaaGauges, type MeasuredParts } from '../src/aaa/metrics.js';
 import { PAA_METRICS, type PaaMeasuredParts, registerGauges as paaGauges } from '../src/paa/metrics.js';
 import { PAC_METRICS, type PacMeasuredParts, registerGauges as pacGauges } from '../src/pac/metrics.js';
+import { PRE_METRICS } from '../src/pre/metrics.js';
 import type { Logger } from '../src/runtime/log/events.js';
 import type { Labels, MetricDescriptions } from '../src/runtime/service/metric-descriptions.js';
 import type { Metrics } from '../src/runtime/service/metrics.js';
@@ -22,14 +23,15 @@ export interface DescribedMetric {
 export const DESCRIBED_METRICS: ReadonlyMap<string, readonly DescribedMetric[]> = new Map([
   ['pana-pac', describedMetrics('pana_pac', PAC_METRICS, (metrics) => pacGauges(metrics, {} as PacMeasuredParts))],
   ['pana-paa', describedMetrics('pana_paa', PAA_METRICS, (metrics) => paaGauges(metrics, {} as PaaMeasuredParts))],
+  ['pana-pre', describedMetrics('pana_pre', PRE_METRICS)],
   ['pana-aaa', describedMetrics('pana_aaa', AAA_METRICS, (metrics) => aaaGauges(metrics, {} as MeasuredParts))],
 ]);
 
-/** The metrics that are described, and the gauges that `register` and the watch of the credentials register. */
+/** The metrics that are described, and the gauges that `register` and the watch of the credentials register, if there are. */
 function describedMetrics(
   prefix: string,
   { counters = {}, times = {} }: MetricDescriptions,
-  register: (metrics: Metrics) => void,
+  register?: (metrics: Metrics) => void,
 ): DescribedMetric[] {
   const found: DescribedMetric[] = [];
   for (const [name, { help, series = [{}] }] of Object.entries(counters)) {
@@ -48,7 +50,9 @@ function describedMetrics(
     found.push({ name: `${prefix}_${name}`, type: 'gauge', labels, help, series: [] });
   };
   const metrics: Pick<Metrics, 'gauge' | 'gauges'> = { gauge: (name, help) => gauges(name, help, []), gauges };
-  register(metrics as Metrics);
-  new ExpiryWatch({} as Logger, metrics as Metrics, new VirtualHost(), () => []).stop();
+  if (register) {
+    register(metrics as Metrics);
+    new ExpiryWatch({} as Logger, metrics as Metrics, new VirtualHost(), () => []).stop();
+  }
   return found.sort((one, other) => (one.name < other.name ? -1 : 1));
 }

@@ -19,7 +19,7 @@ import { Network, type Tree } from './mistakes.js';
 /** A mistake: what is configured or done wrong, and the line that finds it. */
 type Mistake = readonly [
   what: string,
-  daemon: 'pana-aaa' | 'pana-paa' | 'pana-pac',
+  daemon: 'pana-aaa' | 'pana-paa' | 'pana-pac' | 'pana-pre',
   made: (network: Network) => Made | Promise<Made>,
   found: string,
 ];
@@ -612,6 +612,18 @@ const MISTAKES: readonly Mistake[] = [
     'warning: control.web-certificate: …/aaa.pem … has expired: …: renew it, and restart the daemon',
   ],
   [
+    'two addresses of a relay that its clients cannot be told apart by',
+    'pana-pre',
+    over({ relay: { listen: ['2001:db8:b::1', '2001:db8:b::2'] } }),
+    'error: …relay.listen.1: 2001:db8:b::1 and 2001:db8:b::2 are both global IPv6 addresses',
+  ],
+  [
+    'a relay without a way to its PAA',
+    'pana-pre',
+    over({ relay: { paa: '2001:db8:a::1', 'paa-port': 716 } }),
+    'error: PAA 2001:db8:a::1 port 716: …',
+  ],
+  [
     'another user than that of the service',
     'pana-pac',
     () => ({
@@ -662,13 +674,15 @@ describe('doctor', () => {
 
   it('finds only why the node is refused in a network that works, and disturbs nothing', async () => {
     const network = await Network.make();
-    await network.startAll();
+    await network.startAll({ paa: { pana: { relays: [{ address: '::1' }] } } });
     await network.prints(/pana-pac: .*session refused/);
+    await network.start('pana-pre');
     const before = network.printed;
     for (const daemon of ['pana-aaa', 'pana-paa'] as const) expect(await lines(network, daemon)).toEqual([]);
     expect(await lines(network, 'pana-pac')).toEqual([
       'error: eap: the last authentication failed (refused): EAP-Failure without a TLS alert: the log of pana-aaa says why',
     ]);
+    expect(await lines(network, 'pana-pre')).toEqual([]);
     expect(network.printed.slice(before.length)).not.toMatch(/peer (dis)?connected|peer refused/);
   });
 
@@ -680,6 +694,15 @@ describe('doctor', () => {
     await network.prints(/peer disconnected/);
     await network.start('pana-paa');
     expect(await lines(network, 'pana-pac')).toEqual([]);
+  });
+
+  it('finds a relay that the PAA does not know', async () => {
+    const network = await Network.make();
+    await network.start('pana-aaa');
+    await network.start('pana-paa', { pana: { relays: [{ address: '::2' }] } });
+    expect((await lines(network, 'pana-pre', {}, { host: fast(10) })).join()).toContain(
+      'no answer to a relayed PCI within 3 s: is pana-paa running there with the address of this host in pana.relays',
+    );
   });
 
   it('finds a peer that accepts a connection and says nothing, after 5 s', async () => {

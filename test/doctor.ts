@@ -6,6 +6,8 @@ import { paaChecks } from '../dist/paa/checks.js';
 import { paaSchema } from '../dist/paa/options.js';
 import { pacChecks } from '../dist/pac/checks.js';
 import { pacSchema } from '../dist/pac/options.js';
+import { preChecks } from '../dist/pre/checks.js';
+import { preSchema } from '../dist/pre/options.js';
 import { diagnose } from '../dist/runtime/cli/doctor-command.js';
 import { type Computer, type Files, systemComputer } from '../dist/runtime/doctor/computer.js';
 import { type Finding, lineOf } from '../dist/runtime/doctor/finding.js';
@@ -14,6 +16,7 @@ import type { Network, Tree } from './mistakes.js';
 const DAEMONS = {
   'pana-aaa': { prefix: 'PANA_AAA', schema: aaaSchema, checks: aaaChecks },
   'pana-paa': { prefix: 'PANA_PAA', schema: paaSchema, checks: paaChecks },
+  'pana-pre': { prefix: 'PANA_PRE', schema: preSchema, checks: preChecks },
   'pana-pac': { prefix: 'PANA_PAC', schema: pacSchema, checks: pacChecks },
 } as const;
 

@@ -55,6 +55,7 @@ const ROOMS = [
   'pki',
   'pac',
   'paa',
+  'pre',
   'aaa/config',
   'aaa/commands',
   'aaa',

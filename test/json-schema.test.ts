@@ -5,12 +5,14 @@ import { z } from 'zod';
 import { aaaSchema } from '../src/aaa/config/options.js';
 import { paaSchema } from '../src/paa/options.js';
 import { pacSchema } from '../src/pac/options.js';
+import { preSchema } from '../src/pre/options.js';
 import { configurationSchema } from '../src/runtime/config/json-schema.js';
 
 const CONFIGURATIONS = [
   { name: 'pana-pac', schema: pacSchema, section: 'eap' },
   { name: 'pana-paa', schema: paaSchema, section: 'pana' },
   { name: 'pana-aaa', schema: aaaSchema, section: 'diameter' },
+  { name: 'pana-pre', schema: preSchema, section: 'relay' },
 ] as const;
 
 describe.each(CONFIGURATIONS)('The JSON Schema of $name', ({ name, schema, section }) => {

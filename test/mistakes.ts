@@ -13,6 +13,8 @@ import { PacDaemon } from '../dist/pac/daemon.js';
 import { pacSchema } from '../dist/pac/options.js';
 import { type CertificateSubject, validFor } from '../dist/pki/certificate-authority.js';
 import { PkiFolder } from '../dist/pki/folder.js';
+import { PreDaemon } from '../dist/pre/daemon.js';
+import { preSchema } from '../dist/pre/options.js';
 import { loadOptions } from '../dist/runtime/config/options.js';
 import type { Logger } from '../dist/runtime/log/events.js';
 import { plainLine } from '../dist/runtime/log/log.js';
@@ -22,7 +24,12 @@ import { eventually } from './eventually.js';
 
 export type Tree = { readonly [key: string]: unknown };
 
-const SCHEMAS = { 'pana-pac': pacSchema, 'pana-paa': paaSchema, 'pana-aaa': aaaSchema } as const;
+const SCHEMAS = {
+  'pana-pac': pacSchema,
+  'pana-pre': preSchema,
+  'pana-paa': paaSchema,
+  'pana-aaa': aaaSchema,
+} as const;
 type Daemon = keyof typeof SCHEMAS;
 
 interface Running {
@@ -68,7 +75,8 @@ export class Network {
 
   /** The configuration of a daemon, with the keys of `over` in place of its own. */
   tree(daemon: Daemon, over: Tree = {}): Tree {
-    const common = { control: { socket: this.path(`${daemon}.sock`) }, hooks: { 'state-dir': this.path(daemon) } };
+    const control = { control: { socket: this.path(`${daemon}.sock`) } };
+    const common = daemon === 'pana-pre' ? control : { ...control, hooks: { 'state-dir': this.path(daemon) } };
     const files = (name: string) => ({
       ca: this.path('pki', 'ca.pem'),
       certificate: this.path('pki', `${name}.pem`),
@@ -99,6 +107,7 @@ export class Network {
         eap: { identity: '@home.example' },
         tls: { ...files('mn1'), 'server-name': 'home.example' },
       },
+      'pana-pre': { relay: { listen: ['::1'], port: 0, paa: '::1', 'paa-port': this.#ports.paa, 'source-port': 0 } },
     };
     return merge(merge(common, own[daemon]), over);
   }
@@ -141,6 +150,8 @@ export class Network {
         return PaaDaemon.start(await this.read('pana-paa', text), log);
       case 'pana-pac':
         return PacDaemon.start(await this.read('pana-pac', text), log);
+      case 'pana-pre':
+        return PreDaemon.start(await this.read('pana-pre', text), log);
     }
   }
 
@@ -177,7 +188,8 @@ export class Network {
       this.#lines.push(`${daemon}: ${line}`);
       const { msg, listening } = JSON.parse(json) as { msg: string; listening?: readonly { readonly port: number }[] };
       const port = listening?.[0]?.port;
-      if (msg === 'ready' && port !== undefined) this.#ports[daemon === 'pana-aaa' ? 'aaa' : 'paa'] = port;
+      if (msg !== 'ready' || port === undefined || daemon === 'pana-pre') return;
+      this.#ports[daemon === 'pana-aaa' ? 'aaa' : 'paa'] = port;
     };
     return pino({ level, base: { name: daemon } }, { write });
   }

@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import { aaaSchema } from '../src/aaa/config/options.js';
 import { paaSchema } from '../src/paa/options.js';
 import { pacSchema } from '../src/pac/options.js';
+import { preSchema } from '../src/pre/options.js';
 import { keyDocs } from '../src/runtime/config/key-docs.js';
 import { referenceOf } from './configuration-reference.js';
 import { DESCRIBED_METRICS } from './described-metrics.js';
@@ -11,11 +12,12 @@ const SCHEMAS = [
   ['pana-pac', pacSchema],
   ['pana-paa', paaSchema],
   ['pana-aaa', aaaSchema],
+  ['pana-pre', preSchema],
 ] as const;
 
 const INTRODUCTION = `# Reference
 
-Every configuration key, every metric and every log event of the three daemons, as they are in the code.
+Every configuration key, every metric and every log event of the daemons, as they are in the code.
 [Configuration](configuration.md) and [Monitoring](monitoring.md) explain their use.
 
 A key is also a flag (\`--pana.port\`) and an environment variable (\`PANA_PAC_PANA_PORT\`). A duration is a number with a

@@ -21,6 +21,7 @@ const PROGRAMS = {
   'pana-aaa': 'aaa/main.js',
   'pana-paa': 'paa/main.js',
   'pana-pac': 'pac/main.js',
+  'pana-pre': 'pre/main.js',
   'pana-mip6': 'tool/main.js',
 };
 

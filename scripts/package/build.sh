@@ -173,7 +173,7 @@ for unit in scripts/systemd/*.service; do render "$unit" "$root/usr/lib/systemd/
 render scripts/systemd/sysusers.conf "$root/usr/lib/sysusers.d/pana-mip6.conf"
 render scripts/systemd/tmpfiles.conf "$root/usr/lib/tmpfiles.d/pana-mip6.conf"
 
-for daemon in aaa paa pac; do
+for daemon in aaa paa pac pre; do
 	render "scripts/config/pana-$daemon.example.yaml" "$root/etc/pana-mip6/pana-$daemon.yaml"
 done
 
@@ -191,7 +191,7 @@ program() {
 	done
 }
 program pana-mip6 bin 1
-for daemon in aaa paa pac; do program "pana-$daemon" sbin '8 5'; done
+for daemon in aaa paa pac pre; do program "pana-$daemon" sbin '8 5'; done
 
 # What "pana-aaa completion bash" and so on print.
 mkdir -p "$root/usr/share/bash-completion/completions" "$root/usr/share/zsh/vendor-completions" \
@@ -201,7 +201,7 @@ node --input-type=module - "$root/usr/share" <<-'END'
 	import { completionScript } from './dist/runtime/cli/completion.js';
 
 	const [, , share] = process.argv;
-	for (const program of ['pana-mip6', 'pana-aaa', 'pana-paa', 'pana-pac']) {
+	for (const program of ['pana-mip6', 'pana-aaa', 'pana-paa', 'pana-pac', 'pana-pre']) {
 	  for (const [shell, file] of [
 	    ['bash', `bash-completion/completions/${program}`],
 	    ['zsh', `zsh/vendor-completions/_${program}`],
@@ -232,12 +232,13 @@ cat >"$root/DEBIAN/control" <<-END
 	Recommends: iproute2, procps
 	Suggests: bash-completion, chrony | time-daemon, iputils-ping, nftables, openssh-client, postgresql, radvd, strongswan-swanctl, charon-systemd
 	Description: network access with PANA, EAP-TLS and Mobile IPv6 bootstrapping
-	 Three daemons that authenticate a mobile node by its certificate and hand it
+	 Daemons that authenticate a mobile node by its certificate and hand it
 	 a home agent and a home address:
 	 .
 	  * pana-pac, the PANA client of the mobile node (RFC 5191);
 	  * pana-paa, the PANA agent and Diameter client of the access router;
-	  * pana-aaa, the Diameter EAP server of the home network (RFC 4072, RFC 5447).
+	  * pana-aaa, the Diameter EAP server of the home network (RFC 4072, RFC 5447);
+	  * pana-pre, a PANA relay of an access link (RFC 6345).
 	 .
 	 pana-mip6 issues certificates, decodes captures, and runs a demonstration.
 	 No daemon is enabled or started before it is configured.

@@ -5,7 +5,7 @@ import type { LogLine } from '../runtime/cli/ladder.js';
 import type { LogEvent } from '../runtime/log/events.js';
 import { Patience, USUAL_LIMIT } from './patience.js';
 
-export type DaemonName = 'pac' | 'paa' | 'aaa';
+export type DaemonName = 'pac' | 'paa' | 'aaa' | 'pre';
 
 interface Waiter {
   readonly test: (line: LogLine) => boolean;

@@ -246,6 +246,30 @@ export class Lab {
     return { daemon, place };
   }
 
+  /** Starts a relay to a PAA, which keeps its ports when it is started again. */
+  async startPre(
+    paa: Place,
+    name = 'pre',
+    more: Tree = {},
+  ): Promise<{ readonly daemon: DaemonProcess; readonly place: Place }> {
+    const { logLevel = 'debug' } = this.#options;
+    const tree = merge(
+      {
+        log: { level: logLevel, format: 'json' },
+        control: { socket: this.socket(name) },
+        relay: { listen: [this.address], port: 0, paa: paa.address, 'paa-port': paa.port, 'source-port': 0 },
+      },
+      more,
+    );
+    const daemon = this.start(name, 'pre', await this.configure(name, tree));
+    const [place] = (await daemon.line('ready'))['listening'] as Place[];
+    if (!place) throw new Error('the relay has no listening address');
+    const { source } = (await callDaemon(this.socket(name), 'GET', '/status')) as { readonly source: string };
+    const port = Number(source.slice(source.lastIndexOf(' ') + 1));
+    await this.configure(name, merge(tree, { relay: { port: place.port, 'source-port': port } }));
+    return { daemon, place };
+  }
+
   /** Adds a subscriber and issues the certificate of its node. */
   async addSubscriber(nai: string, name: string, more: Tree = {}): Promise<void> {
     await this.issueClient(name, nai);

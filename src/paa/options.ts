@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { PANA_PORT } from '../protocol/pana/wire/ports.js';
 import { MRD } from '../protocol/radius/client/retransmission.js';
 import { RADIUS_ACCOUNTING_PORT, RADIUS_DYNAMIC_PORT, RADIUS_PORT } from '../protocol/radius/wire/ports.js';
+import { control } from '../runtime/config/control-section.js';
 import { reloadable, reloadableEach } from '../runtime/config/reload.js';
 import * as section from '../runtime/config/sections.js';
 
@@ -68,7 +69,7 @@ const relay = z
 const schema = z.strictObject({
   log: section.log,
   aaa: z.enum(['diameter', 'radius']).default('diameter').describe('the protocol to the AAA servers'),
-  control: section.control('pana-paa'),
+  control: control('pana-paa'),
   pana: section.group({
     listen: z.array(section.address()).min(1).describe('addresses to listen on, each with its own socket'),
     port: section.port().default(PANA_PORT).describe('UDP port; 0: any free one'),

@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { PANA_PORT } from '../protocol/pana/wire/ports.js';
+import { control } from '../runtime/config/control-section.js';
 import { reloadable } from '../runtime/config/reload.js';
 import * as section from '../runtime/config/sections.js';
 
 const schema = z.strictObject({
   log: section.log,
-  control: section.control('pana-pac'),
+  control: control('pana-pac'),
   pana: section.group({
     paa: reloadable(z.array(section.address()).default([]).describe('PAA addresses, tried in order')),
     'discovery-file': reloadable(

@@ -1,23 +1,17 @@
 import { chooseAlgorithms } from '../protocol/pana/session/key-agreement.js';
 import { receive } from '../protocol/pana/session/session.js';
-import { encodePana, FLAG, MESSAGE_TYPE } from '../protocol/pana/wire/codec.js';
+import { FLAG, MESSAGE_TYPE } from '../protocol/pana/wire/codec.js';
 import type { Computer } from '../runtime/doctor/computer.js';
 import { error, type Finding, warning } from '../runtime/doctor/finding.js';
+import { answerToPci, TRIAL_TIME } from '../runtime/doctor/pci-trial.js';
 import { routeFindings } from '../runtime/doctor/peers.js';
 import type { PacOptions } from './options.js';
-
-/** When PCI is sent, and when no more answer is expected, in milliseconds. */
-const TRIES = [0, 700, 1_500];
-const TRIAL_TIME = 3_000;
 
 type Answer =
   | { readonly type: 'offer'; readonly isUsable: boolean }
   | { readonly type: 'invalid'; readonly code: string };
 
-/**
- * Sends PCI to a PAA and reads its PAR with the S bit, which ends there: a PAA keeps no state for it (RFC 5191 4.1). So a
- * session is not disturbed, and authentication is not tried.
- */
+/** Sends PCI to a PAA and reads its PAR with the S bit, which ends there. */
 export async function paaFindings(paa: string, { pana }: PacOptions, computer: Computer): Promise<Finding[]> {
   const where = `PAA ${paa} port ${pana.port}`;
   const lost = await routeFindings(paa, pana.port, where, computer);
@@ -39,23 +33,10 @@ export async function paaFindings(paa: string, { pana }: PacOptions, computer: C
   return [error(where, 'it offers no algorithm of pana.prf and pana.integrity', 'configure a common one on both')];
 }
 
-async function asked(paa: string, pana: PacOptions['pana'], { udp, host }: Computer): Promise<Answer | undefined> {
-  let answered: (answer: Answer | undefined) => void = () => undefined;
-  const answer = new Promise<Answer | undefined>((resolve) => {
-    answered = resolve;
-  });
-  const to = { address: paa, port: pana.port };
+async function asked(paa: string, pana: PacOptions['pana'], computer: Computer): Promise<Answer | undefined> {
   const from = pana['local-address'] === undefined ? {} : { address: pana['local-address'] };
-  const socket = await udp.connect(to, from, (octets) => answered(answerOf(octets, pana)));
-  const pci = encodePana({ type: MESSAGE_TYPE.PCI, flags: 0, sessionId: 0, sequence: 0, avps: [] });
-  const timers = TRIES.map((after) => host.after(after, () => socket.send(pci, to)));
-  timers.push(host.after(TRIAL_TIME, () => answered(undefined)));
-  try {
-    return await answer;
-  } finally {
-    for (const cancel of timers) cancel();
-    await socket.close();
-  }
+  const octets = await answerToPci({ address: paa, port: pana.port }, from, computer);
+  return octets && answerOf(octets, pana);
 }
 
 function answerOf(octets: Uint8Array, pana: PacOptions['pana']): Answer {

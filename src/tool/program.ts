@@ -13,7 +13,7 @@ export function runCommandLine(): Promise<void> {
       ['pana-mip6 demo', 'bootstrap a mobile node on this host'],
       ['pana-mip6 decode trace.pcap', 'decode a capture'],
     ],
-    epilogue: 'The daemons are pana-pac, pana-paa and pana-aaa.',
+    epilogue: 'The daemons are pana-pac, pana-paa, pana-aaa and pana-pre.',
     commands: (cli) =>
       cli
         .command(

@@ -25,7 +25,11 @@ async function relayTo(paa: Place): Promise<Place> {
   const [access, up] = [createSocket('udp4'), createSocket('udp4')];
   sockets.push(access, up);
   for (const socket of [access, up]) await once(socket.bind(0, RELAY), 'listening');
-  const relay = new PanaRelay([{ local: 'access', address: RELAY }], { limits: LIMITS }, new Uint8Array(16));
+  const relay = new PanaRelay(
+    [{ local: 'access', address: RELAY }],
+    { limits: LIMITS, messages: 100 },
+    new Uint8Array(16),
+  );
   access.on('message', (octets, { address, port }) => {
     for (const output of relay.handle({ type: 'fromPac', octets, address, port }, 0)) {
       if (output.type === 'toPaa') up.send(output.octets, paa.port, paa.address);

@@ -112,7 +112,7 @@ function promtool(...args: string[]): string {
 
 describe('The dashboards', () => {
   it('ask only for metrics, labels and values that the daemons have', () => {
-    expect(dashboards.map(({ uid }) => uid).sort()).toEqual(['pana-aaa', 'pana-paa', 'pana-pac']);
+    expect(dashboards.map(({ uid }) => uid).sort()).toEqual(['pana-aaa', 'pana-paa', 'pana-pac', 'pana-pre']);
     expect(shown.length).toBeGreaterThan(60);
     expect(shown.flatMap(mistakes)).toEqual([]);
   });
@@ -207,6 +207,6 @@ describe('The alert rules', () => {
     const { scrape_configs: jobs } = parse(text) as {
       readonly scrape_configs: readonly { readonly job_name: string }[];
     };
-    expect(jobs.map(({ job_name: job }) => job).sort()).toEqual(['pana-aaa', 'pana-paa', 'pana-pac']);
+    expect(jobs.map(({ job_name: job }) => job).sort()).toEqual(['pana-aaa', 'pana-paa', 'pana-pac', 'pana-pre']);
   });
 });

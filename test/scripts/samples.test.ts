@@ -4,10 +4,12 @@ import { parse } from 'yaml';
 import { aaaSchema } from '../../src/aaa/config/options.js';
 import { paaSchema } from '../../src/paa/options.js';
 import { pacSchema } from '../../src/pac/options.js';
+import { preSchema } from '../../src/pre/options.js';
 import { loadOptions, optionKeys } from '../../src/runtime/config/options.js';
 
 const SAMPLES = [
   { name: 'pana-pac', schema: pacSchema },
+  { name: 'pana-pre', schema: preSchema },
   { name: 'pana-paa', schema: paaSchema },
   { name: 'pana-aaa', schema: aaaSchema },
 ] as const;

@@ -140,6 +140,7 @@ export class TwoLinks {
       pac: () => [this.node, ...node],
       aaa: () => [this.#routers.a],
       paa: () => [this.#routers[this.#paaAt]],
+      pre: () => [this.#routers.a],
     };
     const lab = await Lab.make({
       hooks: false,

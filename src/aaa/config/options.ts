@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { DIAMETER_PORT } from '../../protocol/diameter/wire/ports.js';
 import { MAX_FLIGHT } from '../../protocol/eap/fragments.js';
+import { control } from '../../runtime/config/control-section.js';
 import { reloadable } from '../../runtime/config/reload.js';
 import * as section from '../../runtime/config/sections.js';
 import { radius } from './radius.js';
@@ -8,7 +9,7 @@ import { radius } from './radius.js';
 /** Configuration of `pana-aaa`. */
 export const aaaSchema = z.strictObject({
   log: section.log,
-  control: section.control('pana-aaa'),
+  control: control('pana-aaa'),
   store: z
     .string()
     .min(1)

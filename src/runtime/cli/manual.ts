@@ -31,8 +31,8 @@ export function manualPage(source: ManualSource, section: '1' | '5' | '8'): stri
   return `${lines.filter((line, index) => line !== '.PP' || !/^\.S[HS] /.test(lines[index - 1] ?? '')).join('\n')}\n`;
 }
 
-const PROGRAMS = ['pana-aaa(8)', 'pana-mip6(1)', 'pana-paa(8)', 'pana-pac(8)'];
-const FILES = ['pana-aaa.yaml(5)', 'pana-paa.yaml(5)', 'pana-pac.yaml(5)'];
+const PROGRAMS = ['pana-aaa(8)', 'pana-mip6(1)', 'pana-paa(8)', 'pana-pac(8)', 'pana-pre(8)'];
+const FILES = ['pana-aaa.yaml(5)', 'pana-paa.yaml(5)', 'pana-pac.yaml(5)', 'pana-pre.yaml(5)'];
 
 function commandPage(
   { name, description, epilogue, examples, commands, configuration }: ManualSource,

@@ -98,6 +98,7 @@ export async function loadOptions<S extends z.ZodObject>(schema: S, sources: Opt
 
 /** The daemon whose configuration has these sections; undefined: unclear. Only a PAA speaks PANA and an AAA protocol. */
 function daemonOf(sections: object): string | undefined {
+  if ('relay' in sections) return 'pana-pre';
   const hasServers = 'diameter' in sections || 'radius' in sections;
   if (!('pana' in sections)) return hasServers ? 'pana-aaa' : undefined;
   return hasServers ? 'pana-paa' : 'pana-pac';

@@ -1,12 +1,10 @@
 import { z } from 'zod';
 import { canonicalAddress, familyOf, parseAddress } from '../../protocol/bytes/address.js';
-import { isLoopback } from '../../protocol/bytes/address-set.js';
 import { DEFAULT_VENDOR_ID } from '../../protocol/bytes/assigned-numbers.js';
 import { DIAMETER_PORT, DIAMETER_TLS_PORT } from '../../protocol/diameter/wire/ports.js';
 import { INTEGRITY, PRF } from '../../protocol/pana/wire/algorithms.js';
 import { DEFAULT_POLICY } from '../tls/certificates/policy.js';
 import { TLS_VERSIONS, type TlsSettings, type TlsVersion, tlsProblems } from '../tls/settings.js';
-import { defaultSocket } from './default-socket.js';
 import { reloadable, reloadableEach } from './reload.js';
 
 /** Milliseconds in each unit of a duration. */
@@ -36,7 +34,7 @@ export const duration = (least = 0) =>
 /** A section. A missing section is treated as empty, so that the error names each missing key in it. */
 export const group = <S extends z.ZodRawShape>(shape: S) => z.strictObject(shape).prefault({} as never);
 
-const MAX_PORT = 65_535;
+export const MAX_PORT = 65_535;
 
 export const port = () => z.number().int().min(0).max(MAX_PORT);
 export const fileName = () => z.string().min(1);
@@ -133,90 +131,6 @@ export const log = group({
       'form of the log lines; plain has no times, and auto is pretty on a terminal, journal in the journal, json elsewhere',
     ),
 });
-
-/** Size of `sun_path` in octets without its NUL (unix(7) on Linux; FreeBSD, macOS). */
-const MAX_SOCKET_PATH = process.platform === 'linux' ? 107 : 103;
-
-/** An IP address and a port, such as `127.0.0.1:9180` or `[::1]:9180`; undefined: something else. */
-export function placeOf(text: string): { readonly host: string; readonly port: number } | undefined {
-  const [, host = '', port = ''] = /^(\[[^\]]+\]|[^:]+):(\d{1,5})$/.exec(text) ?? [];
-  const bare = host.replaceAll(/[[\]]/g, '');
-  const isAddress = familyOf(bare) === (host.startsWith('[') ? 6 : 4);
-  return isAddress && Number(port) <= MAX_PORT ? { host: bare, port: Number(port) } : undefined;
-}
-
-interface WebSettings {
-  readonly web?: string | undefined;
-  readonly 'web-certificate'?: string | undefined;
-  readonly 'web-key'?: string | undefined;
-}
-
-/** Without TLS, the token of an operator must not leave this host. */
-function webRules(settings: WebSettings, context: z.RefinementCtx): void {
-  const { web, 'web-certificate': certificate, 'web-key': key } = settings;
-  if ((certificate === undefined) !== (key === undefined)) {
-    const missing = certificate === undefined ? 'web-certificate' : 'web-key';
-    context.addIssue({ code: 'custom', path: [missing], message: 'web-certificate and web-key need each other' });
-  }
-  const place = web === undefined ? undefined : placeOf(web);
-  if (place && certificate === undefined && !isLoopback(place.host)) {
-    const message = `${web} is not a loopback address: without web-certificate and web-key only 127.0.0.1 or [::1]`;
-    context.addIssue({ code: 'custom', path: ['web'], message });
-  }
-}
-
-export const control = (name: string) =>
-  z
-    .strictObject({
-      socket: z
-        .string()
-        .min(1)
-        .refine((path) => Buffer.byteLength(path) <= MAX_SOCKET_PATH, {
-          error: `the path of a UNIX socket must not exceed ${MAX_SOCKET_PATH} octets on this system`,
-        })
-        .default(defaultSocket(name))
-        .describe('UNIX socket for status and commands'),
-      group: z
-        .string()
-        .min(1)
-        .optional()
-        .describe('group whose members may use the socket, too; without it only the user of the daemon and root')
-        .meta({ examples: ['pana-operators'] }),
-      metrics: z
-        .string()
-        .refine((text) => Number(/^.+:(\d{1,5})$/.exec(text)?.[1]) <= MAX_PORT, {
-          error: 'must be an address and a port, such as 127.0.0.1:9108 or [::1]:9108',
-        })
-        .optional()
-        .describe('address:port for /metrics and /healthz over TCP')
-        .meta({ examples: ['127.0.0.1:9108'] }),
-      web: z
-        .string()
-        .refine((text) => placeOf(text) !== undefined, {
-          error: 'must be an IP address and a port, such as 127.0.0.1:9180 or [::1]:9180',
-        })
-        .optional()
-        .describe('address:port of the web page; only loopback without web-certificate and web-key')
-        .meta({ examples: ['127.0.0.1:9180'] }),
-      'web-token': fileName()
-        .default(`/var/db/${name}/web-token`)
-        .describe('file with the token for a login at the web page; the daemon creates it with mode 0600'),
-      'web-hosts': z
-        .array(identity())
-        .default([])
-        .describe('host names of the web page, beside its address; other names are refused')
-        .meta({ examples: [['paa.access.example']] }),
-      'web-certificate': fileName()
-        .optional()
-        .describe('PEM file of the certificate of the web page')
-        .meta({ examples: ['/etc/pana-mip6/web.pem'] }),
-      'web-key': fileName()
-        .optional()
-        .describe('PEM file of its key')
-        .meta({ examples: ['/etc/pana-mip6/web-key.pem'] }),
-    })
-    .superRefine(webRules)
-    .prefault({} as never);
 
 export const vendorId = () =>
   z

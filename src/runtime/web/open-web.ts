@@ -1,4 +1,4 @@
-import { placeOf } from '../config/sections.js';
+import { placeOf } from '../config/control-section.js';
 import type { Logger } from '../log/events.js';
 import type { EventFeed } from '../log/feed.js';
 import type { Guard } from '../service/barrier.js';

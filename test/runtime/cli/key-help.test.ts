@@ -2,11 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { aaaSchema } from '../../../src/aaa/config/options.js';
 import { paaSchema } from '../../../src/paa/options.js';
 import { pacSchema } from '../../../src/pac/options.js';
+import { preSchema } from '../../../src/pre/options.js';
 import { keyHelp } from '../../../src/runtime/cli/key-help.js';
 import { optionKeys } from '../../../src/runtime/config/options.js';
 
 const PROGRAMS = [
   ['pana-pac', pacSchema],
+  ['pana-pre', preSchema],
   ['pana-paa', paaSchema],
   ['pana-aaa', aaaSchema],
 ] as const;

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { control } from '../../../src/runtime/config/control-section.js';
 import { loadOptions } from '../../../src/runtime/config/options.js';
-import { address, algorithms, control, duration } from '../../../src/runtime/config/sections.js';
+import { address, algorithms, duration } from '../../../src/runtime/config/sections.js';
 
 const SCHEMA = z.strictObject({
   names: z.array(z.string().regex(/^\S+$/)).default([]),

@@ -4,6 +4,7 @@ import { PciLimiter, type PciLimits, type PciRefusal } from '../agent/pci-limite
 import { withoutScope } from '../agent/relays.js';
 import { HEADER_LENGTH, MESSAGE_TYPE } from '../wire/codec.js';
 import { decodeRelay, encodeRelay, isRelay, MAX_RELAYED } from '../wire/relayed.js';
+import { MessageLimiter } from './message-limiter.js';
 
 /** A local address that clients send to. */
 export interface ClientSide {
@@ -15,12 +16,16 @@ export interface ClientSide {
 
 export interface RelayConfig {
   readonly limits: PciLimits;
+  /** Maximum number of other messages that are relayed per second and client address. */
+  readonly messages: number;
 }
 
 /** Why a datagram was dropped. */
 export type RelayDrop =
   | DecodeErrorCode
   | PciRefusal
+  /** More messages than a client may send in a second. */
+  | 'messages-of-address'
   /** RFC 768: the sender expects no answer. */
   | 'source-port'
   /** A PRY of a client: relays cannot be nested (RFC 6345 2). */
@@ -55,16 +60,18 @@ export type RelayOutput =
 /**
  * The PANA relay element, RFC 6345. It keeps no state of clients: what is from a client goes to the PAA in a PRY, and
  * what is in a PRY of the PAA goes to the client that it names. PCIs are limited like at a PAA, because anyone on the
- * access link can send them.
+ * access link can send them, and other messages by client, so that one cannot fill the way of all to the PAA.
  */
 export class PanaRelay {
   readonly #sides: readonly ClientSide[];
   readonly #limiter: PciLimiter;
+  readonly #messages: MessageLimiter;
 
   /** `key`: 16 octets, random. */
   constructor(sides: readonly ClientSide[], config: RelayConfig, key: Uint8Array) {
     this.#sides = sides;
     this.#limiter = new PciLimiter(key, config.limits);
+    this.#messages = new MessageLimiter(key.subarray(0, 8), config.messages);
   }
 
   /** `now`: milliseconds. */
@@ -81,6 +88,7 @@ export class PanaRelay {
         return [this.#toPac(input.octets)];
       case 'configure':
         this.#limiter.limits = input.config.limits;
+        this.#messages.limit = input.config.messages;
         return [];
     }
   }
@@ -93,7 +101,8 @@ export class PanaRelay {
     if (octets.length > MAX_RELAYED) return 'bad-length';
     if (isRelay(octets)) return 'nested';
     const isPci = octets[6] === 0 && octets[7] === MESSAGE_TYPE.PCI;
-    return isPci ? this.#limiter.refuse(address, now) : undefined;
+    if (isPci) return this.#limiter.refuse(address, now);
+    return this.#messages.refuses(address, now) ? 'messages-of-address' : undefined;
   }
 
   #toPac(octets: Uint8Array): RelayOutput {

@@ -18,7 +18,7 @@ const SIDES = [
 
 /** A PAA behind a relay, as a PaC sees it. */
 class RelayedPaa extends Paa {
-  readonly relay = new PanaRelay(SIDES, { limits: LIMITS }, new Uint8Array(16));
+  readonly relay = new PanaRelay(SIDES, { limits: LIMITS, messages: 100 }, new Uint8Array(16));
   at = RELAY;
   /** The socket of the relay that the last message came from. */
   side: string | undefined;
@@ -140,7 +140,7 @@ describe('a PRY', () => {
     expect(paa.handle({ type: 'datagram', octets, from: RELAY }, 0)).toMatchObject([
       { type: 'dropped', code: 'bad-value', from: RELAY },
     ]);
-    const relay = new PanaRelay(SIDES, { limits: LIMITS }, new Uint8Array(16));
+    const relay = new PanaRelay(SIDES, { limits: LIMITS, messages: 100 }, new Uint8Array(16));
     expect(relay.handle({ type: 'fromPac', octets: inner, ...pac }, 0)).toMatchObject([{ code: 'nested' }]);
   });
 });

@@ -9,10 +9,11 @@ const PCI = fromHex('00000010000000010000000000000000');
 const PAN = fromHex('00000010000000020000000100000001');
 const PAC = { address: '2001:db8:a::77', port: 40_000 };
 const LIMITS = { perAddress: 3, perNetwork: 8, inAll: 10 };
+const MESSAGES = 20;
 
 function relayAt(...addresses: readonly string[]): PanaRelay {
   const sides = addresses.map((address) => ({ local: `at ${address}`, address }));
-  return new PanaRelay(sides, { limits: LIMITS }, new Uint8Array(16).fill(1));
+  return new PanaRelay(sides, { limits: LIMITS, messages: MESSAGES }, new Uint8Array(16).fill(1));
 }
 
 const fromPac = (octets: Uint8Array, more: { address?: string; port?: number } = {}): RelayInput => ({
@@ -67,15 +68,26 @@ describe('a PANA relay', () => {
     expect(codes(relayAt('2001:db8:a::1').handle(fromPac(sized(MAX_RELAYED)), 0))).toEqual(['toPaa']);
   });
 
-  it('limits PCIs by address, and other messages not', () => {
+  it('limits PCIs by address, and not more of them than of other messages', () => {
     const relay = relayAt('2001:db8:a::1');
     const send = (octets: Uint8Array, now: number) => codes(relay.handle(fromPac(octets), now))[0];
     const all = Array.from({ length: 5 }, () => send(PCI, 0));
     expect(all).toEqual(['toPaa', 'toPaa', 'toPaa', 'pci-of-address', 'pci-of-address']);
     expect(new Set(Array.from({ length: 20 }, () => send(PAN, 0)))).toEqual(new Set(['toPaa']));
     expect(send(PCI, 1000)).toBe('toPaa');
-    relay.handle({ type: 'configure', config: { limits: { ...LIMITS, perAddress: 1 } } }, 1000);
+    relay.handle({ type: 'configure', config: { limits: { ...LIMITS, perAddress: 1 }, messages: 1 } }, 1000);
     expect(send(PCI, 1000)).toBe('pci-of-address');
+  });
+
+  it('limits the other messages of each client, whatever others send', () => {
+    const relay = relayAt('2001:db8:a::1');
+    const send = (address: string, now: number) => codes(relay.handle(fromPac(PAN, { address }), now))[0];
+    for (let n = 0; n < MESSAGES; n += 1) expect(send('2001:db8:a::66', 500)).toBe('toPaa');
+    for (let n = 0; n < 1000; n += 1) expect(send('2001:db8:a::66', 999)).toBe('messages-of-address');
+    expect(send('2001:db8:a::77', 999)).toBe('toPaa');
+    expect(send('2001:db8:a::66', 1000)).toBe('toPaa');
+    relay.handle({ type: 'configure', config: { limits: LIMITS, messages: 2 } }, 1000);
+    expect([send('2001:db8:a::66', 1000), send('2001:db8:a::66', 1000)]).toEqual(['toPaa', 'messages-of-address']);
   });
 
   it('passes or drops whatever comes from either side', () => {

@@ -1,0 +1,67 @@
+import { z } from 'zod';
+import { isLinkLocal } from '../protocol/bytes/address.js';
+import { PANA_PORT } from '../protocol/pana/wire/ports.js';
+import { plainControl } from '../runtime/config/control-section.js';
+import { reloadable } from '../runtime/config/reload.js';
+import * as section from '../runtime/config/sections.js';
+
+/** The PAA sends to the port from which it heard the relay last. */
+const SOURCE_PORT = 7160;
+
+const limit = (most: number) => z.number().int().min(1).max(most);
+
+/** A PRY does not tell to which of them a client has sent, so they must differ in family or scope. */
+function distinguishable(addresses: readonly string[], context: z.RefinementCtx): void {
+  const kinds = new Map<string, string>();
+  for (const [i, address] of addresses.entries()) {
+    const kind = !address.includes(':') ? 'IPv4' : isLinkLocal(address) ? 'link-local' : 'global IPv6';
+    const other = kinds.get(kind);
+    kinds.set(kind, address);
+    if (other === undefined) continue;
+    const message = `${other} and ${address} are both ${kind} addresses: a relay has at most one of each kind`;
+    context.addIssue({ code: 'custom', path: [i], message });
+  }
+}
+
+/** Configuration of `pana-pre`. */
+export const preSchema = z.strictObject({
+  log: section.log,
+  control: plainControl('pana-pre'),
+  relay: section.group({
+    listen: z
+      .array(section.address())
+      .min(1)
+      .superRefine(distinguishable)
+      .describe('addresses on the access link: at most one IPv4, one link-local and one global IPv6 address')
+      .meta({ examples: [['2001:db8:b::1', 'fe80::1%eth1']] }),
+    port: section.port().default(PANA_PORT).describe('UDP port for clients; 0: any free one'),
+    paa: section
+      .address()
+      .describe('address of the PAA')
+      .meta({ examples: ['2001:db8:a::1'] }),
+    'paa-port': section.port().min(1).default(PANA_PORT).describe('its UDP port'),
+    source: section
+      .address()
+      .optional()
+      .describe('local address towards the PAA, which must be in its pana.relays [default: by the route]')
+      .meta({ examples: ['2001:db8:b::1'] }),
+    'source-port': section
+      .port()
+      .default(SOURCE_PORT)
+      .describe('local port towards the PAA; it stays the same, so that a restart loses no client; 0: any free one'),
+    limits: reloadable(
+      section.group({
+        'pci-per-address': limit(1000).default(5).describe('PCIs relayed per second and address'),
+        'pci-per-network': limit(100_000)
+          .default(500)
+          .describe('PCIs relayed per second and network (/64, or /24 of IPv4)'),
+        pci: limit(100_000).default(1_000).describe('PCIs relayed per second in total'),
+        'messages-per-address': limit(60_000)
+          .default(100)
+          .describe('other messages of clients relayed per second and address'),
+      }),
+    ),
+  }),
+});
+
+export type PreOptions = z.output<typeof preSchema>;
