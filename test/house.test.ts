@@ -150,6 +150,10 @@ const EXCEPTIONS: Readonly<Record<string, readonly [used: readonly string[], why
   'runtime/log/log.ts': [['performance.now'], 'the time of a log line is the time at which pino writes it'],
   'runtime/service/service.ts': [['hrtime'], 'systemd compares it with its CLOCK_MONOTONIC'],
   'runtime/hooks/process.ts': [['setImmediate'], 'turns of the event loop in which the output of a process arrives'],
+  'runtime/diameter/connection.ts': [
+    ['setImmediate'],
+    'the next turn of the event loop, for the messages that this one leaves',
+  ],
   'runtime/diameter/transport.ts': [['setImmediate'], 'the turn of the event loop whose writes go out together'],
   'runtime/tls/engine.ts': [['setImmediate'], 'turns of the event loop in which OpenSSL writes a flight'],
   'runtime/eap/threaded-engine.ts': [['setImmediate'], 'the turn of the event loop whose messages are sent together'],

@@ -18,6 +18,12 @@ const MAX_SEND_BUFFER = 16 * 1024 * 1024;
 /** How long a closing connection may take to send its remaining octets, in milliseconds. */
 const LINGER = 2_000;
 
+/**
+ * Number of messages that a connection handles in one turn of the event loop. One read may return hundreds, and other
+ * connections, timers and the answers so far would wait for all of them.
+ */
+export const MESSAGES_PER_TURN = 16;
+
 export interface ConnectionEvents {
   message(message: DiameterMessage): void;
   /** A message could not be decoded. `salvage`: the part that could be read. */
@@ -36,6 +42,9 @@ export class DiameterConnection {
   #linger: CancelTimer | undefined;
   /** Whether received messages are still processed. */
   #reading = true;
+  /** Received messages that wait for the next turn. Nothing is read from the stream meanwhile. */
+  readonly #received: Uint8Array[] = [];
+  #isPaused = false;
 
   constructor(transport: TransportConnection, events: ConnectionEvents, host: Host, guard: Guard = unguarded) {
     this.#host = host;
@@ -48,12 +57,13 @@ export class DiameterConnection {
     stream.on('data', (chunk: Uint8Array) =>
       guard.run(
         'diameter',
-        () => this.#take(chunk),
+        () => this.#take(chunk, guard),
         () => this.reset(),
       ),
     );
     stream.on('close', () => {
       this.#linger?.();
+      guard.run('diameter', () => this.#handle(this.#received.length));
       this.#reading = false;
       this.#framer.close();
       guard.run('diameter', () => events.closed());
@@ -83,12 +93,40 @@ export class DiameterConnection {
     this.transport.reset();
   }
 
-  #take(chunk: Uint8Array): void {
+  #take(chunk: Uint8Array, guard: Guard): void {
     if (!this.#reading) {
       chunk.fill(0);
       return;
     }
-    for (const octets of this.#framer.push(chunk)) {
+    const isWaiting = this.#received.length > 0;
+    this.#received.push(...this.#framer.push(chunk));
+    if (!isWaiting) this.#turn(guard);
+  }
+
+  /** Handles as many messages as fit into this turn, and the others in the next ones. */
+  #turn(guard: Guard): void {
+    this.#handle(MESSAGES_PER_TURN);
+    const { stream } = this.transport;
+    if (this.#received.length === 0) {
+      if (this.#isPaused) stream.resume?.();
+      this.#isPaused = false;
+      return;
+    }
+    if (!this.#isPaused) stream.pause?.();
+    this.#isPaused = true;
+    setImmediate(() =>
+      guard.run(
+        'diameter',
+        () => this.#turn(guard),
+        () => this.reset(),
+      ),
+    );
+  }
+
+  #handle(most: number): void {
+    for (let handled = 0; handled < most; handled += 1) {
+      const octets = this.#received.shift();
+      if (!octets) break;
       try {
         if (this.#reading) this.#decode(octets);
       } finally {
@@ -96,7 +134,7 @@ export class DiameterConnection {
         octets.fill(0);
       }
     }
-    if (!this.#reading) return;
+    if (!this.#reading || this.#received.length > 0) return;
     const { broken } = this.#framer;
     if (!broken) return;
     this.#reading = false;

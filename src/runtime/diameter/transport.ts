@@ -21,6 +21,9 @@ export interface OctetStream {
   readonly writableLength: number;
   on(event: 'data', listener: (chunk: Uint8Array) => void): unknown;
   on(event: 'close' | 'error', listener: () => void): unknown;
+  /** Reads nothing until `resume`. A stream without these passes all it receives at once. */
+  pause?(): unknown;
+  resume?(): unknown;
   /** Calls `sent` when the octets are no longer needed. */
   write(octets: Uint8Array, sent?: () => void): unknown;
   /** Closes the stream after sending what is buffered. */
@@ -172,5 +175,13 @@ class GatheringStream implements OctetStream {
 
   end(): unknown {
     return this.#socket.end();
+  }
+
+  pause(): unknown {
+    return this.#socket.pause();
+  }
+
+  resume(): unknown {
+    return this.#socket.resume();
   }
 }
