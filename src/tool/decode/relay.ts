@@ -2,6 +2,7 @@ import { formatAddress } from '../../protocol/bytes/address.js';
 import { DecodeError } from '../../protocol/bytes/decode-error.js';
 import { decodePana, MESSAGE_TYPE, type PanaMessage } from '../../protocol/pana/wire/codec.js';
 import { avpName } from '../../protocol/pana/wire/dictionary.js';
+import { ADDRESS_LENGTHS } from '../../protocol/pana/wire/relayed.js';
 import type { Endpoint } from './dissector.js';
 import type { Relayed } from './heard.js';
 import { u16 } from './octets.js';
@@ -56,9 +57,9 @@ export function relayedIn(
   return { message, octets, pac: pacOf(find('PaC-Information')) };
 }
 
-/** RFC 6345 5.1: an address of either version, and a port. */
+/** RFC 6345 5.1: an address of either version, and a port. The AVP Length of some senders counts the padding. */
 export function pacOf(octets: Uint8Array | undefined): Endpoint | undefined {
-  if (!octets || (octets.length !== 6 && octets.length !== 18)) return undefined;
-  const end = octets.length - 2;
+  const end = ADDRESS_LENGTHS[octets?.length ?? 0];
+  if (!octets || end === undefined) return undefined;
   return { address: formatAddress(octets.slice(0, end)), port: u16(octets, end) };
 }

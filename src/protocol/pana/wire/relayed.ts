@@ -25,7 +25,7 @@ const PAC_INFORMATION = AVPS['PaC-Information'].code;
 const RELAYED_MESSAGE = AVPS['Relayed-Message'].code;
 
 /** Lengths of PaC-Information (RFC 6345 5.1), and those of a sender that counts the padding in the AVP Length. */
-const ADDRESS_LENGTHS: Readonly<Record<number, number>> = { 6: 4, 8: 4, 18: 16, 20: 16 };
+export const ADDRESS_LENGTHS: Readonly<Record<number, number>> = { 6: 4, 8: 4, 18: 16, 20: 16 };
 
 /** Whether undecoded octets claim to be a PRY. */
 export function isRelay(octets: Uint8Array): boolean {
