@@ -117,6 +117,10 @@ check_binding() {
 	*) die "MIP6_IKE is not ikev1 or ikev2" ;;
 	esac
 	[ -z "${MIP6_PREFIX:-}" ] || check_address MIP6_PREFIX "$MIP6_PREFIX"
+	check_session
+}
+
+check_session() {
 	case ${MIP6_SESSION:-} in
 	*[!A-Za-z0-9.\;:_-]*) die "MIP6_SESSION is not a plain token" ;;
 	esac
@@ -391,7 +395,8 @@ node_put() {
 	KEY=- HOA=- OLD=- AT=0 GENERATION=0 SESSION=- SAS='?'
 	if [ -f "$NODES/$MIP6_MN_ID" ]; then node_read "$NODES/$MIP6_MN_ID"; fi
 	if [ "$KEY" != "$PSK" ]; then
-		if [ "$HOA" != "$MIP6_HOA" ]; then
+		# "eap" is no key: nobody may use it as one.
+		if [ "$HOA" != "$MIP6_HOA" ] || [ "$KEY" = eap ] || [ "$PSK" = eap ]; then
 			OLD=-
 		elif [ "$MIP6_ROLE" = ha ] && [ "$SESSION" != "${MIP6_SESSION:--}" ]; then
 			OLD=-

@@ -14,6 +14,7 @@ DEFAULT_MOBILITY=shisa
 case $EVENT in
 up | refresh)
 	check_binding
+	! uses_eap || die 'this hook cannot give home addresses by IKEv2: use ha-linux.sh'
 	read_psk
 	lock
 	ike_ha_note

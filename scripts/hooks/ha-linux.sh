@@ -17,7 +17,8 @@ DEFAULT_MOBILITY=umip
 case $EVENT in
 up | refresh)
 	check_binding
-	read_psk
+	# shellcheck disable=SC2034 # read by node_put
+	if uses_eap; then PSK=eap; else read_psk; fi
 	lock
 	watch_report
 	ike_ha_note
@@ -43,7 +44,15 @@ probe)
 	if [ -z "${WATCHED:-}" ] && is_locked; then
 		say 'another hook is at work'
 	# The daemons start with the first node.
-	elif [ "$DRY_RUN" != yes ] && [ "$(count_nodes)" != 0 ]; then
+	elif [ "$DRY_RUN" = yes ]; then
+		:
+	elif [ "$(count_nodes)" = 0 ]; then
+		# A node that authenticates by EAP may come before any event.
+		if serves_eap; then
+			ike_ha_begin
+			ike_ha_check
+		fi
+	else
 		# There is no watch after a start of the host. The programs may then take longer to start than a probe may take, and a
 		# probe that is ended would delay them: the watch starts them.
 		# shellcheck disable=SC2034 # read by programs.sh

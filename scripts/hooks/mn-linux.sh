@@ -17,24 +17,31 @@ DEFAULT_MOBILITY=umip
 
 case $EVENT in
 up | refresh)
-	check_binding
-	read_psk
+	if uses_eap; then
+		eap_mn_begin
+	else
+		check_binding
+		read_psk
+	fi
 	watch_stop
 	lock
 	look_at_carrier
+	! uses_eap || eap_mn_record
 	ike_mn_up
-	# charon runs IKE now, and racoon waits for mip6d.
-	mobility_mn_up
+	# charon runs IKE now, and racoon waits for mip6d. Without a home address yet, the tunnel has no rules.
+	uses_eap || mobility_mn_up
 	ike_mn_connect
+	! uses_eap || mobility_mn_up
 	mobility_mn_verify
 	watch_start
 	;;
 down)
-	check_binding
+	if uses_eap; then check_name MIP6_MN_ID "${MIP6_MN_ID:-}"; else check_binding; fi
 	watch_stop
 	lock
+	! uses_eap || eap_mn_record
 	mobility_mn_down
-	ike_mn_down
+	if uses_eap; then eap_mn_down; else ike_mn_down; fi
 	rm -f "$LINK_SEEN"
 	;;
 move)

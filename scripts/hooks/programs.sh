@@ -15,10 +15,26 @@ mip6d_started() {
 	:
 }
 
+# strongswan-eap.sh replaces these.
+uses_eap() {
+	[ -z "${MIP6_HOA_BY:-}" ] || die "a home address by IKEv2 needs IKE=strongswan in hooks.conf"
+	return 1
+}
+
+serves_eap() {
+	return 1
+}
+
+test_eap() {
+	! uses_eap
+}
+
 case $IKE in
 strongswan)
 	# shellcheck source=scripts/hooks/strongswan.sh
 	. "$HERE/strongswan.sh"
+	# shellcheck source=scripts/hooks/strongswan-eap.sh
+	. "$HERE/strongswan-eap.sh"
 	;;
 racoon)
 	# shellcheck source=scripts/hooks/racoon.sh
@@ -52,6 +68,7 @@ test_programs() {
 		[ "$MOBILITY" = umip ] || need setkey ipsec-tools
 		;;
 	esac
+	test_eap
 	case $MOBILITY in
 	umip)
 		command -v mip6d >/dev/null 2>&1 || die "mip6d is not installed (UMIP), or set MOBILITY=none in hooks.conf"

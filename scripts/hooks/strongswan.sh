@@ -119,6 +119,8 @@ charon_load() {
 
 # connection_name HOA: sets CONNECTION to the name of a connection at both ends: dots would be a syntax error.
 connection_name() {
+	CONNECTION=pana-eap
+	[ "${KEY:-}" != eap ] || return 0
 	CONNECTION=pana-
 	name_left=$1
 	while :; do
@@ -221,6 +223,10 @@ care_of_address() {
 # A node authenticates with the new key, whose secret names both ends, and accepts both keys from the home agent, because a home
 # agent authenticates with the old key until the node has used the new one.
 mn_conf() {
+	if [ "$KEY" = eap ]; then
+		eap_mn_conf
+		return
+	fi
 	printf '# %s at %s\nconnections {\n  %s {\n' "$ID" "$HA" "$CONNECTION"
 	section_version
 	printf '    remote_addrs = %s\n' "$HA"
@@ -283,7 +289,7 @@ load_must_say() {
 strongswan_load() {
 	charon_load
 	[ -n "${1:-}" ] || return 0
-	load_must_say "loaded ike secret 'ike-$1'"
+	[ "$KEY" = eap ] || load_must_say "loaded ike secret 'ike-$1'"
 	load_must_say "loaded connection '$1'"
 }
 
@@ -374,6 +380,7 @@ mn_load() {
 	connection_name "$HOA"
 	CONNECTION=$CONNECTION-$GENERATION
 	swanctl_conf
+	[ "$KEY" != eap ] || eap_files
 	node_conf "$ID"
 	# With MOBILITY=none, a node that has moved has forgotten its former IKE_SA.
 	[ "$HAS_MOVED:$MOBILITY" = yes:none ] || keep_former
@@ -499,8 +506,10 @@ ike_mn_connect() {
 				;;
 			move:*AUTHENTICATION_FAILED*)
 				# The session has got a key by the next PAA, and "refresh" waits for the end of this hook.
-				say "move: the home agent has a newer key, which follows"
-				return 0
+				[ "$KEY" = eap ] || {
+					say "move: the home agent has a newer key, which follows"
+					return 0
+				}
 				;;
 			esac
 		fi
@@ -509,6 +518,7 @@ ike_mn_connect() {
 	# charon makes the first try with a new key or address.
 	[ "$HAS_NEW_KEY" = no ] || connect_own=$((connect_own + 1))
 	say "IKE_SA up $((NOW_MS - BEGAN)) ms after the hook began ($connect_own tries)"
+	[ "$KEY" != eap ] || eap_mn_home
 	if [ "$CHILD_SA" = no ]; then say "no CHILD_SA was requested"; fi
 	[ "$AT" = used ] || {
 		AT=used
@@ -567,6 +577,8 @@ ike_mn_check() {
 	*"connecting to '"*"' failed"*) check_load=yes ;;
 	esac
 	if [ "$WHAT" = all ]; then
+		# charon may have authenticated again by itself.
+		[ "$KEY" != eap ] || eap_mn_home
 		[ "${UNBOUND:-0}" -ge 2 ] || return 0
 		say "no binding with the present SAs: new ones"
 		swan --terminate --ike "$CONNECTION" --force || :
@@ -694,6 +706,11 @@ ike_ha_note() {
 }
 
 ike_ha_put() {
+	if [ "$KEY" = eap ]; then
+		eap_ha_node
+		return
+	fi
+	eap_ha_put
 	connection_name "$HOA"
 	swanctl_conf
 	node_conf "$ID"
@@ -718,11 +735,14 @@ ike_ha_remove() {
 		rm -f "$CONF"
 		node_remove
 	fi
+	# Not the connection that all nodes share.
+	KEY=-
 	connection_name "$MIP6_HOA"
 	if [ "$DRY_RUN" = yes ]; then
 		say "dry run: swanctl unloads $CONNECTION"
 	elif charon_runs; then
 		strongswan_load
+		! serves_eap || eap_ha_end "$MIP6_HOA"
 		# Also terminates half-open IKE_SAs.
 		swan --terminate --ike "$CONNECTION" --force || :
 	fi
@@ -748,6 +768,7 @@ CONNS=
 CHARON_LOADING=
 ike_ha_begin() {
 	lock
+	eap_ha_put
 	# After a start of the host there is no charon to be asked, and swanctl takes long on a small machine.
 	if [ -S "$charon_socket" ] || is_running 'charon|charon-systemd'; then
 		swan --list-conns --raw || :
@@ -762,6 +783,11 @@ ike_ha_begin() {
 		CHARON_LOADING=$!
 		;;
 	esac
+}
+
+# Nodes that authenticate by EAP share one.
+count_connection() {
+	[ "$KEY" = eap ] || check_wanted=$((check_wanted + 1))
 }
 
 # A charon that something else has restarted has no connections loaded.
@@ -781,9 +807,12 @@ ike_ha_check() {
 			*) break ;;
 			esac
 		done
-		if [ "$FORGOTTEN" = no ]; then
-			[ "$check_listed" -lt "$(count_nodes)" ] || return 0
-			say "charon has $check_listed of $(count_nodes) connections: loading them"
+		if [ "$FORGOTTEN:$EAP_CHANGED" = no:no ]; then
+			check_wanted=0
+			each_node count_connection
+			! serves_eap || check_wanted=$((check_wanted + 1))
+			[ "$check_listed" -lt "$check_wanted" ] || return 0
+			say "charon has $check_listed of $check_wanted connections: loading them"
 		fi
 	fi
 	strongswan_load

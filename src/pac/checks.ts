@@ -10,12 +10,13 @@ import { webFindings } from '../runtime/doctor/web.js';
 import { interfaceWarning } from '../runtime/net/interface-check.js';
 import { readCredentials } from './credentials.js';
 import { discoverPaas } from './discovery.js';
+import { eapVariables } from './mobile-node.js';
 import type { PacOptions } from './options.js';
 import { paaFindings } from './paa-trial.js';
 
 /** The checks of a PaC. `file`: where its configuration is from. */
 export function pacChecks(options: PacOptions, file: string | undefined, computer: Computer): Check[] {
-  const { pana, eap, tls, hooks, control } = options;
+  const { pana, eap, tls, hooks, control, mobility } = options;
   const { host } = computer;
   const running = computer.running(control.socket);
   const stateDir = hooks['state-dir'];
@@ -25,6 +26,7 @@ export function pacChecks(options: PacOptions, file: string | undefined, compute
     role: 'mn',
     stateDir,
     interface: pana.interface,
+    variables: mobility['home-address'] === 'ikev2' || mobility.discovery !== 'pana' ? eapVariables(options) : {},
   };
   const places = controlPlaces(control);
   return [

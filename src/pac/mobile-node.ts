@@ -169,18 +169,13 @@ export class MobileNode {
     if (this.#homeAddresses.size > MAX_HOME_ADDRESSES) this.#homeAddresses.delete(oldest);
   }
 
-  /** What the hook needs to authenticate to the home agent by EAP-TLS: the same certificate as to the AAA server. */
-  #eapVariables(): HookVariables {
-    const { certificate, key, ca, 'server-name': server } = this.#options.tls;
-    const files = { certificateFile: resolve(certificate), keyFile: resolve(key), caFile: resolve(ca) };
-    return { homeAddressBy: 'ikev2', serverName: server, ...files };
-  }
-
   #hook({ event, place, binding, psk }: BindingHook): void {
     const { hooks, pana, mobility } = this.#options;
     if (hooks.mn === undefined) return;
     const [address = '', scope] = place.careOfAddress.split('%');
     const local = parseAddress(address);
+    // Only PANA gives a key.
+    const byEap = mobility['home-address'] === 'ikev2' || (binding !== undefined && binding.source !== 'pana');
     void this.#hooks.run({
       program: hooks.mn,
       role: 'mn',
@@ -191,7 +186,7 @@ export class MobileNode {
         session: place.sessionId === undefined ? undefined : sessionText(place.sessionId),
         careOfAddress: local && formatAddress(local) + (scope === undefined ? '' : `%${scope}`),
         interface: pana.interface ?? place.interface ?? DEFAULT_INTERFACE,
-        ...(mobility['home-address'] === 'ikev2' ? this.#eapVariables() : {}),
+        ...(byEap ? eapVariables(this.#options) : {}),
       },
       psk,
     });
@@ -201,6 +196,13 @@ export class MobileNode {
 /** Copies the place of an attempt, because it changes when the attempt moves. */
 function placeOf({ sessionId, careOfAddress, interface: access }: Place): Place {
   return { sessionId, careOfAddress, interface: access };
+}
+
+/** What the hook needs to authenticate to the home agent by EAP-TLS: the same certificate as to the AAA server. */
+export function eapVariables({ tls }: Pick<PacOptions, 'tls'>): HookVariables {
+  const { certificate, key, ca, 'server-name': server } = tls;
+  const files = { certificateFile: resolve(certificate), keyFile: resolve(key), caFile: resolve(ca) };
+  return { homeAddressBy: 'ikev2', serverName: server, ...files };
 }
 
 /** The hook variables of a binding. */

@@ -363,9 +363,9 @@ describe('Hostile values', () => {
   });
 });
 
-it.each(['mn-linux.sh', 'mn-freebsd.sh'])('%s says that it cannot get a home address by IKEv2', async (name) => {
+it('mn-freebsd.sh says that it cannot get a home address by IKEv2', async () => {
   const environment = { MIP6_HOA: '', MIP6_HOA_BY: 'ikev2' };
-  await expect(hook(name, { event: 'up', environment })).rejects.toMatchObject({
+  await expect(hook('mn-freebsd.sh', { event: 'up', environment })).rejects.toMatchObject({
     stderr: expect.stringContaining('this hook cannot get a home address by IKEv2'),
   });
 });

@@ -32,6 +32,9 @@ export function userSpaceEspMissing(): string | undefined {
 }
 
 /** charon's own packets do not take the route into its tunnel. */
+/** EAP-TLS of a node, and what asks the AAA server about it. */
+const EAP_PLUGINS = ' pkcs8 md5 mgf1 eap-identity eap-tls eap-radius';
+
 const ESP_SETTINGS = `
     kernel-netlink {
       fwmark = !0x42
@@ -43,17 +46,25 @@ const ESP_SETTINGS = `
       allow_peer_ts = yes
     }`;
 
+export interface CharonOptions {
+  readonly userSpaceEsp?: boolean;
+  /** With EAP, and these settings of the plugin eap-radius. */
+  readonly eap?: string;
+}
+
 /** strongSwan's charon in a network namespace, with its own folder. */
 export class Charon {
   readonly namespace: string;
   readonly folder: string;
   readonly #userSpaceEsp: boolean;
+  readonly #eap: string | undefined;
   #process: ChildProcess | undefined;
 
-  constructor(namespace: string, folder: string, { userSpaceEsp = false } = {}) {
+  constructor(namespace: string, folder: string, { userSpaceEsp = false, eap }: CharonOptions = {}) {
     this.namespace = namespace;
     this.folder = folder;
     this.#userSpaceEsp = userSpaceEsp;
+    this.#eap = eap;
   }
 
   /** Writes the configuration without starting charon. */
@@ -62,7 +73,7 @@ export class Charon {
     await writeFile(
       join(this.folder, 'strongswan.conf'),
       `charon {
-  load = ${this.#userSpaceEsp ? 'kernel-libipsec ' : ''}${PLUGINS}
+  load = ${this.#userSpaceEsp ? 'kernel-libipsec ' : ''}${PLUGINS}${this.#eap === undefined ? '' : EAP_PLUGINS}
   i_dont_care_about_security_and_use_aggressive_mode_psk = yes
   retransmit_timeout = 0.5
   retransmit_base = 1.3
@@ -70,7 +81,7 @@ export class Charon {
   plugins {
     vici {
       socket = ${this.socket}
-    }${this.#userSpaceEsp ? ESP_SETTINGS : ''}
+    }${this.#userSpaceEsp ? ESP_SETTINGS : ''}${this.#eap ?? ''}
   }
   filelog {
     log {

@@ -1,42 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFile, rm, writeFile } from 'node:fs/promises';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { hookPath, type Lab } from '../../dist/lab/lab.js';
-import { eventually } from '../eventually.js';
 import { AccessNetwork, announce, missing, NODE, ROUTER } from './access-network.js';
 import { askByDhcp, startKea } from './dhcp-clients.js';
+import { startDns } from './dns-server.js';
 
 const MN = 'mn1@home.example';
 const HOME = '2001:db8:1::1';
 const OTHER = '2001:db8:2::1';
-
-/** Starts dnsmasq on the router, with these lines of configuration. It is stopped by `stop` or with the test. */
-async function startDns(
-  net: AccessNetwork,
-  lab: Lab,
-  lines: readonly string[],
-): Promise<{ stop: () => Promise<void> }> {
-  const path = lab.path('dnsmasq.conf');
-  const own = ['no-resolv', 'no-hosts', 'no-daemon', 'user=root', 'pid-file=', 'local-ttl=300', 'bind-interfaces'];
-  const text = [...own, `listen-address=${ROUTER}`, 'log-facility=-', ...lines].join('\n');
-  await writeFile(path, `${text}\n`);
-  const words = ['netns', 'exec', net.router, 'dnsmasq', '-C', path];
-  const child: ChildProcess = spawn('ip', words, { stdio: ['ignore', 'ignore', 'pipe'] });
-  const stop = async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    const ended = once(child, 'exit');
-    child.kill('SIGKILL');
-    await ended;
-  };
-  onTestFinished(stop);
-  let output = '';
-  child.stderr?.on('data', (chunk) => (output += String(chunk)));
-  await eventually(() => {
-    if (!output.includes('started, version')) throw new Error(`dnsmasq did not start: ${output}`);
-  });
-  return { stop };
-}
 
 const RECORDS = [
   'srv-host=_mip6._ipv6.home.example,ha1.home.example,500,1',
@@ -96,6 +67,11 @@ describe.skipIf(!canDns)('A node that no PAA answers', () => {
       MIP6_HA_HOST: 'ha1.home.example',
       MIP6_IKE: 'ikev2',
       MIP6_SOURCE: 'dns',
+      MIP6_HOA_BY: 'ikev2',
+      MIP6_CERTIFICATE_FILE: lab.path('pki', 'mn1.pem'),
+      MIP6_KEY_FILE: lab.path('pki', 'mn1-key.pem'),
+      MIP6_CA_FILE: lab.path('pki', 'ca.pem'),
+      MIP6_AAA_HOST: 'home.example',
       MIP6_COA: NODE,
       MIP6_INTERFACE: 'mn0',
     });

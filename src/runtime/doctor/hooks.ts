@@ -16,6 +16,8 @@ export interface ConfiguredHook {
   readonly interface?: string | undefined;
   /** The home agents that a hook may be asked to test; undefined: it has none. */
   readonly homeAgents?: (() => Promise<readonly HookVariables[]>) | undefined;
+  /** Of the event `test`, beside the interface. */
+  readonly variables?: HookVariables | undefined;
 }
 
 /** How much of a hook is read to see its interpreter and its events, in octets. */
@@ -119,12 +121,12 @@ async function hookTestFindings(hook: ConfiguredHook, computer: Needs): Promise<
 }
 
 async function testFindings(
-  { key, role, stateDir, interface: access }: ConfiguredHook,
+  { key, role, stateDir, interface: access, variables: own }: ConfiguredHook,
   agent: HookVariables,
   program: string,
   computer: Needs,
 ): Promise<Finding[]> {
-  const variables = { interface: access, ...agent };
+  const variables = { interface: access, ...own, ...agent };
   const environment = hookEnvironment('test', role, variables, { home: homedir(), stateDir });
   const { outcome, lines } = await tested(
     { program, event: 'test', environment, stateDir, input: undefined, psk: undefined },
