@@ -33,6 +33,7 @@ up | refresh)
 	ike_mn_connect
 	! uses_eap || mobility_mn_up
 	mobility_mn_verify
+	# shellcheck disable=SC2119 # no argument
 	watch_start
 	;;
 down)
@@ -53,6 +54,7 @@ move)
 	if own_node; then
 		ike_mn_move
 		mobility_mn_move
+		# shellcheck disable=SC2119 # no argument
 		watch_start
 	fi
 	;;
