@@ -619,7 +619,10 @@ function paaViews() {
 /** The steps of a bootstrap, and what shows that each is done. */
 const STEPS = [
   ['Find a PAA', ({ rungs }) => rungs.some(([, , , text]) => text.startsWith('PAR'))],
-  ['Authenticate', ({ rungs }) => rungs.some(([, , , text]) => text.startsWith('PAR[C]'))],
+  [
+    'Authenticate',
+    ({ head, rungs }) => head.state !== 'refused' && rungs.some(([, , , text]) => text.startsWith('PAR[C]')),
+  ],
   ['Session', ({ rungs }) => rungs.some(([, , , text]) => text.startsWith('PAN[C]'))],
   ['Home agent and address', ({ head }) => head.homeAddress !== undefined],
   ['Hooks', ({ rungs }) => rungs.some(([, , , text]) => text.startsWith('hook done'))],

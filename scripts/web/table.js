@@ -47,7 +47,7 @@ export class VirtualTable {
         keydown: (event) => this.key(event),
         scroll: () => this.later(),
       },
-      el('div', { role: 'rowgroup' }, head),
+      el('div', { class: 'vtop', role: 'rowgroup' }, head),
       this.space,
     );
     this.space.setAttribute('role', 'rowgroup');

@@ -24,7 +24,7 @@ export function pacWebPage({ metrics, log, node, session, trigger }: PacWebParts
   return {
     daemon: 'pana-pac',
     tables: {
-      facts: () => factRows({ ...session() }),
+      facts: () => factRows(factsOf(session())),
       binding: () => factRows({ ...node.status().binding }),
       hooks: () => hookRows(node.status().hooks),
       counters: () => counterRows(metrics),
@@ -32,4 +32,10 @@ export function pacWebPage({ metrics, log, node, session, trigger }: PacWebParts
     lists: {},
     actions: { reauthenticate: act('reauthenticate'), ping: act('ping') },
   };
+}
+
+/** A failure is its detail, or its reason. */
+function factsOf(session: object & { readonly lastFailure?: Partial<Record<'reason' | 'detail', string>> }) {
+  const { lastFailure, ...facts } = session;
+  return { ...facts, lastFailure: lastFailure && (lastFailure.detail ?? lastFailure.reason) };
 }

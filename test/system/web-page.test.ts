@@ -81,6 +81,9 @@ function rowsDrawn(page: Page): Promise<unknown> {
     await frame();
     const drawn = table.element.querySelectorAll('.vspace .vrow').length;
     if (drawn > innerHeight / 20) throw new Error(drawn + ' rows are in the document');
+    const top = (element) => element.getBoundingClientRect().top;
+    const away = top(table.element.querySelector('.vhead')) - top(table.scroller);
+    if (table.scroller.scrollTop === 0 || Math.abs(away) > 3) throw new Error('the names of the columns are not in view');
     const current = table.element.querySelector('[aria-selected="true"]')?.textContent;
     const counted = Number(table.scroller.getAttribute('aria-rowcount'));
     table.element.remove();
