@@ -43,7 +43,7 @@ down)
 	! uses_eap || eap_mn_record
 	mobility_mn_down
 	if uses_eap; then eap_mn_down; else ike_mn_down; fi
-	rm -f "$LINK_SEEN"
+	remove_rest "$LINK_SEEN"
 	;;
 move)
 	check_interface INTERFACE "$INTERFACE"

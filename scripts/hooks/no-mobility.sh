@@ -67,6 +67,7 @@ mobility_ha_verify() {
 
 mobility_ha_down() {
 	if [ "$IKE" = racoon ]; then setkey_ha_delete; else proxy_remove "$MIP6_HOA"; fi
+	[ "$(count_nodes)" != 0 ] || remove_rest "$CONF_DIR/.new.$$"
 }
 
 # Adds the proxy entries again that a restart of the host has removed.

@@ -127,6 +127,13 @@ watch_stop() {
 	kill -s TERM -- "-${WATCH_TOKEN%%@*}" 2>/dev/null || :
 }
 
+# remove_rest FILE…: after the last node: these files, those of the watch, which ends without them, and what hooks that were killed have
+# not finished. It may hold a key. The caller has the lock.
+remove_rest() {
+	rm -f "$@" "$WATCH_FILE" "$WATCH_LOG" "$CONF_DIR"/.new.[0-9]* "$NODES"/.new.[0-9]* \
+		"${SWANCTL_DIR:-$CONF_DIR}"/conf.d/.new.[0-9]*
+}
+
 # watch_report: prints what the watch did since the last hook.
 watch_report() {
 	[ -s "$WATCH_LOG" ] && [ -z "${WATCHED:-}" ] || return 0

@@ -769,12 +769,7 @@ CHARON_LOADING=
 ike_ha_begin() {
 	lock
 	eap_ha_put
-	# After a start of the host there is no charon to be asked, and swanctl takes long on a small machine.
-	if [ -S "$charon_socket" ] || is_running 'charon|charon-systemd'; then
-		swan --list-conns --raw || :
-	else
-		OUT="connecting to '$charon_socket' failed"
-	fi
+	swan --list-conns --raw || :
 	CONNS="$OUT "
 	case $OUT in
 	*"connecting to '"*"' failed"*)

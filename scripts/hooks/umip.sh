@@ -447,7 +447,7 @@ mobility_ha_down() {
 	fi
 	umip_stop
 	[ ! -f "$RADVD_PID" ] || ours pkill -x -F "$RADVD_PID" radvd 2>/dev/null || :
-	rm -f "$MIP6D_CONF" "$UMIP_MARK" "$RADVD_PID" "$RADVD_CONF" "$UMIP_SEEN"
+	remove_rest "$MIP6D_CONF" "$UMIP_MARK" "$RADVD_PID" "$RADVD_CONF" "$UMIP_SEEN"
 }
 
 mobility_ha_check() {

@@ -14,7 +14,7 @@ beforeEach(async () => {
   state = await mkdtemp(join(tmpdir(), 'pana-programs-'));
   bin = join(state, 'bin');
   await mkdir(bin);
-  await program('pgrep', '[ "$1" = -x ] && grep -Eqx "$2" "$bin/running" 2>/dev/null');
+  await program('pgrep', '[ "$1" = -x ] && grep -qx "$2" "$bin/running" 2>/dev/null');
   await program('sleep', 'exit 0');
   await program(
     'pkill',

@@ -71,7 +71,7 @@ it('A new mip6d gets the binding that the former one had, from what the kernel h
     );
     for (const name of ['tunnel', 'route']) await writeFile(join(state, name), shown(`ip -6 ${name} show`));
     await program('ip', `case "$*" in '-6 '*' show') cat "${state}/$2" ;; esac`);
-    await program('pgrep', `[ "$1" = -x ] && grep -Eqx "$2" "${state}/running"`);
+    await program('pgrep', `[ "$1" = -x ] && grep -qx "$2" "${state}/running"`);
     await program('racoonctl', 'exit 0');
     await program('mip6d', `echo mip6d >>"${state}/running"`);
     await writeFile(join(state, 'running'), 'racoon\n');

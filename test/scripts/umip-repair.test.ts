@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -16,7 +16,7 @@ beforeEach(async () => {
   await mkdir(bin);
   await settle('');
   await program('sleep', 'exit 0');
-  await program('pgrep', 'for name; do :; done; grep -Eqx "$name" "$bin/running"');
+  await program('pgrep', 'for name; do :; done; grep -qx "$name" "$bin/running"');
   await program(
     'pkill',
     `for name; do :; done
@@ -92,11 +92,11 @@ describe('A home agent that has lost everything', () => {
 echo mip6d >>"$bin/calls"; echo mip6d >>"$bin/running"`,
     );
     await hook('ha-linux.sh', 'probe');
-    // swanctl is not run before charon could have become ready.
+    // swanctl finds no charon, and is not run again before charon could have become ready.
     const calls = await taken('calls');
-    expect(calls[0]).toBe('charon');
-    expect(calls.slice(1, 3).sort()).toEqual(['--load-all', 'radvd']);
-    expect(calls.slice(3)).toEqual(['mip6d']);
+    expect(calls.slice(0, 2)).toEqual(['--list-conns', 'charon']);
+    expect(calls.slice(2, 4).sort()).toEqual(['--load-all', 'radvd']);
+    expect(calls.slice(4)).toEqual(['mip6d']);
   });
 
   it('fails a probe if charon does not get ready', async () => {
@@ -160,16 +160,23 @@ const LEFT = [
   `src 2001:db8:1::1 dst ${NODE.hoa}\n\tproto esp spi 0xcff29f6e reqid 1 mode transport\n`,
 ].join('');
 
-it.each(['ha-linux.sh', 'mn-linux.sh'])('The end of a session deletes SAs of a killed charon: %s', async (script) => {
-  await hook(script, 'up');
-  await taken('batches');
-  await kernel(LEFT);
-  await hook(script, 'down');
-  expect((await taken('batches')).filter((line) => line.includes('proto esp'))).toEqual([
-    `xfrm state delete src ${NODE.hoa} dst 2001:db8:1::1 proto esp spi 0xc1d28f68`,
-    `xfrm state delete src 2001:db8:1::1 dst ${NODE.hoa} proto esp spi 0xcff29f6e`,
-  ]);
-});
+it.each(['ha-linux.sh', 'mn-linux.sh'])(
+  'The end of a session deletes what killed programs and hooks have left: %s',
+  async (script) => {
+    await hook(script, 'up');
+    await taken('batches');
+    await kernel(LEFT);
+    // Files that hooks had begun when they were killed.
+    const folders = [state, join(state, 'nodes'), join(state, 'swanctl/conf.d')];
+    for (const folder of folders) await writeFile(join(folder, '.new.7'), 'secret');
+    await hook(script, 'down');
+    for (const folder of folders) expect(await readdir(folder)).not.toContain('.new.7');
+    expect((await taken('batches')).filter((line) => line.includes('proto esp'))).toEqual([
+      `xfrm state delete src ${NODE.hoa} dst 2001:db8:1::1 proto esp spi 0xc1d28f68`,
+      `xfrm state delete src 2001:db8:1::1 dst ${NODE.hoa} proto esp spi 0xcff29f6e`,
+    ]);
+  },
+);
 
 describe('A node', () => {
   it.each([

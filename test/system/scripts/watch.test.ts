@@ -64,6 +64,8 @@ async function end(name: string): Promise<void> {
   if (pid !== undefined) process.kill(pid, 'SIGKILL');
 }
 
+const watchFiles = async () => (await readdir(state)).filter((name) => name.startsWith('.watch'));
+
 const startsOf = async (name: string) => (await readFile(join(bin, `${name}.starts`), 'utf8').catch(() => '')).length;
 
 const settle = (settings: string) =>
@@ -137,6 +139,7 @@ describe('The watch of ha-linux.sh', () => {
     await hook('ha-linux.sh', 'down');
     await hook('ha-linux.sh', 'down', 'ikev1', testNode(2));
     await eventually(async () => expect(() => process.kill(Number(token.split('@')[0]), 0)).toThrow('ESRCH'));
+    expect(await watchFiles()).toEqual([]);
   });
 });
 
@@ -154,7 +157,9 @@ describe('The watch of mn-linux.sh', () => {
     await writeFile(join(bin, 'esp'), sa.replace('0x0badcafe', '0x00000000'));
     await eventually(async () => expect(await startsOf('mip6d')).toBe(before + 1));
     await writeFile(join(bin, 'esp'), sa);
+    expect(await watchFiles()).toContain('.watch');
     await hook('mn-linux.sh', 'down');
+    expect(await watchFiles()).toEqual([]);
   });
 
   it('asks whether the home agent has the binding when racoon has lost its ISAKMP SA', async () => {
