@@ -6,7 +6,8 @@ import { made, runHook } from './hook-rig.js';
 
 /**
  * Records of a run with racoon 0.9.1 and UMIP (branch experimental) on Linux 6.1, one node, enforcement point in force: what both
- * ends had in files, kernel and daemons, without keys, times, policies of sockets and link-local routes.
+ * ends had in files, kernel and daemons, without keys, times, policies of sockets and link-local routes; and what they had after the
+ * end of the session.
  */
 const RECORDS = join(import.meta.dirname, 'records');
 const HA = '2001:db8:1::1';
@@ -27,8 +28,8 @@ beforeEach(async () => {
 afterEach(() => rm(state, { recursive: true, force: true }));
 
 /** The sections of a record by name. */
-async function record(end: string): Promise<ReadonlyMap<string, string>> {
-  const text = await readFile(join(RECORDS, `racoon-attached-${end}.txt`), 'utf8');
+async function record(end: string, step = 'attached'): Promise<ReadonlyMap<string, string>> {
+  const text = await readFile(join(RECORDS, `racoon-${step}-${end}.txt`), 'utf8');
   const sections = new Map<string, string>();
   for (const section of text.split(/^===== /m).slice(1)) {
     const line = section.indexOf('\n');
@@ -104,6 +105,18 @@ describe.each([
       .filter(([name]) => name.startsWith('file ') && name !== 'file radvd.conf')
       .map(([name, text]): [string, string] => [name, text.replaceAll('ha1.home', 'ha.home')]);
     expect(new Map(recorded)).toEqual(new Map(files));
+  });
+
+  it('has the files that are left after the end of the session', async () => {
+    await writeFile(join(state, 'hooks.conf'), `DRY_RUN=yes\nIKE=racoon\nMOBILITY=umip\nINTERFACE=${link}\n`);
+    for (const event of ['up', 'down']) {
+      expect(await runHook(state, { script, event, node: NODE, ike: 'ikev1' })).toMatchObject({ status: 0 });
+    }
+    const left = await made(state);
+    const names = [...left.keys()].map((path) => path.replace(/ \d+$/, ''));
+    expect(names.map((name) => `${name}\n`).join('')).toBe((await record(end, 'ended')).get('files')?.trimStart());
+    expect([...left.values()].join('')).not.toMatch(new RegExp(`${HOA}|${NODE.id}|${NODE.key}`));
+    expect(await readdir(join(state, 'nodes'))).toEqual([]);
   });
 });
 
