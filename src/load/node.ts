@@ -23,6 +23,7 @@ const CONFIG: PacConfig = {
   prf: [5, 2],
   integrity: [12, 7],
   sa: 'required',
+  encryption: 'wanted',
   piggyback: true,
   eapReplyTimeout: 1_000,
   failedSessionTimeout: 60_000,

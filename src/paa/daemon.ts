@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { join } from 'node:path';
 import type { NasInput, NasOutput } from '../protocol/nas/alphabet.js';
 import { Nas } from '../protocol/nas/nas.js';
+import { wipeKeys } from '../protocol/pana/session/session.js';
 import { nextOriginState } from '../runtime/diameter/origin-state.js';
 import { makeHookRunner, prepareHookFolder } from '../runtime/hooks/reporter.js';
 import type { HookRunner, HookView } from '../runtime/hooks/runner.js';
@@ -340,7 +341,7 @@ export class PaaDaemon implements Service<PaaOptions> {
         break;
       case 'key':
         if (this.#keyLog) this.#keyLog.write(output.key);
-        else output.key.key.wipe();
+        else wipeKeys(output.key);
         break;
       case 'stopped':
         this.#stopped?.();

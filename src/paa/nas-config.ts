@@ -70,6 +70,7 @@ function paaConfig({ pana, mobility, 'local-home-agent': local, 'key-log': keyLo
     integrity: pana.peers === 'legacy' ? sha1First(pana.integrity, INTEGRITY.HMAC_SHA1_160) : pana.integrity,
     peers: pana.peers,
     sa: pana.sa,
+    encryption: pana.encryption,
     failedSessionTimeout: pana['progress-timeout'],
     request: REQUEST_DEFAULTS,
     pingInterval: pana['ping-interval'],

@@ -4,6 +4,7 @@ import { PANA_PORT } from '../protocol/pana/wire/ports.js';
 import { MRD } from '../protocol/radius/client/retransmission.js';
 import { RADIUS_ACCOUNTING_PORT, RADIUS_DYNAMIC_PORT, RADIUS_PORT } from '../protocol/radius/wire/ports.js';
 import { control } from '../runtime/config/control-section.js';
+import { refuseEncryption } from '../runtime/config/encryption.js';
 import { reloadable, reloadableEach } from '../runtime/config/reload.js';
 import * as section from '../runtime/config/sections.js';
 
@@ -333,6 +334,7 @@ function relayRules({ pana, hooks }: z.output<typeof schema>, context: z.Refinem
 
 export const paaSchema = schema.superRefine((options, context) => {
   relayRules(options, context);
+  refuseEncryption(options.pana, context);
   for (const path of REQUIRED[options.aaa]) {
     const [name, key] = path;
     const value = (options[name] as Readonly<Record<string, unknown>>)[key];

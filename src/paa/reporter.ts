@@ -56,6 +56,7 @@ export function nasReporter(log: Logger, metrics: Metrics, guard: Guard): (event
             lifetime: grant.lifetime === undefined ? undefined : Math.round(grant.lifetime / 1000),
             ...(grant.assignment && assignmentFields(grant.assignment)),
             homeAgentKind: kind,
+            encryption: event.encryption ?? 'none',
           },
           event.type === 'authorized' ? 'session authorized' : 'session reauthenticated',
         );

@@ -338,6 +338,7 @@ export class Attachments {
         lifetime: lifetime === undefined ? undefined : Math.round(lifetime / 1000),
         ...(reauthentication ? {} : { duration: Math.round(duration) }),
         protection: algorithms?.integrity.name ?? 'none',
+        encryption: algorithms?.encryption?.name ?? 'none',
       },
       reauthentication ? 'session reauthenticated' : 'session authorized',
     );

@@ -3,7 +3,7 @@ import { Silence } from '../protocol/attachment/silence.js';
 import type { EapPeerEvent } from '../protocol/eap/peer.js';
 import { PacSession } from '../protocol/pana/session/pac.js';
 import type { PacAuthorized, PacConfig, PacInput, PacOutput } from '../protocol/pana/session/pac-interface.js';
-import type { AlgorithmOffer } from '../protocol/pana/session/session.js';
+import type { AlgorithmOffer, DropCode } from '../protocol/pana/session/session.js';
 import { INTEGRITY_ALGORITHMS, PRF_ALGORITHMS } from '../protocol/pana/wire/algorithms.js';
 import { EapPeer, type EapPeerOptions } from '../runtime/eap/peer.js';
 import type { Logger } from '../runtime/log/events.js';
@@ -265,7 +265,7 @@ export class Attempt {
       case 'dropped':
         metrics.count('dropped', { code: output.code });
         log.debug({ reason: output.code }, 'message dropped');
-        if (output.offered) this.#refuseOffer(output.offered);
+        if (output.offered) this.#refuseOffer(output.code, output.offered);
         break;
       case 'eapRestart':
         this.#newEap();
@@ -308,11 +308,13 @@ export class Attempt {
   }
 
   /** Reports the first offer: a PAA repeats it with every PCI, and anyone can forge one. */
-  #refuseOffer({ prf, integrity }: AlgorithmOffer): void {
+  #refuseOffer(code: DropCode, { prf, integrity, encryption }: AlgorithmOffer): void {
     if (this.#isOfferReported) return;
     this.#isOfferReported = true;
-    const reason = `the PAA offers prf ${nameList(prf, PRF_ALGORITHMS)}; integrity ${nameList(integrity, INTEGRITY_ALGORITHMS)}`;
-    const option = 'pana.prf, pana.integrity';
+    const both = `prf ${nameList(prf, PRF_ALGORITHMS)}; integrity ${nameList(integrity, INTEGRITY_ALGORITHMS)}`;
+    const isClear = code === 'no-encryption';
+    const reason = `the PAA offers ${isClear ? `encryption ${nameList(encryption, new Map())}` : both}`;
+    const option = isClear ? 'pana.encryption' : 'pana.prf, pana.integrity';
     this.#tools.log.warn({ address: this.paa, option, reason }, 'PAA offers no usable algorithm');
   }
 

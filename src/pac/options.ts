@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { PANA_PORT } from '../protocol/pana/wire/ports.js';
 import { control } from '../runtime/config/control-section.js';
+import { refuseEncryption } from '../runtime/config/encryption.js';
 import { reloadable } from '../runtime/config/reload.js';
 import * as section from '../runtime/config/sections.js';
 
@@ -152,7 +153,8 @@ const schema = z.strictObject({
 });
 
 /** Configuration of `pana-pac`. */
-export const pacSchema = schema.superRefine(({ mobility }, context) => {
+export const pacSchema = schema.superRefine(({ mobility, pana }, context) => {
+  refuseEncryption(pana, context);
   const { privacy, 'home-agent': where, 'psk-root': root, discovery } = mobility;
   if (privacy === 'off') return;
   const refuse = (key: keyof typeof mobility, message: string) =>

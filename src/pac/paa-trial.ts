@@ -1,4 +1,4 @@
-import { chooseAlgorithms } from '../protocol/pana/session/key-agreement.js';
+import { chooseAlgorithms, chooseEncryption } from '../protocol/pana/session/key-agreement.js';
 import { receive } from '../protocol/pana/session/session.js';
 import { FLAG, MESSAGE_TYPE } from '../protocol/pana/wire/codec.js';
 import type { Computer } from '../runtime/doctor/computer.js';
@@ -8,7 +8,7 @@ import { routeFindings } from '../runtime/doctor/peers.js';
 import type { PacOptions } from './options.js';
 
 type Answer =
-  | { readonly type: 'offer'; readonly isUsable: boolean }
+  | { readonly type: 'offer'; readonly isUsable: boolean; readonly isClear: boolean }
   | { readonly type: 'invalid'; readonly code: string };
 
 /** Sends PCI to a PAA and reads its PAR with the S bit, which ends there. */
@@ -30,6 +30,10 @@ export async function paaFindings(paa: string, { pana }: PacOptions, computer: C
     return [warning(where, `its answer is not a valid PAR (${answer.code})`, 'is this a PAA?')];
   }
   if (answer.isUsable) return [];
+  if (answer.isClear) {
+    const what = 'it offers no encryption, which pana.encryption requires';
+    return [error(where, what, 'set pana.encryption: wanted on both')];
+  }
   return [error(where, 'it offers no algorithm of pana.prf and pana.integrity', 'configure a common one on both')];
 }
 
@@ -48,5 +52,6 @@ function answerOf(octets: Uint8Array, pana: PacOptions['pana']): Answer {
     return { type: 'invalid', code: 'no PAR with the S bit' };
   }
   const chosen = chooseAlgorithms(pana, values['PRF-Algorithm'], values['Integrity-Algorithm']);
-  return { type: 'offer', isUsable: chosen !== 'none' };
+  const cipher = chooseEncryption(pana.encryption, values['Encryption-Algorithm']);
+  return { type: 'offer', isUsable: chosen !== 'none' && cipher !== 'none', isClear: cipher === 'none' };
 }

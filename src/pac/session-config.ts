@@ -20,6 +20,7 @@ export function sessionConfig(
     prf: pana.prf,
     integrity: pana.integrity,
     sa: pana.sa,
+    encryption: pana.encryption,
     piggyback: pana['piggyback-responses'],
     eapReplyTimeout: pana['eap-reply-timeout'],
     failedSessionTimeout: pana['progress-timeout'],

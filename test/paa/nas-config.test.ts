@@ -57,3 +57,10 @@ it('Framed-MTU is what the interface carries unless configured', () => {
   if (process.platform === 'linux') expect(framedMtu({ pana: { interface: 'lo' } })).toBe(1400);
   expect(framedMtu({ pana: { interface: 'lo' }, nas: { 'framed-mtu': 1000 } })).toBe(1000);
 });
+
+it('A PAA cannot require encryption of old clients or of sessions without a PANA SA', () => {
+  const encryption = (pana: object) => nasConfig(optionsOf({ pana })).paa.encryption;
+  expect(encryption({ encryption: 'required' })).toBe('required');
+  expect(() => encryption({ encryption: 'required', peers: 'legacy' })).toThrow('old clients, which cannot encrypt');
+  expect(() => encryption({ encryption: 'required', sa: 'optional' })).toThrow('it needs pana.sa: required');
+});

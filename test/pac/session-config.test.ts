@@ -77,3 +77,10 @@ it.each([
 ] as const)('With pci-limit %s and the time limit %s, the node tries a PAA for %i ms', (setting, limit, duration) => {
   expect(sessionConfig(optionsOf({ pana: { 'pci-limit': setting } }), limit, false).pci.mrd).toBe(duration);
 });
+
+it('A node cannot require encryption of sessions that cannot have it', () => {
+  const encryption = (pana: object) => sessionConfig(optionsOf({ pana }), 'none', false).encryption;
+  expect(encryption({})).toBe('wanted');
+  expect(encryption({ encryption: 'required' })).toBe('required');
+  expect(() => encryption({ encryption: 'required', sa: 'optional' })).toThrow('it needs pana.sa: required');
+});

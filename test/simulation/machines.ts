@@ -297,7 +297,10 @@ export class NodeMachine extends Machine<PacDaemon> {
       pana: {
         port: PANA_PORT,
         'piggyback-responses': this.#options.piggyback,
+        encryption: this.number % 4 === 0 ? 'off' : 'wanted',
       },
+      // Every other node has its assignment sealed.
+      mobility: { privacy: this.number % 2 === 0 ? 'wanted' : 'off' },
       eap: { identity: '@home.example' },
       tls: {
         ca: join(folder, 'ca.pem'),

@@ -155,7 +155,8 @@ describe('Decoder', () => {
 
 describe('A capture of a PANA session', () => {
   function session() {
-    const ladder = new Ladder({ pac: { exportKeys: true }, paa: { exportKeys: true }, delay: 5 });
+    const ends = { exportKeys: true, encryption: 'wanted' } as const;
+    const ladder = new Ladder({ pac: ends, paa: ends, delay: 5 });
     ladder.toPac({ type: 'start' });
     ladder.run(100);
     ladder.toPac({ type: 'reauthenticate' });
@@ -164,9 +165,15 @@ describe('A capture of a PANA session', () => {
     ladder.run(300);
     const keys = ladder.pacEvents.flatMap((event) => (event.type === 'key' ? [event] : []));
     const text = keys
-      .map(({ sessionId, keyId, integrity, key }) => {
+      .flatMap(({ sessionId, keyId, integrity, key, encryption }) => {
         const number = (value: number) => value.toString(16).padStart(8, '0');
-        return `PANA_AUTH_KEY ${number(sessionId)} ${number(keyId)} ${integrity} ${toHex(key.octets())}\n`;
+        const place = `${number(sessionId)} ${number(keyId)}`;
+        const pac = encryption && toHex(encryption.pac.octets());
+        const paa = encryption && toHex(encryption.paa.octets());
+        return [
+          `PANA_AUTH_KEY ${place} ${integrity} ${toHex(key.octets())}\n`,
+          `PANA_PAC_ENCR_KEY ${place} 1 ${pac}\nPANA_PAA_ENCR_KEY ${place} 1 ${paa}\n`,
+        ];
       })
       .join('');
     const frames = ladder.lines.map(({ from, octets }) => {
@@ -204,6 +211,24 @@ describe('A capture of a PANA session', () => {
     expect(messages.at(-2)?.text).toMatch(/valid, with key 0x[0-9a-f]{8}$/);
   });
 
+  it('shows what is encrypted, with the key that opens it', () => {
+    const { text, frames } = session();
+    const decode = (keys: string) =>
+      [...new Decoder(32473, SessionKeys.read(keys, 'paa.keys')).decode(pcap(101, frames))]
+        .map((each) => each.text)
+        .join('\n');
+    const shown = decode(text);
+    expect(shown).toMatch(/\n {4}Encryption-Algorithm +1 AES128_CTR\n/);
+    expect(
+      shown.match(/ {4}Encryption-Encap +opened with PANA_PAA_ENCR_KEY 0x[0-9a-f]{8}\n {8}Session-Lifetime +3600 s\n/g),
+    ).toHaveLength(2);
+    expect(shown).toMatch(/\n {8}MIP6-Home-Agent-Host +"ha\.home\.example"\n/);
+    expect(shown).toMatch(
+      / {4}Encryption-Encap +opened with PANA_PAC_ENCR_KEY 0x[0-9a-f]{8}\n {8}Termination-Cause +1 LOGOUT\n/,
+    );
+    expect(decode(text.replaceAll(/^PANA_P.*$/gm, ''))).not.toContain('ha.home.example');
+  });
+
   it('that is decoded without keys has a note that the key is not known', () => {
     const { frames } = session();
     const messages = [...new Decoder(32473, SessionKeys.read('', 'empty')).decode(pcap(101, frames))];
@@ -212,7 +237,15 @@ describe('A capture of a PANA session', () => {
 
   it('with an invalid key file is rejected with file and line', async () => {
     expect(() => SessionKeys.read('\nPANA_AUTH_KEY 1 2', 'x.keys')).toThrow('x.keys:2: not a line "PANA_AUTH_KEY');
-    expect(() => SessionKeys.read('PANA_AUTH_KEY 00000001 00000001 99 00', 'x.keys')).toThrow('x.keys:1:');
+    for (const [name, algorithm, key] of [
+      ['PANA_AUTH_KEY', 99, '00'],
+      ['PANA_PAC_ENCR_KEY', 1, '00'],
+      ['PANA_PAC_ENCR_KEY', 2, '00'.repeat(16)],
+      ['PANA_XYZ_ENCR_KEY', 1, '00'.repeat(16)],
+    ]) {
+      const line = `${name} 00000001 00000001 ${algorithm} ${key}`;
+      expect(() => SessionKeys.read(line, 'x.keys'), line).toThrow('x.keys:1:');
+    }
     const ended = await run('tool', ['decode', '--keys', '/nowhere'], { input: '00000010000000010000000000000000' });
     expect(ended).toMatchObject({ status: 2, stderr: 'pana-mip6: cannot read /nowhere: ENOENT\n' });
   });

@@ -25,6 +25,7 @@ const CONFIG: NasConfig = {
     prf: [5, 2],
     integrity: [12, 7],
     sa: 'required',
+    encryption: 'wanted',
     failedSessionTimeout: 60_000,
     request: REQUEST_DEFAULTS,
     pingInterval: 0,

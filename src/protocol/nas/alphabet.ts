@@ -104,6 +104,8 @@ export type NasEvent =
       readonly type: 'authorized' | 'reauthenticated';
       readonly grant: Grant;
       readonly kind: AssignmentKind | undefined;
+      /** Name of the Encryption-Algorithm; undefined: AVPs are not encrypted. */
+      readonly encryption: string | undefined;
       /** Time since PAN[S]. */
       readonly elapsed: number;
     })

@@ -5,7 +5,7 @@ import { SessionIds } from '../diameter/peer/identifiers.js';
 import { wipeKeys } from '../diameter/wire/keys.js';
 import { Paa } from '../pana/agent/paa.js';
 import type { PaaOutput } from '../pana/agent/paa-interface.js';
-import type { PaaClosed } from '../pana/session/paa-interface.js';
+import type { PaaClosed, PaaSessionOutput } from '../pana/session/paa-interface.js';
 import type { PacEndpoint } from '../pana/session/start.js';
 import { AaaMessages, type NasOrigin } from './aaa-messages.js';
 import type { NasConfig, NasInput, NasOutput, NasSessionView } from './alphabet.js';
@@ -258,7 +258,7 @@ export class Nas {
         if (client) this.#authentication.step(context, client, { type: 'packet', packet: event.packet });
         break;
       case 'authorized':
-        if (client) this.#authorized(context, client, event.reauthentication);
+        if (client) this.#authorized(context, client, event);
         break;
       case 'unkeyed':
         if (client) this.#authentication.unkeyed(context, client, event.missing);
@@ -278,12 +278,16 @@ export class Nas {
     return this.#clients.add(panaSession, sessionId, peer, { sessionLifetime, emptyStart }, identifier, context.now);
   }
 
-  #authorized(context: StepContext, client: Client, reauthentication: boolean): void {
+  #authorized(
+    context: StepContext,
+    client: Client,
+    { reauthentication, encryption }: Extract<PaaSessionOutput, { type: 'authorized' }>,
+  ): void {
     const { granted } = client;
     if (!granted) return;
     const { grant, kind } = granted;
     const type = reauthentication ? 'reauthenticated' : 'authorized';
-    say(context, { type, ...subjectOf(client), grant, kind, elapsed: context.now - client.startedAt });
+    say(context, { type, ...subjectOf(client), grant, kind, encryption, elapsed: context.now - client.startedAt });
     for (const older of this.#clients.admit(client, context.config.sessionsPerSubscriber)) {
       context.next.push({ type: 'session', sessionId: older.panaSession, input: { type: 'replace' } });
     }

@@ -171,6 +171,7 @@ export const algorithms = {
     .enum(['required', 'optional'])
     .default('required')
     .describe('required: refuse sessions without a PANA SA; optional: also accept them'),
+  encryption: z.enum(['off', 'wanted', 'required']).default('wanted').describe('whether to encrypt AVPs, RFC 6786'),
 };
 
 /** CRLs for the certificates of the other end. */

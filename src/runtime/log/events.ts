@@ -297,6 +297,8 @@ interface FieldTypes {
   readonly fingerprint: string;
   /** The integrity algorithm of PANA. */
   readonly protection: string;
+  /** Encryption-Algorithm of a PANA session; none: AVPs are not encrypted. */
+  readonly encryption: string;
   /** The TLS version, and whether the session was resumed. */
   readonly tls: string;
   readonly resumed: boolean;

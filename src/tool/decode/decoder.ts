@@ -144,7 +144,9 @@ export class Decoder {
     const relayed = relayedIn(message, this.#vendorId);
     const judged = relayed ?? { message, octets };
     const judgement = this.#keys?.judge(judged.message, judged.octets);
-    const text = this.#detail ? describePana(message, this.#vendorId, this.#flights, judgement?.text).join('\n') : '';
+    const opened = this.#detail ? this.#keys?.open(judged.message, this.#vendorId) : undefined;
+    const lines = this.#detail ? describePana(message, this.#vendorId, this.#flights, judgement?.text, opened) : [];
+    const text = lines.join('\n');
     const repeats = packet && this.#repeats.pana(packet, message, octets);
     const { rfc, paper } = messageName(judged.message);
     const marks = mark(judgement);

@@ -16,7 +16,7 @@ import { decodeEap, EAP_CODE, EAP_TYPE } from '../../protocol/eap/codec.js';
 import { decodeEapTls } from '../../protocol/eap/eap-tls.js';
 import { FlightBuffer } from '../../protocol/eap/fragments.js';
 import { capabilityNames, decodePrefix } from '../../protocol/mip6/assignment.js';
-import { INTEGRITY_ALGORITHMS, PRF_ALGORITHMS } from '../../protocol/pana/wire/algorithms.js';
+import { ENCRYPTION_ALGORITHMS, INTEGRITY_ALGORITHMS, PRF_ALGORITHMS } from '../../protocol/pana/wire/algorithms.js';
 import { FLAG as PANA_FLAG, type PanaAvp, type PanaMessage } from '../../protocol/pana/wire/codec.js';
 import {
   AVPS,
@@ -28,6 +28,7 @@ import {
 import { visible } from '../../runtime/system/terminal.js';
 import { EAP_TYPES, resultText, unsupportedAvp, valueNames } from './avp-names.js';
 import { RecentMap } from './heard.js';
+import type { Opened } from './keys.js';
 import { pacOf, relayedIn } from './relay.js';
 
 /** Maximum number of octets of an unknown value to show. */
@@ -96,8 +97,17 @@ export function shortHex(octets: Uint8Array): string {
 
 // ------------------------------------------------------------------------------------------------------------- PANA
 
-/** Describes a PANA message in lines, the first with both of its names. `auth`: whether its AUTH is valid. */
-export function describePana(message: PanaMessage, vendorId: number, flights: Flights, auth?: string): string[] {
+/**
+ * Describes a PANA message in lines, the first with both of its names. `auth`: whether its AUTH is valid. `encap`: the
+ * content of its Encryption-Encap.
+ */
+export function describePana(
+  message: PanaMessage,
+  vendorId: number,
+  flights: Flights,
+  auth?: string,
+  encap?: Opened,
+): string[] {
   const { rfc, paper } = messageName(message);
   const names = rfc === paper ? rfc : `${rfc} / ${paper}`;
   const flags = Object.entries(PANA_FLAG).flatMap(([name, bit]) => (message.flags & bit ? [name] : []));
@@ -106,10 +116,15 @@ export function describePana(message: PanaMessage, vendorId: number, flights: Fl
   const relayed = relayedIn(message, vendorId);
   const lines = message.avps.flatMap((avp) => {
     const opened = relayed !== undefined && avpName(avp, vendorId) === 'Relayed-Message';
-    return opened ? [line('Relayed-Message', '', 1)] : describePanaAvp(avp, vendorId, `pana ${session}`, flights);
+    if (opened) return [line('Relayed-Message', '', 1)];
+    if (encap && !relayed && avpName(avp, vendorId) === 'Encryption-Encap') {
+      const inner = encap.avps.flatMap((each) => describePanaAvp(each, vendorId, `pana ${session}`, flights));
+      return [line('Encryption-Encap', encap.text, 1), ...inner.map((text) => `${INDENT}${text}`)];
+    }
+    return describePanaAvp(avp, vendorId, `pana ${session}`, flights);
   });
   // The PRY has its message last (RFC 6345 4.1).
-  const inner = relayed ? describePana(relayed.message, vendorId, flights, auth) : [];
+  const inner = relayed ? describePana(relayed.message, vendorId, flights, auth, encap) : [];
   return [
     head,
     ...lines,
@@ -153,6 +168,8 @@ function panaNumber(name: string, value: number): string {
       return `${value} ${PRF_ALGORITHMS.get(value)?.name ?? 'unknown'}`;
     case 'Integrity-Algorithm':
       return `${value} ${INTEGRITY_ALGORITHMS.get(value)?.name ?? 'unknown'}`;
+    case 'Encryption-Algorithm':
+      return `${value} ${ENCRYPTION_ALGORITHMS.get(value)?.name ?? 'unknown'}`;
     case 'Result-Code':
       return `${value} ${named(RESULT_CODE)}`;
     case 'Termination-Cause':

@@ -1,5 +1,6 @@
 import type { Drbg } from '../../bytes/drbg.js';
 import type { PacEndpoint, Start } from '../session/start.js';
+import { ENCRYPTION } from '../wire/algorithms.js';
 import type { PanaAvp } from '../wire/codec.js';
 import { makeAvp } from '../wire/dictionary.js';
 import type { PaaConfig } from './paa-interface.js';
@@ -30,11 +31,14 @@ export class PaaOffers {
 
   #startsOf(config: PaaConfig): StatelessStart {
     const { vendorId, mobility, firstRequest } = config;
-    const plain = algorithmOffer(config);
+    const encryption = config.encryption ?? 'off';
+    const ciphers = encryption === 'off' ? [] : [makeAvp('Encryption-Algorithm', ENCRYPTION.AES128_CTR)];
+    const plain = [...algorithmOffer(config), ...(encryption === 'required' ? ciphers : [])];
+    const full = [...algorithmOffer(config), ...ciphers];
     const capability = mobility === undefined ? [] : [makeAvp('Mobility-Capability', mobility, vendorId)];
     const request = firstRequest ? [makeAvp('EAP-Payload', firstRequest)] : [];
     // AVPs that strict peers may not support come last.
-    const variants = [[...plain, ...capability], plain, [...plain, ...request, ...capability]];
+    const variants = [[...full, ...capability], plain, [...full, ...request, ...capability]];
     return new StatelessStart(this.#drbg.bytes(32), variants);
   }
 
@@ -61,11 +65,12 @@ export class PaaOffers {
    * PAR[S] with EAP-Payload, so only every third offer has one.
    */
   #variantOf(before: number): number {
-    const { mobility, firstRequest, peers } = this.#config;
+    const { mobility, firstRequest, peers, encryption = 'off' } = this.#config;
     if (peers === 'legacy') return VARIANT.PLAIN;
     const turn = before % OFFERS;
     if (turn === 0 && firstRequest) return VARIANT.OPTIMISED;
-    return turn === OFFERS - 1 && mobility !== undefined ? VARIANT.PLAIN : VARIANT.FULL;
+    const hasMore = mobility !== undefined || encryption === 'wanted';
+    return turn === OFFERS - 1 && hasMore ? VARIANT.PLAIN : VARIANT.FULL;
   }
 }
 

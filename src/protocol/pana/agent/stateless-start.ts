@@ -33,6 +33,7 @@ function variantOf(sequence: number): number {
 interface Form {
   readonly octets: Uint8Array;
   readonly offersMobility: boolean;
+  readonly encryption: readonly number[];
   readonly eapRequest: Uint8Array | undefined;
 }
 
@@ -57,6 +58,9 @@ export class StatelessStart {
     this.#forms = variants.map((avps) => ({
       octets: encodePana({ type: MESSAGE_TYPE.AUTH, flags: FLAG.R | FLAG.S, sessionId: 0, sequence: 0, avps }),
       offersMobility: avps.some((avp) => avp.code === AVPS['Mobility-Capability'].code),
+      encryption: avps.flatMap(({ code, value }) =>
+        code === AVPS['Encryption-Algorithm'].code ? [new DataView(value.buffer, value.byteOffset).getUint32(0)] : [],
+      ),
       eapRequest: avps.find((avp) => avp.code === AVPS['EAP-Payload'].code)?.value,
     }));
   }
@@ -95,7 +99,7 @@ export class StatelessStart {
     const header = new DataView(iPar.buffer);
     header.setUint32(SESSION_ID_AT, sessionId);
     header.setUint32(SEQUENCE_AT, sequence);
-    const { offersMobility, eapRequest } = form;
-    return { sessionId, sequence, salt, iPar, offersMobility, eapRequest };
+    const { offersMobility, encryption, eapRequest } = form;
+    return { sessionId, sequence, salt, iPar, offersMobility, encryption, eapRequest };
   }
 }

@@ -11,7 +11,8 @@ import {
   type PanaMessage,
 } from '../wire/codec.js';
 import { makeAvp } from '../wire/dictionary.js';
-import { type Protection, signInPlace, verifyAuth } from '../wire/keys.js';
+import { encapsulate } from '../wire/encryption.js';
+import { type Protection, signInPlace, verifyAuth, wipeProtection } from '../wire/keys.js';
 import {
   nextRetransmission,
   type Retransmission,
@@ -22,18 +23,24 @@ import {
 /** Maximum number of answers replayed to repeated requests per second and session (RFC 5191 5.2 allows a limit). */
 const MAX_REPLAYS_PER_SECOND = 10;
 
-/** Octets reserved for AUTH: its header and the longest tag. */
-const ROOM_FOR_AUTH = 8 + 64;
+/** Octets reserved for AUTH, its header and the longest tag, and for the header of Encryption-Encap. */
+const ROOM_FOR_AUTH = 8 + 64 + 8;
 
 /** Maximum number of requests queued behind the outstanding one. More are a programming error. */
 const MAX_QUEUED = 4;
 
-/** A message without its sequence number and AUTH. */
-export interface Draft {
+/** An answer without its sequence number and AUTH. */
+export interface AnswerDraft {
   readonly type: number;
   /** Flags without R, which the channel sets on requests. */
   readonly flags: number;
   readonly avps: readonly PanaAvp[];
+}
+
+/** A request without its sequence number and AUTH. */
+export interface Draft extends AnswerDraft {
+  /** AVPs that follow `avps`, encrypted if the session encrypts (RFC 6786). */
+  readonly hidden?: readonly PanaAvp[];
   /**
    * The new key that this message introduces; earlier messages keep the old one (RFC 5191 5.3). The channel takes
    * ownership.
@@ -54,7 +61,7 @@ interface LastRequest {
   /** The key that verified the request. Its sender may not have a newer one yet. */
   readonly verified: Protection | undefined;
   /** Undefined while the request is being processed. */
-  answer: { readonly draft: Draft; octets: Uint8Array; signedWith: Protection | undefined } | undefined;
+  answer: { readonly draft: AnswerDraft; octets: Uint8Array; signedWith: Protection | undefined } | undefined;
 }
 
 export type RequestVerdict = 'new' | 'duplicate' | 'out-of-sequence';
@@ -139,17 +146,17 @@ export class Channel {
 
   /** Wipes the previous key. */
   dropPrevious(): void {
-    this.#previous?.key.wipe();
+    if (this.#previous) wipeProtection(this.#previous);
     this.#previous = undefined;
   }
 
   /** Wipes the keys. The channel must not be used afterwards. */
   destroy(): void {
     this.dropPrevious();
-    this.#protection?.key.wipe();
+    if (this.#protection) wipeProtection(this.#protection);
     this.#protection = undefined;
     this.#outstanding = undefined;
-    for (const { protect } of this.#queue) protect?.key.wipe();
+    for (const { protect } of this.#queue) if (protect) wipeProtection(protect);
     this.#queue.length = 0;
   }
 
@@ -161,14 +168,14 @@ export class Channel {
    */
   request(draft: Draft, now: number): Uint8Array[] | 'too-long' {
     if (fits(draft)) return this.#request(draft, now);
-    draft.protect?.key.wipe();
+    if (draft.protect) wipeProtection(draft.protect);
     return 'too-long';
   }
 
   #request(draft: Draft, now: number): Uint8Array[] {
     if (this.#outstanding) {
       if (this.#queue.length < MAX_QUEUED) this.#queue.push(draft);
-      else draft.protect?.key.wipe();
+      else if (draft.protect) wipeProtection(draft.protect);
       return [];
     }
     if (draft.protect) this.protect(draft.protect);
@@ -234,7 +241,8 @@ export class Channel {
   }
 
   /** Answers the accepted request and keeps the answer for repetitions. 'too-long' as in `request`. */
-  answer(draft: Draft): Uint8Array[] | 'too-long' {
+  answer({ type, flags, avps }: AnswerDraft): Uint8Array[] | 'too-long' {
+    const draft = { type, flags, avps };
     if (!fits(draft)) return 'too-long';
     const last = this.#last;
     if (!last || last.answer) return [];
@@ -283,19 +291,17 @@ export class Channel {
 
   #encode(draft: Draft, extraFlags: number, sequence: number, protection: Protection | undefined): Uint8Array {
     const auth = protection ? [makeAvp('AUTH', new Uint8Array(protection.integrity.tagLength))] : [];
-    const octets = encodePana({
-      type: draft.type,
-      flags: draft.flags | extraFlags,
-      sessionId: this.#sessionId,
-      sequence,
-      avps: [...draft.avps, ...auth],
-    });
+    const { type, flags, avps, hidden = [] } = draft;
+    const header = { type, flags: flags | extraFlags, sessionId: this.#sessionId, sequence };
+    const encryption = hidden.length > 0 ? protection?.encryption : undefined;
+    const shown = encryption ? [encapsulate(hidden, encryption, header)] : hidden;
+    const octets = encodePana({ ...header, avps: [...avps, ...shown, ...auth] });
     return protection ? signInPlace(protection, octets) : octets;
   }
 }
 
-function fits({ avps }: Draft): boolean {
-  return HEADER_LENGTH + lengthOf(avps) + ROOM_FOR_AUTH <= MAX_MESSAGE;
+function fits({ avps, hidden = [] }: Draft): boolean {
+  return HEADER_LENGTH + lengthOf(avps) + lengthOf(hidden) + ROOM_FOR_AUTH <= MAX_MESSAGE;
 }
 
 /** Flags that an answer copies from its request. */

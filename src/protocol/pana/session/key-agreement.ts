@@ -1,9 +1,9 @@
 import type { Drbg } from '../../bytes/drbg.js';
 import type { Secret } from '../../bytes/secret.js';
-import { type Algorithms, algorithmsOf } from '../wire/algorithms.js';
+import { type Algorithms, algorithmsOf, ENCRYPTION_ALGORITHMS, type EncryptionAlgorithm } from '../wire/algorithms.js';
 import type { PanaAvp } from '../wire/codec.js';
 import { makeAvp } from '../wire/dictionary.js';
-import { type Protection, panaAuthKey } from '../wire/keys.js';
+import { type Encryption, type KeyInput, type Protection, panaAuthKey, panaEncryptionKey } from '../wire/keys.js';
 import type { SessionKey } from './session.js';
 
 /** The result of the exchange of PAR[S] and PAN[S] for the whole session (RFC 5191 4.1). */
@@ -44,7 +44,12 @@ export function chooseAlgorithms(
 /** The PRF-Algorithm and Integrity-Algorithm AVPs of an answer. */
 export function algorithmAvps(algorithms: Algorithms | undefined): PanaAvp[] {
   if (!algorithms) return [];
-  return [makeAvp('PRF-Algorithm', algorithms.prf.id), makeAvp('Integrity-Algorithm', algorithms.integrity.id)];
+  const { prf, integrity, encryption } = algorithms;
+  return [
+    makeAvp('PRF-Algorithm', prf.id),
+    makeAvp('Integrity-Algorithm', integrity.id),
+    ...(encryption ? [makeAvp('Encryption-Algorithm', encryption.id)] : []),
+  ];
 }
 
 /** The two nonces of one authentication, the first one or a re-authentication (RFC 5191 4.1, 4.3, 5.3). */
@@ -95,19 +100,50 @@ export interface Nonces {
   readonly paaNonce: Uint8Array;
 }
 
-/** Derives PANA_AUTH_KEY of an authentication. Does not take ownership of `msk`. */
+/** Whether one end encrypts AVPs (RFC 6786): never, if the other end can, or in every session. */
+export type EncryptionPolicy = 'off' | 'wanted' | 'required';
+
+/** The encryption that a PaC selects from an offer. Undefined: none. 'none': the start is not acceptable. */
+export function chooseEncryption(
+  policy: EncryptionPolicy,
+  offered: readonly number[],
+): EncryptionAlgorithm | undefined | 'none' {
+  const known = policy === 'off' ? undefined : offered.find((id) => ENCRYPTION_ALGORITHMS.has(id));
+  if (known !== undefined) return ENCRYPTION_ALGORITHMS.get(known);
+  return policy === 'required' ? 'none' : undefined;
+}
+
+/** Derives the keys of an authentication for one end. Does not take ownership of `msk`. */
 export function deriveProtection(
   { iPar, iPan }: Agreement,
   algorithms: Algorithms,
   { pacNonce, paaNonce }: Nonces,
   msk: Secret,
   keyId: number,
+  end: 'PaC' | 'PAA',
 ): Protection {
-  const key = panaAuthKey(algorithms, { msk, iPar, iPan, pacNonce, paaNonce, keyId });
-  return { integrity: algorithms.integrity, key };
+  const input = { msk, iPar, iPan, pacNonce, paaNonce, keyId };
+  const key = panaAuthKey(algorithms, input);
+  return { integrity: algorithms.integrity, key, encryption: deriveEncryption(algorithms, input, end) };
 }
 
-/** A copy of a key for a protocol analyser. */
-export function exportedKey(sessionId: number, keyId: number, { integrity, key }: Protection): SessionKey {
-  return { type: 'key', sessionId, keyId, integrity: integrity.id, key: key.copy() };
+function deriveEncryption(algorithms: Algorithms, input: KeyInput, end: 'PaC' | 'PAA'): Encryption | undefined {
+  const { encryption: algorithm } = algorithms;
+  if (!algorithm) return undefined;
+  const keyOf = (from: 'PaC' | 'PAA') => panaEncryptionKey(from, algorithms, algorithm, input);
+  return { algorithm, keyId: input.keyId, sends: keyOf(end), receives: keyOf(end === 'PaC' ? 'PAA' : 'PaC') };
+}
+
+/** A copy of the keys of one end for a protocol analyser. */
+export function exportedKey(
+  sessionId: number,
+  keyId: number,
+  { integrity, key, encryption }: Protection,
+  end: 'PaC' | 'PAA',
+): SessionKey {
+  const keys = { type: 'key', sessionId, keyId, integrity: integrity.id, key: key.copy() } as const;
+  if (!encryption) return keys;
+  const { algorithm, sends, receives } = encryption;
+  const [pac, paa] = end === 'PaC' ? [sends, receives] : [receives, sends];
+  return { ...keys, encryption: { algorithm: algorithm.id, pac: pac.copy(), paa: paa.copy() } };
 }

@@ -7,7 +7,7 @@ import type { PaaClosed, PaaSessionOutput, PaaTermination } from './paa-interfac
 import { open } from './paa-result.js';
 import { close, heardFrom, isEstablished, isIdle, type PaaContext, type PaaState, type PaaStep } from './paa-state.js';
 import { ping as pingDraft, reauthentication, terminated, termination } from './requests.js';
-import { dropped, type Received, sends } from './session.js';
+import { dropped, open as openEncrypted, type Received, sends } from './session.js';
 import { after, stay } from './step.js';
 
 /** Answers, pings, re-authentication and the end of a session: RFC 5191 4.2 to 4.4; RFC 5609 8.5 OPEN and later. */
@@ -59,13 +59,16 @@ export function pnr(
 }
 
 /** Handles PAN, PNA or PTA. */
-export function answer(context: PaaContext, state: PaaState, received: Received, now: number): PaaStep {
-  const { message, octets, values } = received;
+export function answer(context: PaaContext, state: PaaState, closed: Received, now: number): PaaStep {
+  const { message, octets } = closed;
   const { channel, liveness } = context;
   if (!channel.answers(message)) return stay(state, [dropped('out-of-sequence')]);
   const { protection } = channel;
   const verified = channel.verify(octets);
   if (protection && !verified) return stay(state, [dropped('auth')]);
+  const received = openEncrypted(closed, verified, context.config.vendorId);
+  if ('type' in received) return stay(state, [received]);
+  const { values } = received;
   const isAuth = message.type === MESSAGE_TYPE.AUTH;
   if (isAuth && (message.flags & FLAG.C) === 0) return pan(context, state, received, now);
   // RFC 5191 5.3: PAN[C] is the first message with which the PaC proves the new key.

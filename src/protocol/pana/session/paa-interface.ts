@@ -1,6 +1,7 @@
 import type { Secret } from '../../bytes/secret.js';
 import type { MobilityAssignment, SealedAssignment } from '../../mip6/assignment.js';
 import type { PANA_TERMINATION_CAUSE } from '../wire/dictionary.js';
+import type { EncryptionPolicy } from './key-agreement.js';
 import type { RetransmissionParameters } from './retransmission.js';
 import type { Dropped, Received, Send, SessionKey } from './session.js';
 
@@ -10,6 +11,8 @@ export interface PaaSessionConfig {
   readonly prf: readonly number[];
   readonly integrity: readonly number[];
   readonly sa: 'required' | 'optional';
+  /** Whether AVPs are encrypted, RFC 6786; undefined: off. */
+  readonly encryption?: EncryptionPolicy;
   readonly failedSessionTimeout: number;
   readonly request: RetransmissionParameters;
   readonly pingInterval: number;
@@ -103,7 +106,13 @@ export type PaaSessionOutput =
     }
   | { readonly type: 'eapPacket'; readonly packet: Uint8Array }
   /** PAN[C] has arrived: the PaC is authorized. */
-  | { readonly type: 'authorized'; readonly reauthentication: boolean; readonly grant: Grant }
+  | {
+      readonly type: 'authorized';
+      readonly reauthentication: boolean;
+      readonly grant: Grant;
+      /** Name of the Encryption-Algorithm; undefined: AVPs are not encrypted. */
+      readonly encryption?: string | undefined;
+    }
   /** The AAA server authorized the client, but no key for the promised SA can be derived: access is refused. */
   | { readonly type: 'unkeyed'; readonly missing: 'msk' | 'nonce' }
   /** `granted`: the AAA server had authorized the session, so it needs an STR. */

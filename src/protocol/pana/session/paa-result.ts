@@ -41,15 +41,18 @@ export function eapSuccess(
   ];
   if (protect) {
     avps.push(makeAvp('Key-Id', context.keyId));
-    if (context.config.exportKeys) out.push(exportedKey(context.channel.sessionId, context.keyId, protect));
+    if (context.config.exportKeys) out.push(exportedKey(context.channel.sessionId, context.keyId, protect, 'PAA'));
   }
-  if (success) avps.push(...grantAvps(context, grant));
+  const hidden = success ? grantAvps(context, grant) : [];
   if (authorized) context.granted = true;
   if (authorized && !success) out.push({ type: 'unkeyed', missing: msk === undefined ? 'msk' : 'nonce' });
   const next: PaaState = success
     ? { name: 'WAIT_SUCC_PAN', grant, again: false }
     : { name: 'WAIT_FAIL_PAN', until: progressLimit(context, now) };
-  return after(out, ask(context, next, { ...authentication(FLAG.C | reconfigure(context), avps), protect }, now));
+  return after(
+    out,
+    ask(context, next, { ...authentication(FLAG.C | reconfigure(context), avps), hidden, protect }, now),
+  );
 }
 
 /**
@@ -60,7 +63,7 @@ function newKey(context: PaaContext, msk: Secret): Protection | undefined {
   if (!algorithms || !run.peerNonce) return undefined;
   context.keyId = (context.keyId + 1) >>> 0;
   const nonces = { pacNonce: run.peerNonce, paaNonce: run.ownNonce };
-  return deriveProtection(context, algorithms, nonces, msk, context.keyId);
+  return deriveProtection(context, algorithms, nonces, msk, context.keyId, 'PAA');
 }
 
 function grantAvps({ config, wish }: PaaContext, { lifetime, assignment, sealed }: Grant): PanaAvp[] {
@@ -91,5 +94,7 @@ export function open(context: PaaContext, grant: Grant, now: number): PaaStep {
   const until = lifetime === undefined ? undefined : now + lifetime + config.lifetimeGrace;
   context.admission = { until };
   const reauthenticateAt = times.length > 0 ? now + Math.min(...times) : undefined;
-  return stay({ name: 'OPEN', until, reauthenticateAt }, [{ type: 'authorized', reauthentication: !run.first, grant }]);
+  return stay({ name: 'OPEN', until, reauthenticateAt }, [
+    { type: 'authorized', reauthentication: !run.first, grant, encryption: context.algorithms?.encryption?.name },
+  ]);
 }

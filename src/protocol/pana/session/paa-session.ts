@@ -2,7 +2,7 @@ import { earliest } from '../../bytes/deadline-queue.js';
 import type { Drbg } from '../../bytes/drbg.js';
 import { equalOctets } from '../../bytes/octets.js';
 import { CAPABILITY } from '../../mip6/assignment.js';
-import { type Algorithms, algorithmsOf } from '../wire/algorithms.js';
+import { type Algorithms, algorithmsOf, ENCRYPTION_ALGORITHMS } from '../wire/algorithms.js';
 import { FLAG, MESSAGE_TYPE } from '../wire/codec.js';
 import { Channel } from './channel.js';
 import { Run } from './key-agreement.js';
@@ -21,7 +21,7 @@ import {
   progressLimit,
   runUntil,
 } from './paa-state.js';
-import { type Dropped, dropped, type Received, replays, sends } from './session.js';
+import { type Dropped, dropped, open, type Received, replays, sends } from './session.js';
 import type { Start } from './start.js';
 import { after, stay } from './step.js';
 
@@ -59,7 +59,12 @@ export class PaaSession {
     const none = prf === undefined && integrity === undefined;
     const offered = config.prf.includes(prf ?? 0) && config.integrity.includes(integrity ?? 0);
     if (none ? config.sa === 'required' : !offered) return dropped('no-algorithm');
-    const context = contextOf(config, drbg, start, pan, algorithmsOf(prf, integrity), now);
+    // RFC 6786 2: encryption needs the keys of an SA, and an algorithm of this PAR[S].
+    const [cipher] = values['Encryption-Algorithm'];
+    const encryption = start.encryption.includes(cipher ?? 0) ? ENCRYPTION_ALGORITHMS.get(cipher ?? 0) : undefined;
+    if (cipher === undefined ? config.encryption === 'required' : none || !encryption) return dropped('no-encryption');
+    const agreed = algorithmsOf(prf, integrity);
+    const context = contextOf(config, drbg, start, pan, agreed && { ...agreed, encryption }, now);
     const asked = start.eapRequest;
     const packet = asked && values['EAP-Payload'];
     const until = progressLimit(context, now);
@@ -254,13 +259,15 @@ export class PaaSession {
     const verified = channel.verify(octets);
     if (channel.protection && !verified) return stay(state, [dropped('auth')]);
     if (place === 'duplicate') return stay(state, replays(channel.replay(octets, verified, now)));
+    const opened = open(received, verified, context.config.vendorId);
+    if ('type' in opened) return stay(state, [opened]);
     switch (message.type) {
       case MESSAGE_TYPE.AUTH:
-        return par(context, state, received, verified, now);
+        return par(context, state, opened, verified, now);
       case MESSAGE_TYPE.TERMINATION:
-        return ptr(context, state, received, verified, now);
+        return ptr(context, state, opened, verified, now);
       default:
-        return pnr(context, state, received, verified, now);
+        return pnr(context, state, opened, verified, now);
     }
   }
 }

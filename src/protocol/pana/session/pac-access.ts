@@ -13,7 +13,7 @@ import {
   setKeys,
 } from './pac-state.js';
 import { ping as pingDraft, reauthentication, terminated, termination } from './requests.js';
-import { dropped, type Received, sends } from './session.js';
+import { dropped, open, type Received, sends } from './session.js';
 import { after, stay } from './step.js';
 
 /** Pings, re-authentication, movement and the end of a session: RFC 5191 4.2 to 4.4, 5.6; RFC 5609 7.5 OPEN onward. */
@@ -72,11 +72,15 @@ export function ptr({ liveness }: PacContext, state: Begun, { message, octets }:
 }
 
 /** Handles PAN, PNA or PTA. */
-export function answer(context: PacContext, state: Begun, { message, octets }: Received, now: number): PacStep {
+export function answer(context: PacContext, state: Begun, received: Received, now: number): PacStep {
+  const { message, octets } = received;
   const { session } = state;
   const { channel } = session;
   if (!channel.answers(message)) return stay(state, [dropped('out-of-sequence')]);
-  if (channel.protection && !channel.verify(octets)) return stay(state, [dropped('auth')]);
+  const verified = channel.verify(octets);
+  if (channel.protection && !verified) return stay(state, [dropped('auth')]);
+  const opened = open(received, verified, context.config.vendorId);
+  if ('type' in opened) return stay(state, [opened]);
   context.liveness.heard(now);
   const out: PacOutput[] = sends(channel.answered(now));
   if (session.silent || session.awaited) out.push({ type: 'heard' });

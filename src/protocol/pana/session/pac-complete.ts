@@ -1,7 +1,7 @@
 import { CAPABILITY } from '../../mip6/assignment.js';
 import { FLAG } from '../wire/codec.js';
 import { makeAvp, RESULT_CODE } from '../wire/dictionary.js';
-import { type Protection, verifyAuth } from '../wire/keys.js';
+import { type Protection, verifyAuth, wipeProtection } from '../wire/keys.js';
 import { readAssignment } from '../wire/mobility.js';
 import { deriveProtection, exportedKey } from './key-agreement.js';
 import type { PacAuthorized, PacOutput } from './pac-interface.js';
@@ -16,7 +16,7 @@ import {
   type WaitEapResult,
 } from './pac-state.js';
 import { authentication } from './requests.js';
-import { dropped, MIN_LIFETIME, type Received, sends } from './session.js';
+import { dropped, MIN_LIFETIME, open, type Received, sends } from './session.js';
 import { after, stay } from './step.js';
 
 /** PAR[C] and what follows, RFC 5191 4.1, 5.3; RFC 5609 7.5 WAIT_PAA, WAIT_EAP_RESULT, WAIT_EAP_RESULT_CLOSE. */
@@ -28,22 +28,30 @@ import { after, stay } from './step.js';
 const REFUSAL_DOUBT = 5_000;
 
 /** Handles PAR[C], the only message that is verified with a key derived from its own Key-Id (RFC 5191 5.3). */
-export function parComplete(context: PacContext, state: PacState, received: Received, now: number): PacStep {
+export function parComplete(context: PacContext, state: PacState, sealed: Received, now: number): PacStep {
   if (state.name !== 'WAIT_PAA') return stay(state, [dropped('unexpected')]);
   const { session } = state;
-  const { values, message, octets } = received;
-  const result = values['Result-Code'];
+  const result = sealed.values['Result-Code'];
   if (result === undefined) return stay(state, [dropped('avp-missing')]);
   const success = result === RESULT_CODE.SUCCESS;
-  const packet = values['EAP-Payload'];
-  if (success && !packet) return stay(state, [dropped('avp-missing')]);
-  const checked = checkAuth(session, received, success);
+  const isEncrypted = sealed.values['Encryption-Encap'] !== undefined;
+  if (success && !sealed.values['EAP-Payload'] && !isEncrypted) return stay(state, [dropped('avp-missing')]);
+  const checked = checkAuth(session, sealed, success);
   if (checked === 'auth') {
     // Not RFC: the refusal may be forged, or the server may have failed after it accepted the PaC.
-    const doubted = !success && values.AUTH === undefined && !session.channel.protection;
+    const doubted = !success && sealed.values.AUTH === undefined && !session.channel.protection;
     const until = doubted ? Math.min(state.until, now + REFUSAL_DOUBT) : state.until;
     return stay({ ...state, until }, [dropped('auth')]);
   }
+  // RFC 6786 5: only a success is encrypted.
+  const received = open(sealed, success ? checked.fresh : undefined, context.config.vendorId);
+  const missing = 'type' in received || (success && !received.values['EAP-Payload']);
+  if (missing) {
+    if (checked.fresh) wipeProtection(checked.fresh);
+    return stay(state, ['type' in received ? received : dropped('avp-missing')]);
+  }
+  const { values, message, octets } = received;
+  const packet = values['EAP-Payload'];
 
   context.liveness.heard(now);
   session.begun = true;
@@ -52,7 +60,7 @@ export function parComplete(context: PacContext, state: PacState, received: Rece
   if (checked.fresh) {
     session.channel.protect(checked.fresh);
     if (context.config.exportKeys)
-      out.push(exportedKey(session.channel.sessionId, values['Key-Id'] ?? 0, checked.fresh));
+      out.push(exportedKey(session.channel.sessionId, values['Key-Id'] ?? 0, checked.fresh, 'PaC'));
   }
   session.channel.dropPrevious();
   const until = now + context.config.failedSessionTimeout;
@@ -84,9 +92,9 @@ function checkAuth(
   const keyId = values['Key-Id'];
   if (keys && run.peerNonce && keyId !== undefined) {
     const nonces = { pacNonce: run.ownNonce, paaNonce: run.peerNonce };
-    const fresh = deriveProtection(session, algorithms, nonces, keys.msk, keyId);
+    const fresh = deriveProtection(session, algorithms, nonces, keys.msk, keyId, 'PaC');
     if (verifyAuth(fresh, octets)) return { fresh };
-    fresh.key.wipe();
+    wipeProtection(fresh);
     return 'auth';
   }
   if (success || (values.AUTH !== undefined) !== (channel.protection !== undefined)) return 'auth';

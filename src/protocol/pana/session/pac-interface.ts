@@ -1,6 +1,7 @@
 import type { Secret } from '../../bytes/secret.js';
 import type { MobilityAssignment } from '../../mip6/assignment.js';
 import type { Algorithms } from '../wire/algorithms.js';
+import type { EncryptionPolicy } from './key-agreement.js';
 import type { RetransmissionParameters } from './retransmission.js';
 import type { Dropped, Send, SessionKey } from './session.js';
 
@@ -12,6 +13,8 @@ export interface PacConfig {
   readonly integrity: readonly number[];
   /** `required`: no session without a PANA SA. */
   readonly sa: 'required' | 'optional';
+  /** Whether AVPs are encrypted, RFC 6786; undefined: off. */
+  readonly encryption?: EncryptionPolicy;
   /** Whether EAP responses are sent in PAN; otherwise they are sent in a PAR (RFC 5191 4.1). */
   readonly piggyback: boolean;
   /** How long PAN waits for an EAP response; then it is sent without one. */

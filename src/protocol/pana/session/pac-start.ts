@@ -2,7 +2,7 @@ import { equalOctets } from '../../bytes/octets.js';
 import { encodePana, FLAG, MESSAGE_TYPE, type PanaAvp } from '../wire/codec.js';
 import { makeAvp } from '../wire/dictionary.js';
 import { Channel } from './channel.js';
-import { algorithmAvps, chooseAlgorithms, Run } from './key-agreement.js';
+import { algorithmAvps, chooseAlgorithms, chooseEncryption, Run } from './key-agreement.js';
 import type { PacOutput } from './pac-interface.js';
 import { UNASKED_OFFER_WAIT } from './pac-offers.js';
 import {
@@ -82,10 +82,18 @@ export function parStart(context: PacContext, state: PacState, par: Received, no
   if (state.name !== 'INITIAL' && state.name !== 'WAIT_PAA' && state.name !== 'WAIT_EAP_MSG') return unexpected(state);
   if (state.name !== 'INITIAL' && state.session.begun) return unexpected(state);
   const { config, drbg, offers } = context;
-  const offered = { prf: par.values['PRF-Algorithm'], integrity: par.values['Integrity-Algorithm'] };
+  const offered = {
+    prf: par.values['PRF-Algorithm'],
+    integrity: par.values['Integrity-Algorithm'],
+    encryption: par.values['Encryption-Algorithm'],
+  };
   const algorithms = chooseAlgorithms(config, offered.prf, offered.integrity);
   const isRepeated = state.name !== 'INITIAL' && equalOctets(par.octets, state.session.iPar);
   if (algorithms === 'none' && !isRepeated) return stay(state, [{ ...dropped('no-algorithm'), offered }]);
+  const isClear = algorithms === undefined || algorithms === 'none';
+  const ciphers = isClear ? [] : offered.encryption;
+  if (chooseEncryption(config.encryption ?? 'off', ciphers) === 'none' && !isRepeated)
+    return stay(state, [{ ...dropped('no-encryption'), offered }]);
   context.liveness.heard(now);
   const heard: Starting = { ...state, pci: state.pci?.heard(now, drbg) };
   // WAIT_PAA   PAR[S]     | the same again     | Tx PAN[S] again     | WAIT_PAA
@@ -151,7 +159,9 @@ function answerStart(
   packet: Uint8Array | undefined,
 ): { session: Session; out: PacOutput[] } {
   const chosen = chooseAlgorithms(config, par.values['PRF-Algorithm'], par.values['Integrity-Algorithm']);
-  const algorithms = chosen === 'none' ? undefined : chosen;
+  const cipher = chooseEncryption(config.encryption ?? 'off', par.values['Encryption-Algorithm']);
+  const encryption = cipher === 'none' ? undefined : cipher;
+  const algorithms = chosen === 'none' || !chosen ? undefined : { ...chosen, encryption };
   const channel = new Channel(drbg, config.request, par.message.sessionId, firstSequence);
   channel.accept(par.message, par.octets);
   const avps: PanaAvp[] = [...algorithmAvps(algorithms)];

@@ -29,7 +29,7 @@ import {
   type PacState,
   type PacStep,
 } from './pac-state.js';
-import { dropped, type Received, receive, replays } from './session.js';
+import { dropped, open, type Received, receive, replays } from './session.js';
 import { after, stay } from './step.js';
 
 /**
@@ -171,11 +171,13 @@ export class PacSession {
     const isComplete = message.type === MESSAGE_TYPE.AUTH && (message.flags & FLAG.C) !== 0;
     if (isComplete) return parComplete(context, state, received, now);
     if (isUnverified) return stay(state, [dropped('auth')]);
-    if (message.type === MESSAGE_TYPE.AUTH) return par(context, state, received, now);
+    const opened = open(received, verified, context.config.vendorId);
+    if ('type' in opened) return stay(state, [opened]);
+    if (message.type === MESSAGE_TYPE.AUTH) return par(context, state, opened, now);
     // RFC 5191 5.5: termination and notification are invalid in the first authentication phase.
     if (!channel.protection && isAuthenticating(state)) return stay(state, [dropped('unexpected')]);
     return message.type === MESSAGE_TYPE.TERMINATION
-      ? ptr(context, state, received, now)
-      : pnr(context, state, received, now);
+      ? ptr(context, state, opened, now)
+      : pnr(context, state, opened, now);
   }
 }

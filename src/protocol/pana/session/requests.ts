@@ -16,7 +16,7 @@ export function reauthentication(): Draft {
 
 /** PTR: terminates the session. */
 export function termination(cause: (typeof PANA_TERMINATION_CAUSE)[keyof typeof PANA_TERMINATION_CAUSE]): Draft {
-  return { type: MESSAGE_TYPE.TERMINATION, flags: 0, avps: [makeAvp('Termination-Cause', cause)] };
+  return { type: MESSAGE_TYPE.TERMINATION, flags: 0, avps: [], hidden: [makeAvp('Termination-Cause', cause)] };
 }
 
 /** PTA. */

@@ -1,7 +1,9 @@
 import { DecodeError, type DecodeErrorCode } from '../../bytes/decode-error.js';
 import type { Secret } from '../../bytes/secret.js';
-import { decodePana, type PanaMessage } from '../wire/codec.js';
+import { decodePana, MAX_AVPS, type PanaMessage } from '../wire/codec.js';
 import { type PanaValues, type PanaViolation, readPana } from '../wire/dictionary.js';
+import { openEncapsulation } from '../wire/encryption.js';
+import type { Protection } from '../wire/keys.js';
 
 /** Why a datagram was dropped. PANA has no error message for it (RFC 5191 5.5). */
 export type DropCode =
@@ -17,6 +19,8 @@ export type DropCode =
   | 'auth'
   /** A start without algorithms, or without an acceptable one (RFC 5191 4.1). */
   | 'no-algorithm'
+  /** A start without encryption, which the configuration requires (RFC 6786 2). */
+  | 'no-encryption'
   | 'nonce'
   | 'no-mobility'
   /**
@@ -50,6 +54,7 @@ export type DropCode =
 export interface AlgorithmOffer {
   readonly prf: readonly number[];
   readonly integrity: readonly number[];
+  readonly encryption: readonly number[];
 }
 
 export interface Dropped {
@@ -65,7 +70,7 @@ export interface Send {
   readonly octets: Uint8Array;
 }
 
-/** A new PANA_AUTH_KEY for a protocol analyser. A copy, which the receiver wipes. */
+/** New keys for a protocol analyser. Copies, which the receiver wipes. */
 export interface SessionKey {
   readonly type: 'key';
   readonly sessionId: number;
@@ -73,6 +78,15 @@ export interface SessionKey {
   /** Integrity-Algorithm. */
   readonly integrity: number;
   readonly key: Secret;
+  /** PANA_PAC_ENCR_KEY and PANA_PAA_ENCR_KEY with their Encryption-Algorithm, RFC 6786 3. */
+  readonly encryption?: { readonly algorithm: number; readonly pac: Secret; readonly paa: Secret };
+}
+
+/** Wipes keys that no analyser takes. */
+export function wipeKeys({ key, encryption }: SessionKey): void {
+  key.wipe();
+  encryption?.pac.wipe();
+  encryption?.paa.wipe();
 }
 
 export interface Received {
@@ -112,6 +126,31 @@ export function receive(octets: Uint8Array, vendorId: number): Received | Droppe
     const message = decodePana(octets);
     const values = readPana(message, vendorId);
     return typeof values === 'string' ? dropped(values) : { message, values, octets };
+  } catch (error) {
+    if (error instanceof DecodeError) return dropped(error.code);
+    throw error;
+  }
+}
+
+/**
+ * Decrypts the AVPs of a received message. `verified`: the key that verified its AUTH. Without Encryption-Encap the
+ * message is returned as it is.
+ */
+export function open(
+  received: Received,
+  verified: Pick<Protection, 'encryption'> | undefined,
+  vendorId: number,
+): Received | Dropped {
+  if (received.values['Encryption-Encap'] === undefined) return received;
+  // RFC 6786 5: only after an agreement, and with AUTH.
+  if (!verified?.encryption) return dropped('avp-not-allowed');
+  try {
+    const avps = openEncapsulation(received.message, verified.encryption, vendorId);
+    if (typeof avps === 'string') return dropped(avps);
+    if (avps.length > MAX_AVPS) return dropped('too-many');
+    const message = { ...received.message, avps };
+    const values = readPana(message, vendorId);
+    return typeof values === 'string' ? dropped(values) : { message, values, octets: received.octets };
   } catch (error) {
     if (error instanceof DecodeError) return dropped(error.code);
     throw error;

@@ -28,6 +28,8 @@ export interface Start {
   readonly iPar: Uint8Array;
   /** Whether PAR[S] had a Mobility-Capability. */
   readonly offersMobility: boolean;
+  /** The values of Encryption-Algorithm in PAR[S]. */
+  readonly encryption: readonly number[];
   /** The EAP-Payload of PAR[S]. */
   readonly eapRequest: Uint8Array | undefined;
 }

@@ -39,10 +39,27 @@ export const INTEGRITY_ALGORITHMS: ReadonlyMap<number, IntegrityAlgorithm> = new
   ],
 ]);
 
-/** The algorithms agreed in PAR[S] and PAN[S], RFC 5191 4.1. */
+/** Encryption-Algorithm values, RFC 6786 4. */
+export const ENCRYPTION = { AES128_CTR: 1 } as const;
+
+/** `keyLength` in octets. */
+export interface EncryptionAlgorithm {
+  readonly id: number;
+  readonly name: string;
+  readonly cipher: 'aes-128-ctr';
+  readonly keyLength: number;
+}
+
+export const ENCRYPTION_ALGORITHMS: ReadonlyMap<number, EncryptionAlgorithm> = new Map([
+  [ENCRYPTION.AES128_CTR, { id: ENCRYPTION.AES128_CTR, name: 'AES128_CTR', cipher: 'aes-128-ctr', keyLength: 16 }],
+]);
+
+/** The algorithms agreed in PAR[S] and PAN[S], RFC 5191 4.1, RFC 6786 2. */
 export interface Algorithms {
   readonly prf: PrfAlgorithm;
   readonly integrity: IntegrityAlgorithm;
+  /** Undefined: AVPs are not encrypted. */
+  readonly encryption?: EncryptionAlgorithm | undefined;
 }
 
 /** The algorithms with these ids; undefined: one of them is not implemented. */

@@ -28,7 +28,7 @@ export const AVPS = {
   'Relayed-Message': { code: 11, type: 'OctetString', encryption: 'N' },
   'Encryption-Encap': { code: 12, type: 'OctetString', encryption: 'N' },
   'Encryption-Algorithm': { code: 13, type: 'Unsigned32', encryption: 'N' },
-  'Mobility-Capability': { code: MOBILITY_CAPABILITY, type: 'Unsigned32', vendor: true, encryption: 'N' },
+  'Mobility-Capability': { code: MOBILITY_CAPABILITY, type: 'Unsigned32', vendor: true, encryption: 'X' },
   'MIP6-Home-Agent-Address': { code: 1002, type: 'OctetString', vendor: true, encryption: 'X' },
   'MIP6-Home-Address': { code: 1003, type: 'OctetString', vendor: true, encryption: 'X' },
   'MIP6-Home-Link-Prefix': { code: 1004, type: 'OctetString', vendor: true, encryption: 'X' },
@@ -76,6 +76,9 @@ const MIP6_GRANT = {
   'MIP6-Lifetime': '0-1',
 } as const;
 
+/** What protects a message. */
+const SHIELD = { 'Encryption-Encap': '0-1', AUTH: '0-1' } as const;
+
 /** Compact grammar of RFC 5191 7.1 to 7.7 with the table of section 8, keyed by type and R flag. */
 const MESSAGES = {
   // PCI ::= < PANA-Header: 1 > *[ AVP ]
@@ -96,7 +99,7 @@ const MESSAGES = {
       'Mobility-Capability': '0-1',
       'MIP6-Sealed-Assignment': '0-1',
       ...MIP6_GRANT,
-      AUTH: '0-1',
+      ...SHIELD,
     },
   },
   // PAN ::= < PANA-Header: 2[,STA][,COM] > [ Nonce ] [ PRF-Algorithm ] [ Integrity-Algorithm ] [ EAP-Payload ]
@@ -111,17 +114,17 @@ const MESSAGES = {
       'EAP-Payload': '0-1',
       'Key-Id': '0-1',
       'Mobility-Capability': '0-1',
-      AUTH: '0-1',
+      ...SHIELD,
     },
   },
   // PTR ::= < PANA-Header: 3,REQ > < Termination-Cause > *[ AVP ] 0*1< AUTH >
-  '3R': { flags: FLAG.R, first: 'Termination-Cause', avps: { 'Termination-Cause': '1', AUTH: '0-1' } },
+  '3R': { flags: FLAG.R, first: 'Termination-Cause', avps: { 'Termination-Cause': '1', ...SHIELD } },
   // PTA ::= < PANA-Header: 3 > *[ AVP ] 0*1< AUTH >
-  '3': { flags: 0, avps: { AUTH: '0-1' } },
+  '3': { flags: 0, avps: SHIELD },
   // PNR ::= < PANA-Header: 4,REQ[,REA][,PIN] > *[ AVP ] 0*1< AUTH >
-  '4R': { flags: FLAG.R | FLAG.A | FLAG.P, avps: { Echo: '0-1', AUTH: '0-1' } },
+  '4R': { flags: FLAG.R | FLAG.A | FLAG.P, avps: { Echo: '0-1', ...SHIELD } },
   // PNA ::= < PANA-Header: 4[,REA][,PIN] > *[ AVP ] 0*1< AUTH >
-  '4': { flags: FLAG.A | FLAG.P, avps: { Echo: '0-1', AUTH: '0-1' } },
+  '4': { flags: FLAG.A | FLAG.P, avps: { Echo: '0-1', ...SHIELD } },
   // PRY ::= < PANA-Header: 5 > { PaC-Information } { Relayed-Message } *[ AVP ]
   '5': { flags: 0, avps: { 'PaC-Information': '1', 'Relayed-Message': '1' } },
 } as const satisfies Record<string, MessageSpec>;
@@ -188,6 +191,10 @@ export function readPana(message: PanaMessage, vendorId = DEFAULT_VENDOR_ID): Pa
 
   const values = valuesOf(message.avps, spec.avps, vendorId);
   if (typeof values === 'string') return values;
+  if (values['Encryption-Encap'] !== undefined) {
+    // RFC 6786 5, 6.1: encryption begins with PAR[C], and what a message lacks is known after decryption.
+    return message.flags & FLAG.S ? 'avp-not-allowed' : values;
+  }
   if (spec.first !== undefined) {
     const first = message.avps[0];
     if (first === undefined) return 'avp-missing';

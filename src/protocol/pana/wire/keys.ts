@@ -2,10 +2,10 @@ import { createHmac } from 'node:crypto';
 import { concat, encodeUtf8, equalSecrets } from '../../bytes/octets.js';
 import type { Secret } from '../../bytes/secret.js';
 import { prfPlus } from '../../keys/prf-plus.js';
-import type { Algorithms, IntegrityAlgorithm } from './algorithms.js';
+import type { Algorithms, EncryptionAlgorithm, IntegrityAlgorithm } from './algorithms.js';
 import { AVPS } from './dictionary.js';
 
-/** Input of PANA_AUTH_KEY, RFC 5191 5.3. `iPar` and `iPan`: the complete datagrams of PAR[S] and PAN[S]. */
+/** Input of PANA_AUTH_KEY and of the keys of RFC 6786 3, RFC 5191 5.3. `iPar` and `iPan`: the complete datagrams of PAR[S] and PAN[S]. */
 export interface KeyInput {
   /** The caller remains the owner. */
   readonly msk: Secret;
@@ -16,10 +16,27 @@ export interface KeyInput {
   readonly keyId: number;
 }
 
+/** The keys that encrypt AVPs at one end, RFC 6786 3: one for each direction. */
+export interface Encryption {
+  readonly algorithm: EncryptionAlgorithm;
+  /** Key-Id of the MSK that they are derived from. */
+  readonly keyId: number;
+  readonly sends: Secret;
+  readonly receives: Secret;
+}
+
 /** A PANA_AUTH_KEY with the algorithm that uses it. */
 export interface Protection {
   readonly integrity: IntegrityAlgorithm;
   readonly key: Secret;
+  /** Undefined: AVPs are not encrypted. */
+  readonly encryption?: Encryption | undefined;
+}
+
+export function wipeProtection({ key, encryption }: Protection): void {
+  key.wipe();
+  encryption?.sends.wipe();
+  encryption?.receives.wipe();
 }
 
 /**
@@ -27,16 +44,30 @@ export interface Protection {
  * length of the integrity algorithm.
  */
 export function panaAuthKey(algorithms: Algorithms, input: KeyInput): Secret {
+  return deriveKey('IETF PANA', algorithms, input, algorithms.integrity.keyLength);
+}
+
+/** PANA_PAC_ENCR_KEY, for messages of the PaC, or PANA_PAA_ENCR_KEY, for messages of the PAA: RFC 6786 3. */
+export function panaEncryptionKey(
+  from: 'PaC' | 'PAA',
+  algorithms: Algorithms,
+  { keyLength }: EncryptionAlgorithm,
+  input: KeyInput,
+): Secret {
+  return deriveKey(`IETF PANA ${from} Encr`, algorithms, input, keyLength);
+}
+
+function deriveKey(label: string, { prf }: Algorithms, input: KeyInput, length: number): Secret {
   const { keyId } = input;
   const seed = concat(
-    encodeUtf8('IETF PANA'),
+    encodeUtf8(label),
     input.iPar,
     input.iPan,
     input.pacNonce,
     input.paaNonce,
     Uint8Array.of(keyId >>> 24, keyId >>> 16, keyId >>> 8, keyId),
   );
-  return prfPlus(algorithms.prf.hash, input.msk, seed, algorithms.integrity.keyLength);
+  return prfPlus(prf.hash, input.msk, seed, length);
 }
 
 /**

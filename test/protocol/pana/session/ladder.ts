@@ -79,6 +79,8 @@ interface Options {
   readonly delay?: number;
   /** Whether the link loses this message. */
   readonly lose?: (line: LadderLine) => boolean;
+  /** What the link delivers in place of this message. */
+  readonly alter?: (line: LadderLine) => Uint8Array;
 }
 
 export interface LadderLine {
@@ -166,8 +168,9 @@ export class Ladder {
     const line = { at: this.now, from, name: messageName(message).rfc, message, octets, nth: this.lines.length };
     this.lines.push(line);
     if (this.#options.lose?.(line)) return;
+    const altered = this.#options.alter?.(line) ?? octets.slice();
     const at = this.now + (this.#options.delay ?? 1);
-    this.#wire.push({ at, to: from === 'pac' ? 'paa' : 'pac', octets: octets.slice(), from: place });
+    this.#wire.push({ at, to: from === 'pac' ? 'paa' : 'pac', octets: altered, from: place });
   }
 
   #msk(): Secret {

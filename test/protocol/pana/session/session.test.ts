@@ -492,7 +492,7 @@ describe('unauthenticated messages', () => {
     expect(ladder.pacEvents).toContainEqual({
       type: 'dropped',
       code: 'no-algorithm',
-      offered: { prf: [], integrity: [] },
+      offered: { prf: [], integrity: [], encryption: [] },
     });
     expect(ladder.names).not.toContain('PAN[S]');
   });

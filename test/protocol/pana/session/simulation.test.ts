@@ -42,7 +42,7 @@ function pick<T>(random: () => number, list: readonly T[]): T {
 
 function scenarioOf(seed: number, more: Partial<Scenario>): Scenario {
   const random = generator(seed ^ 0x5eed);
-  return {
+  const scenario = {
     seed,
     loss: random() * 0.4,
     duplication: random() * 0.3,
@@ -55,6 +55,15 @@ function scenarioOf(seed: number, more: Partial<Scenario>): Scenario {
     paa: random() < 0.3 ? { firstRequest: Uint8Array.of(1, 1, 0, 6, 0, 0) } : {},
     ...more,
   };
+  // `required` only where the other end can.
+  const [pac, paa] = pick(random, [
+    ['off', 'off'],
+    ['off', 'wanted'],
+    ['wanted', 'wanted'],
+    ['wanted', 'required'],
+    ['required', 'wanted'],
+  ] as const);
+  return { ...scenario, pac: { encryption: pac, ...scenario.pac }, paa: { encryption: paa, ...scenario.paa } };
 }
 
 describe('PaC and PAA over an impaired link', () => {

@@ -238,6 +238,7 @@ export class Simulation {
     const { loss, duplication, delay, bad } = this.#scenario;
     const message = decodePana(octets);
     this.#request(from, message);
+    if (!(message.flags & FLAG.R) && message.avps.some(({ code }) => code === 12)) this.broken.push('encrypted answer');
     const isBad = this.now < bad;
     const copies = isBad && this.#random() < duplication ? 2 : 1;
     for (let copy = 0; copy < copies; copy += 1) {
