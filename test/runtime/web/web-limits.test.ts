@@ -85,7 +85,8 @@ describe('Connections that cost the web page something', () => {
   });
 
   it('are limited in number: new ones replace the oldest, but neither open pages nor those of operators', async () => {
-    const { server, host, live } = await serve();
+    // No connection ends because this test takes long.
+    const { server, host, live } = await serve({ patience: 600_000 });
     const cookie = await logIn(server.port);
     const page = open(server.port, get(server.port, '/api/live', cookie));
     await eventually(() => expect(live.size).toBe(1));
