@@ -95,9 +95,9 @@ const MOBILE_IPV6 = `
       roam_events = no
     }`;
 
-/** A dead home agent is detected after seconds, as in docs/hooks.md. */
-export function strongswanConf({ esp, noMobility }: CharonUse): string {
-  const plugins = [esp === 'charon' ? USER_SPACE_ESP : '', noMobility === undefined ? MOBILE_IPV6 : ''];
+/** A dead home agent is detected after seconds, as in docs/hooks.md. `more`: settings of further plugins. */
+export function strongswanConf({ esp, noMobility }: CharonUse, more = ''): string {
+  const plugins = [esp === 'charon' ? USER_SPACE_ESP : '', noMobility === undefined ? MOBILE_IPV6 : '', more];
   return `charon {
   load_modular = yes
   retransmit_timeout = ${PACE > 1 ? 1 : 0.4}
@@ -127,9 +127,9 @@ export class HostCharon {
     this.#host = host;
   }
 
-  /** Rejects with OperatorError if charon does not start. */
-  static async start(host: NetworkHost, program: string, use: CharonUse): Promise<HostCharon> {
-    await writeFile(host.strongswanConf, strongswanConf(use));
+  /** `plugins`: settings of further plugins. Rejects with OperatorError if charon does not start. */
+  static async start(host: NetworkHost, program: string, use: CharonUse, plugins = ''): Promise<HostCharon> {
+    await writeFile(host.strongswanConf, strongswanConf(use, plugins));
     const [command = '', ...parameters] = [...host.launcher, program];
     spawn(command, parameters, { stdio: 'ignore' });
     const charon = new HostCharon(host);
@@ -158,6 +158,16 @@ export class HostCharon {
     const began = lines.slice(0, Math.max(0, up)).findLastIndex((line) => line.includes('initiating IKE_SA'));
     const at = (line = '') => Number.parseFloat(line) * 1000;
     return began < 0 ? undefined : { began: at(lines[began]), up: at(lines[up]) };
+  }
+
+  /** Messages of IKE sent and received until the last CHILD_SA, with the octets of their UDP payload. */
+  async messages(): Promise<{ readonly count: number; readonly octets: number }> {
+    const lines = (await readFile(join(this.#host.folder, 'run', 'charon.log'), 'utf8')).split('\n');
+    const end = lines.findLastIndex((line) => / CHILD_SA \S+ established /.test(line));
+    const sizes = lines
+      .slice(0, end + 1)
+      .flatMap((line) => /(?:sending|received) packet: .*\((\d+) bytes\)/.exec(line)?.[1] ?? []);
+    return { count: sizes.length, octets: sizes.reduce((sum, size) => sum + Number(size), 0) };
   }
 
   #answers(): Promise<boolean> {

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { print } from '../../runtime/cli/cli.js';
-import { runNetworkLab } from './network-lab.js';
+import { compareWays, runNetworkLab } from './network-lab.js';
 import type { LabChoices } from './options.js';
 import { report } from './report.js';
+import { waysReport } from './ways-report.js';
 
 /** `pana-mip6 lab`. */
 export async function labCommand(
@@ -23,6 +24,12 @@ export async function labCommand(
     await Promise.race([once(input, 'line'), once(input, 'close')]);
     input.close();
   };
+  if (choices.ways !== undefined) {
+    const results = await compareWays({ choices, say, signal: interruption.signal }, choices.ways);
+    print(json ? JSON.stringify({ items: results }) : `\n${waysReport(results)}`);
+    if (results.some(({ result }) => result === 'no')) process.exitCode = 1;
+    return;
+  }
   const findings = await runNetworkLab({ choices, say, signal: interruption.signal, ...(wait ? { look } : {}) });
   print(json ? JSON.stringify({ items: findings }) : `\n${report(findings)}`);
   if (findings.some(({ result }) => result === 'no')) process.exitCode = 1;

@@ -1,10 +1,11 @@
-import { dirname } from 'node:path';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { DIAMETER_PORT } from '../../protocol/diameter/wire/ports.js';
 import { PANA_PORT } from '../../protocol/pana/wire/ports.js';
 import type { LogLine } from '../../runtime/cli/ladder.js';
 import type { LogEvent } from '../../runtime/log/events.js';
 import type { DaemonProcess } from '../daemon-process.js';
-import { hookPath, Lab, type Place, REALM } from '../lab.js';
+import { hookPath, Lab, type Place, REALM, type Tree } from '../lab.js';
 import { type Abilities, findAbilities } from './abilities.js';
 import { HostCharon } from './charon.js';
 import type { CleanUp } from './clean-up.js';
@@ -12,9 +13,33 @@ import { type NetworkHost, programPath } from './hosts.js';
 import { ACCESS, type AccessLink, HOME, Network, NODE_INTERFACE, routerAddress, routerLinkLocal } from './network.js';
 import type { LabChoices } from './options.js';
 import { Echo } from './traffic.js';
+import { HOME_AGENT_HOST } from './way-servers.js';
 
 /** Maximum wait for a step on an idle computer, in milliseconds: user-mode Linux takes half a minute for a start. */
 export const STEP_LIMIT = 60_000;
+
+/** The secret of the home agent as a RADIUS client of the AAA server, on the same host. */
+const RADIUS_SECRET = 'the secret of the home agent in the lab';
+
+const EAP_RADIUS = `
+    eap-radius {
+      accounting = yes
+      nas_identifier = ${HOME_AGENT_HOST}
+      dae {
+        enable = yes
+        listen = 127.0.0.1
+        port = 3799
+        secret = ${RADIUS_SECRET}
+      }
+      servers {
+        aaa {
+          address = 127.0.0.1
+          secret = ${RADIUS_SECRET}
+          auth_port = 1812
+          acct_port = 1813
+        }
+      }
+    }`;
 
 /** How a node finds its PAA: by configured global addresses, or as its default router, by a link-local address. */
 export type Discovery = 'global' | 'link-local';
@@ -43,23 +68,51 @@ export class Installation {
   /** Builds the network, starts strongSwan, and prepares the configuration. `describe` gets what this host has. */
   static async make(
     folder: string,
-    { nodes, handover }: LabChoices,
+    { nodes, handover, ways }: LabChoices,
     cleanUp: CleanUp,
     describe: (abilities: Abilities) => void,
   ): Promise<Installation> {
     const network = await Network.build(folder, nodes, handover, cleanUp);
     const abilities = await findAbilities(network.HA);
     describe(abilities);
-    const charons = await startCharons(network, abilities);
+    const byEap = ways !== undefined;
+    const charons = await startCharons(network, abilities, byEap ? EAP_RADIUS : '');
     const lab = await Lab.make({
       folder,
+      // Without its plugin openssl, charon has no EC keys.
+      keys: byEap ? 'rsa' : 'p256',
       family: 'ipv6',
       launcher: (_daemon, name) => hostOf(network, name).launcher,
-      hookSettings: (name) => hookSettings(name, abilities),
+      hookSettings: (name) => (byEap ? eapHookSettings(name, abilities) : hookSettings(name, abilities)),
     });
     // Clean-up ends the daemons before the hosts, and removes the folder last.
     await cleanUp.add({ stop: () => lab.close(true) });
     return new Installation({ network, abilities, lab, cleanUp }, charons);
+  }
+
+  /** Starts the AAA server with RADIUS for the home agent, whose nodes come by EAP, and a PAA on the first link only. */
+  async startForWays(): Promise<void> {
+    const { network, lab } = this;
+    await lab.issueServer('ha', [HOME_AGENT_HOST]);
+    for (const [folder, from] of [
+      ['x509', 'ha.pem'],
+      ['private', 'ha-key.pem'],
+    ] as const) {
+      await mkdir(join(network.HA.folder, 'swanctl', folder), { recursive: true });
+      await copyFile(lab.path('pki', from), join(network.HA.folder, 'swanctl', folder, 'ha.pem'));
+    }
+    const secret = lab.path('ha.secret');
+    await writeFile(secret, `${RADIUS_SECRET}\n`, { mode: 0o600 });
+    const client = { name: 'ha1', from: ['127.0.0.0/8'], 'secret-file': secret, 'home-agent': true };
+    const { aaa, place } = await this.#startAaa({
+      // The TLS of strongSwan 5.9.8 does not know it.
+      tls: { 'extended-master-secret': 'wanted' },
+      // A probe gives the home agent the connection of nodes that it does not know yet.
+      hooks: { probe: hookPath('ha-linux.sh') },
+      radius: { listen: ['127.0.0.1'], clients: [{ ...client, dae: { address: '127.0.0.1' } }] },
+    });
+    this.#servers = { aaa, paas: new Map([['a', await this.#startPaa('a', place)]]) };
+    if (this.abilities.radvd) await network.advertise();
   }
 
   /** Starts the AAA server, the PAAs with their enforcement points, and the router advertisements. */
@@ -74,9 +127,10 @@ export class Installation {
     await this.cleanUp.add(await Echo.start(this.network.CN));
   }
 
-  async #startAaa(): Promise<{ readonly aaa: DaemonProcess; readonly place: Place }> {
+  async #startAaa(more: Tree = {}): Promise<{ readonly aaa: DaemonProcess; readonly place: Place }> {
     const { daemon: aaa, place } = await this.lab.startAaa('aaa', {
       diameter: { listen: [HOME], port: DIAMETER_PORT },
+      ...more,
     });
     await this.lab.administer('aaa', 'changeHomeAgent', { name: 'ha1', change: { ike: ['ikev2'] } });
     return { aaa, place };
@@ -146,12 +200,21 @@ function hostOf(network: Network, name: string): NetworkHost {
   return network.node(Number(name.slice('mn'.length)));
 }
 
-async function startCharons(network: Network, abilities: Abilities): Promise<Installation['charons']> {
+/** `plugins`: settings of the home agent's charon. */
+async function startCharons(network: Network, abilities: Abilities, plugins: string): Promise<Installation['charons']> {
   const { charon } = abilities;
   if (charon === undefined) return undefined;
-  const start = (host: NetworkHost) => HostCharon.start(host, charon, abilities);
+  const start = (host: NetworkHost) => HostCharon.start(host, charon, abilities, host === network.HA ? plugins : '');
   const [ha, ...nodes] = await Promise.all([network.HA, ...network.nodes].map(start));
   return ha && { ha, nodes: new Map(nodes.map((each, index) => [index + 1, each])) };
+}
+
+/** Without Mobile IPv6: charon tunnels the home address. */
+function eapHookSettings(name: string, abilities: Abilities): string {
+  const settings = hookSettings(name, { ...abilities, noMobility: 'charon tunnels the home address' });
+  if (name === 'aaa') return `${settings}HOME_AGENT_CERTIFICATE=ha.pem\n`;
+  // DHCPv6 gives an address only.
+  return name.startsWith('paa') ? settings : `${settings}HOME_AGENT_ID=${HOME_AGENT_HOST}\n`;
 }
 
 function hookSettings(name: string, { charon, esp, noMobility, enforcement }: Abilities): string {

@@ -7,9 +7,10 @@ import { FirstStart } from './first-start.js';
 import { makeFolder, type NetworkHost, removeLeftovers } from './hosts.js';
 import { Installation } from './installation.js';
 import { picture } from './network.js';
-import type { LabChoices } from './options.js';
+import type { LabChoices, Way } from './options.js';
 import type { Finding } from './report.js';
 import { timelineOf } from './timeline.js';
+import { goOneWay, type WayResult } from './ways.js';
 
 export interface NetworkLabOptions {
   readonly choices: LabChoices;
@@ -22,7 +23,20 @@ export interface NetworkLabOptions {
 }
 
 /** Builds the lab, runs the paper's phases and the chosen cases, and removes what it built. Rejects with OperatorError. */
-export async function runNetworkLab(options: NetworkLabOptions): Promise<Finding[]> {
+export function runNetworkLab(options: NetworkLabOptions): Promise<Finding[]> {
+  return inLab(options, (folder, cleanUp) => findingsOf(folder, options, cleanUp));
+}
+
+/** Builds the lab, and a node goes each way, one after the other. Rejects with OperatorError. */
+export function compareWays(options: NetworkLabOptions, ways: readonly Way[]): Promise<WayResult[]> {
+  return inLab(options, (folder, cleanUp) => waysOf(folder, options, ways, cleanUp));
+}
+
+/** Runs `work` in a folder, and removes what it built. */
+async function inLab<T>(
+  options: NetworkLabOptions,
+  work: (folder: string, cleanUp: CleanUp) => Promise<T>,
+): Promise<T> {
   checkHost();
   const left = await removeLeftovers();
   if (left.length > 0) options.say(`Removed the remains of a killed lab: ${left.join(', ')}`);
@@ -33,10 +47,31 @@ export async function runNetworkLab(options: NetworkLabOptions): Promise<Finding
     options.signal.addEventListener('abort', () => reject(new OperatorError('interrupted')));
   });
   try {
-    return await Promise.race([findingsOf(folder, options, cleanUp), ended]);
+    return await Promise.race([work(folder, cleanUp), ended]);
   } finally {
     await cleanUp.run();
   }
+}
+
+async function waysOf(
+  folder: string,
+  { choices, say }: NetworkLabOptions,
+  ways: readonly Way[],
+  cleanUp: CleanUp,
+): Promise<WayResult[]> {
+  const made = await Installation.make(folder, choices, cleanUp, (abilities) =>
+    say(`${describeAbilities(abilities).join('\n')}\n`),
+  );
+  say('Starting pana-aaa in the home network and pana-paa on the first access router; the second link is free …');
+  await made.startForWays();
+  const results: WayResult[] = [];
+  for (const [index, way] of ways.entries()) {
+    say(`MN${index + 1}: ${way} …`);
+    const failed = (error: Error): WayResult => ({ way, result: 'no', detail: error.message.split('\n', 1)[0] ?? '' });
+    results.push(await goOneWay(made, index + 1, way).catch(failed));
+    if (cleanUp.begun) break;
+  }
+  return results;
 }
 
 /** Builds the lab and runs it. If a step fails, the failure is the last finding. */

@@ -6,6 +6,10 @@ import { OperatorError } from '../../runtime/system/failure.js';
 /** The largest number of mobile nodes in a lab: each has a namespace, a pana-pac and a charon. */
 const MOST_NODES = 50;
 
+/** How a node gets its home agent and home address. */
+export const WAYS = ['pana', 'ikev2', 'dns', 'dhcpv6'] as const;
+export type Way = (typeof WAYS)[number];
+
 /** What a lab shows. */
 export interface LabChoices {
   /** Number of mobile nodes on one home agent. */
@@ -18,6 +22,8 @@ export interface LabChoices {
   readonly restartHa: boolean;
   /** Write a picture of the first start to this file. */
   readonly timeline?: string | undefined;
+  /** Compare these ways, with a node for each, instead of the above. */
+  readonly ways?: readonly Way[] | undefined;
 }
 
 /** The flags of `pana-mip6 lab`. */
@@ -45,6 +51,10 @@ export function labOptions(cli: Argv) {
 
       description: 'write a picture (SVG) of the first start to this file',
     })
+    .option('way', {
+      choices: [...WAYS, 'all'] as const,
+      description: 'how a node gets home agent and home address, with times and messages; all: side by side',
+    })
     .option('wait', {
       type: 'boolean',
       default: false,
@@ -69,6 +79,7 @@ export function labOptions(cli: Argv) {
     })
     .example('sudo pana-mip6 lab', 'print which phases work, with their times and those of the paper')
     .example('pana-mip6 lab --kernel uml', 'the same in user-mode Linux, with ESP and without root')
+    .example('sudo pana-mip6 lab --way all', 'PANA, IKEv2, DNS and DHCPv6 side by side')
     .example('sudo pana-mip6 lab --nodes 3 --handover --reauth --restart-ha', 'and count lost packets in each case')
     .epilogue(
       'Needs Linux and root. Uses strongSwan (charon, swanctl), nftables, radvd and UMIP (mip6d) if they are\n' +
@@ -85,6 +96,17 @@ export function labChoices(given: Given): LabChoices {
     throw new OperatorError(`--nodes must be a whole number from 1 to ${MOST_NODES}`);
   }
   if (timeline !== undefined) checkFile(timeline);
+  const { way } = given;
+  if (way !== undefined) {
+    if (nodes > 1 || handover || reauth || restartHa || given.wait || timeline !== undefined) {
+      throw new OperatorError(
+        '--way is a lab of its own: without --nodes, --handover, --reauth, --restart-ha, --timeline and --wait',
+      );
+    }
+    const ways = way === 'all' ? WAYS : [way];
+    // One node for each way; two access routers, of which one has no PAA.
+    return { nodes: ways.length, handover: true, reauth, restartHa, ways };
+  }
   return { nodes, handover, reauth, restartHa, ...(timeline === undefined ? {} : { timeline }) };
 }
 
