@@ -6,6 +6,12 @@ import type { PacEndpoint } from '../../protocol/pana/session/start.js';
 /** Receive buffer sizes to try, largest first. Many nodes may start at once; the kernel limits the size. */
 const RECEIVE_BUFFERS = [16 * 1024 * 1024, 4 * 1024 * 1024, 1024 * 1024, 256 * 1024];
 
+/**
+ * Octets that wait in this process because the kernel's send buffer is full, as behind a slow link. More are lost: whoever can
+ * cause answers could otherwise fill the memory, and late datagrams are worth nothing.
+ */
+const MAX_SEND_QUEUE = 1024 * 1024;
+
 export interface UdpOptions {
   /** Address to bind; a link-local one includes its scope (`fe80::1%eth0`). */
   readonly address: string;
@@ -25,7 +31,7 @@ export interface DatagramSocket {
   readonly place: string;
   /**
    * Sends a datagram. A connected socket ignores `to`. Returns false if the datagram is lost because the socket is
-   * closed or the platform refuses the address, port or length.
+   * closed, the platform refuses the address, port or length, or too much waits to be sent.
    */
   send(octets: Uint8Array, to: { readonly address: string; readonly port: number }): boolean;
   /** Resolves when the socket is closed. */
@@ -128,10 +134,10 @@ export class UdpSocket implements DatagramSocket {
 
   /**
    * Sends a datagram. A connected socket ignores `to`. Returns false if the datagram is lost because the socket is
-   * closed or the platform refuses the address, port or length; Node throws for some of these.
+   * closed, the platform refuses the address, port or length (Node throws for some of these), or too much waits to be sent.
    */
   send(octets: Uint8Array, to: { readonly address: string; readonly port: number }): boolean {
-    if (this.#closed) return false;
+    if (this.#closed || this.#socket.getSendQueueSize() > MAX_SEND_QUEUE) return false;
     try {
       if (this.#connected) this.#socket.send(octets, () => undefined);
       else this.#socket.send(octets, to.port, to.address, () => undefined);
