@@ -93,19 +93,13 @@ eap_ha_node() {
 
 # eap_ha_end HOA: ends the IKE_SAs that have this home address.
 eap_ha_end() {
-	swan --list-sas --raw --ike pana-eap || :
-	end_left=$OUT
-	while :; do
-		case $end_left in
-		*'list-sa event {'*) end_left=${end_left#*'list-sa event {'} ;;
-		*) break ;;
-		esac
-		end_sa=${end_left%%'list-sa event {'*}
-		case $end_sa in
-		*"remote-vips=[$1]"*) ;;
+	list_sas --ike pana-eap
+	while next_sa; do
+		case $SA in
+		*" remote-vips=[$1] "*) ;;
 		*) continue ;;
 		esac
-		end_id=${end_sa#*uniqueid=}
+		end_id=${SA#*uniqueid=}
 		swan --terminate --ike-id "${end_id%%[!0-9]*}" --force || :
 	done
 }
@@ -193,9 +187,14 @@ eap_mn_record() {
 # eap_mn_home: the home address of the IKE_SA, for the rest of the hook and the record. The home agent may give another one than before.
 eap_mn_home() {
 	[ "$DRY_RUN" != yes ] || return 0
-	swan --list-sas --raw --ike "$CONNECTION" || :
-	eap_home=${OUT#*'local-vips=['}
-	[ "$eap_home" != "$OUT" ] || die 'the home agent gave no home address'
+	list_sas --ike "$CONNECTION"
+	eap_home=
+	while [ -z "$eap_home" ] && next_sa; do
+		case $SA in
+		*' local-vips=['*) eap_home=${SA#*' local-vips=['} ;;
+		esac
+	done
+	[ -n "$eap_home" ] || die 'the home agent gave no home address'
 	eap_home=${eap_home%%[] ]*}
 	check_address 'the home address' "$eap_home"
 	say "home address $eap_home"

@@ -38,6 +38,32 @@ said() {
 	printf '%s\n' "$OUT" | grep -v -e "^plugin '.* failed to load" -e "^opening directory '.* failed" || :
 }
 
+# list_sas OPTION…: asks charon for its IKE_SAs, for next_sa.
+list_sas() {
+	swan --list-sas --raw "$@" || :
+	SAS_LEFT=$OUT
+}
+
+# next_sa: sets SA to the next IKE_SA, a line, without the identities of its ends: swanctl does not quote them, and a peer that has not
+# authenticated yet can choose one that looks like other fields, or like another IKE_SA.
+next_sa() {
+	while [ -n "$SAS_LEFT" ]; do
+		SA=${SAS_LEFT%%"$NL"*}
+		SAS_LEFT=${SAS_LEFT#"$SA"}
+		SAS_LEFT=${SAS_LEFT#"$NL"}
+		case $SA in
+		'list-sa event {'*) ;;
+		*) continue ;;
+		esac
+		SA=${SA#'list-sa event {'}
+		case $SA in
+		*' local-id='*' initiator-spi='*) SA="${SA%%' local-id='*} initiator-spi=${SA##*' initiator-spi='}" ;;
+		esac
+		return 0
+	done
+	return 1
+}
+
 charon_runs() {
 	swan --stats
 }
@@ -298,7 +324,8 @@ strongswan_load() {
 sas() {
 	swan --list-sas --raw || :
 	printf '%s\n' "$OUT" |
-		sed -n 's/^list-sa event {\([^ ]*\) {.* state=ESTABLISHED .* initiator-spi=\([0-9a-f]*\) responder-spi=\([0-9a-f]*\) .*/\1 \2-\3/p'
+		sed -n -e 's/ local-id=.* initiator-spi=/ initiator-spi=/' \
+			-e 's/^list-sa event {\([^ ]*\) {.* state=ESTABLISHED .* initiator-spi=\([0-9a-f]*\) responder-spi=\([0-9a-f]*\) .*/\1 \2-\3/p'
 }
 
 # now_ms: sets NOW_MS to a time in milliseconds.
@@ -411,15 +438,9 @@ keep_former() {
 look_at_sas() {
 	WHAT=nothing FORMERS=
 	look_prefix=${CONNECTION%-*}-
-	swan --list-sas --raw || :
-	look_left=$OUT
-	while :; do
-		case $look_left in
-		*'list-sa event {'*) look_left=${look_left#*'list-sa event {'} ;;
-		*) break ;;
-		esac
-		look_sa=${look_left%%'list-sa event {'*}
-		case $WHAT:$look_sa in
+	list_sas
+	while next_sa; do
+		case $WHAT:$SA in
 		"all:$CONNECTION "*) ;;
 		*":$CONNECTION "*state=ESTABLISHED*state=INSTALLED*) WHAT=all ;;
 		*":$CONNECTION "*state=ESTABLISHED*) WHAT=ike ;;
@@ -428,8 +449,8 @@ look_at_sas() {
 		*":$CONNECTION "*) ;;
 		*":$look_prefix"*)
 			case "$FORMERS " in
-			*" ${look_sa%% *} "*) ;;
-			*) FORMERS="$FORMERS ${look_sa%% *}" ;;
+			*" ${SA%% *} "*) ;;
+			*) FORMERS="$FORMERS ${SA%% *}" ;;
 			esac
 			;;
 		esac
