@@ -88,7 +88,7 @@ const NAMES = {
   ike: 'IKE',
   careOfAddress: 'Care-of address',
   halfOpen: 'Half-open',
-  remainingSeconds: 'Seconds left',
+  remainingSeconds: 'Left',
   localHomeAddresses: 'Local home addresses',
   conversations: 'Authentications in progress',
   disabled: 'Disabled subscribers',

@@ -1,6 +1,6 @@
 import { act, ask, notify } from './actions.js';
 import { badge, card, el, follow, setBadge, setText, textOf, words } from './dom.js';
-import { clock, duration } from './state.js';
+import { clock, duration, grouped } from './state.js';
 import { VirtualTable } from './table.js';
 import {
   Bars,
@@ -149,7 +149,7 @@ class PaaSessions {
         : all.filter((row) =>
             [row.nai, row.address, row.session, row.homeAddress].some((text) => text?.toLowerCase().includes(wanted)),
           );
-    setText(this.count, wanted === '' ? `${all.length}` : `${shown.length} of ${all.length}`);
+    setText(this.count, wanted === '' ? grouped(all.length) : `${grouped(shown.length)} of ${grouped(all.length)}`);
     this.table.set(shown);
     if (this.opened === undefined) return;
     const row = state.table('sessions').get(this.opened);
@@ -165,6 +165,7 @@ class PaaSessions {
       ['Session', row.session],
       ['State', row.state],
       ['Address', `${row.address} port ${row.port}`],
+      ['Encryption', row.encryption],
       ['Left', this.left(row)],
       ['Home agent', row.homeAgent],
       ['Home address', row.homeAddress],
@@ -297,7 +298,7 @@ class StoreList {
   take(rows, next) {
     this.rows = rows;
     this.next = next ?? undefined;
-    setText(this.count, this.next === undefined ? `${rows.length}` : `${rows.length} and more`);
+    setText(this.count, `${grouped(rows.length)}${this.next === undefined ? '' : ' and more'}`);
     this.table.set(rows);
   }
 }
@@ -339,7 +340,7 @@ class HomeAgents {
         bar.optimum = 0;
         bar.value = leases;
         bar.setAttribute('aria-label', `${name}: ${leases} of ${capacity} leases`);
-        setText(load, `${leases.toLocaleString('en')} of ${capacity.toLocaleString('en')}`);
+        setText(load, `${grouped(leases)} of ${grouped(capacity)}`);
         setText(drain, agent.state === 'up' ? 'Drain' : 'Use again');
         drain.setAttribute('aria-label', `${drain.textContent} ${name}`);
       },
@@ -353,7 +354,7 @@ class HomeAgents {
         { name },
         {
           title: `Drain ${name}?`,
-          text: `${name} gets no new nodes. Its ${leases} nodes stay.`,
+          text: `${name} gets no new nodes. Its ${grouped(leases)} nodes stay.`,
           verb: 'Drain',
           done: `${name} gets no new nodes.`,
         },

@@ -76,6 +76,11 @@ export class PageState {
   }
 }
 
+/** A number with thousands separators. */
+export function grouped(number) {
+  return number.toLocaleString('en');
+}
+
 /** Milliseconds as text: `12.3 ms`, `4.5 s`, `3 min`, `2 h`. */
 export function duration(milliseconds) {
   const value = Math.max(0, milliseconds);

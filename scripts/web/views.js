@@ -1,6 +1,6 @@
 import { card, el, follow, setBadge, setText, textOf, words } from './dom.js';
 import { LadderView, nameOf } from './ladder.js';
-import { clock, counterParts, duration } from './state.js';
+import { clock, counterParts, duration, grouped } from './state.js';
 
 /** The colour and the word of each state. */
 const TONES = {
@@ -38,10 +38,18 @@ export class Facts {
       () => el('div', {}, el('dt'), el('dd')),
       (row, { name, value }) => {
         setText(row.children[0], words(name));
-        setText(row.children[1], textOf(value));
+        setText(row.children[1], factText(name, value));
       },
     );
   }
+}
+
+/** Facts that are times in seconds. */
+const SECONDS = new Set(['remainingSeconds', 'lifetime']);
+
+function factText(name, value) {
+  if (typeof value !== 'number') return textOf(value);
+  return SECONDS.has(name) ? duration(value * 1000) : grouped(value);
 }
 
 /** The arriving clients as a list, and the ladder of the chosen one. */
@@ -299,7 +307,7 @@ export class Bars {
         bar.max = most;
         bar.value = value;
         bar.setAttribute('aria-label', `${name}: ${value}`);
-        setText(number, value.toLocaleString('en'));
+        setText(number, grouped(value));
       },
     );
   }
@@ -333,7 +341,7 @@ export class Counters {
       () => el('tr', {}, el('td'), el('td', { class: 'number' })),
       (row, { name, value }) => {
         setText(row.children[0], name.replace('{', ' {').replaceAll(',', ', '));
-        setText(row.children[1], value.toLocaleString('en'));
+        setText(row.children[1], grouped(value));
       },
     );
   }

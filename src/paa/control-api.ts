@@ -55,6 +55,7 @@ export const PAA_API = {
         port: z.number(),
         relay: z.string().optional(),
         state: z.string(),
+        encryption: z.string().describe('the algorithm that encrypts AVPs (RFC 6786), or none'),
         remainingSeconds: z.number().optional(),
         nai: z.string().optional(),
         homeAgent: z.string().optional(),

@@ -17,6 +17,7 @@ interface SessionRow {
   readonly nai?: string;
   readonly homeAgent?: string;
   readonly homeAddress?: string;
+  readonly encryption?: string;
   readonly remainingSeconds?: number;
 }
 
@@ -119,7 +120,7 @@ function onSession(name: string, description: string) {
 function sessionTable(rows: readonly SessionRow[]): string {
   if (rows.length === 0) return 'No sessions.';
   return table(
-    ['SESSION', 'ADDRESS', 'PORT', 'STATE', 'NAI', 'HOME AGENT', 'HOME ADDRESS', 'LEFT'],
+    ['SESSION', 'ADDRESS', 'PORT', 'STATE', 'NAI', 'HOME AGENT', 'HOME ADDRESS', 'ENCRYPTION', 'LEFT'],
     rows.map((row) => [
       row.session,
       row.address,
@@ -128,6 +129,7 @@ function sessionTable(rows: readonly SessionRow[]): string {
       row.nai ?? '-',
       row.homeAgent ?? '-',
       row.homeAddress ?? '-',
+      row.encryption ?? '-',
       row.remainingSeconds === undefined ? '-' : `${row.remainingSeconds} s`,
     ]),
   );

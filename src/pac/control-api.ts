@@ -11,6 +11,10 @@ export const PAC_API = {
       paa: z.string().optional(),
       session: z.string().optional(),
       careOfAddress: z.string().optional(),
+      encryption: z
+        .string()
+        .optional()
+        .describe('the algorithm that encrypts AVPs (RFC 6786), or none; absent before the session is authorized'),
       remainingSeconds: z.number().optional().describe('until the session ends without another authentication'),
       lastFailure: z
         .looseObject({ reason: z.string(), detail: z.string().optional() })

@@ -267,12 +267,13 @@ export class PacDaemon implements Service<PacOptions> {
 
   #describe(attempt: Attempt | undefined): object {
     if (!attempt) return {};
-    const { state, paa, sessionId, careOfAddress } = attempt;
+    const { state, paa, sessionId, careOfAddress, authorized } = attempt;
     return {
       state,
       paa: `${paa} port ${this.#options.pana.port}`,
       session: sessionId === undefined ? undefined : sessionText(sessionId),
       careOfAddress,
+      encryption: authorized && (authorized.event.algorithms?.encryption?.name ?? 'none'),
     };
   }
 

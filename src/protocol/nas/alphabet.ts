@@ -139,6 +139,8 @@ export interface NasSessionView {
   readonly sessionId: number;
   readonly peer: PacEndpoint;
   readonly state: string;
+  /** The algorithm that encrypts AVPs (RFC 6786); undefined: none. */
+  readonly encryption: string | undefined;
   /** Remaining lifetime in milliseconds. */
   readonly remaining: number | undefined;
   readonly nai: string | undefined;

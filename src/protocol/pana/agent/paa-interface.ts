@@ -59,6 +59,8 @@ export interface PaaSessionView {
   readonly sessionId: number;
   readonly peer: PacEndpoint;
   readonly state: PaaState['name'];
+  /** The algorithm that encrypts AVPs (RFC 6786); undefined: none. */
+  readonly encryption: string | undefined;
   /** Milliseconds. */
   readonly remaining: number | undefined;
 }

@@ -74,8 +74,8 @@ export class Paa {
 
   *list(now: number): Generator<PaaSessionView> {
     for (const { session, where } of this.#sessions.all()) {
-      const { sessionId, state } = session;
-      yield { sessionId, peer: where.peer, state, remaining: session.remaining(now) };
+      const { sessionId, state, encryption } = session;
+      yield { sessionId, peer: where.peer, state, encryption, remaining: session.remaining(now) };
     }
   }
 

@@ -87,6 +87,11 @@ export class PaaSession {
     return this.#context.channel.protection !== undefined;
   }
 
+  /** The algorithm that encrypts AVPs (RFC 6786); undefined: none. */
+  get encryption(): string | undefined {
+    return this.#context.algorithms?.encryption?.name;
+  }
+
   /** Whether the PaC supports Echo. */
   get echoes(): boolean {
     return this.#context.echoes;

@@ -59,6 +59,7 @@ describe('A PaC and a PAA that encrypt', () => {
     expect(authorized(ladder)).toMatchObject([
       { assignment: HOME.assignment, lifetime: 3_600_000, algorithms: { encryption: { name: 'AES128_CTR' } } },
     ]);
+    expect([...ladder.paa.list(ladder.now)]).toMatchObject([{ encryption: 'AES128_CTR' }]);
     ladder.toPac({ type: 'terminate' });
     ladder.run(200);
     expect(avpsOf(lineOf(ladder, 'PTR').message)).toEqual(['Encryption-Encap', 'AUTH']);
@@ -161,6 +162,8 @@ describe('encryption by the settings of PaC and PAA', () => {
     const ladder = started({ pac: { encryption: pac }, paa: { encryption: paa } }).run(30_000);
     const isEncrypted = ladder.lines.some(({ message }) => avpsOf(message).includes('Encryption-Encap'));
     expect([authorized(ladder).length > 0, isEncrypted]).toEqual([expected !== 'none', expected === 'encrypted']);
+    const shown = expected === 'encrypted' ? 'AES128_CTR' : undefined;
+    expect([...ladder.paa.list(ladder.now)].every(({ encryption }) => encryption === shown)).toBe(true);
     if (expected === 'none') expect(drops(ladder)).toContain('no-encryption');
   });
 
