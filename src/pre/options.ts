@@ -1,6 +1,8 @@
 import { z } from 'zod';
-import { isLinkLocal } from '../protocol/bytes/address.js';
+import { familyOf, isLinkLocal, parseAddress } from '../protocol/bytes/address.js';
+import { withoutScope } from '../protocol/pana/agent/relays.js';
 import { PANA_PORT } from '../protocol/pana/wire/ports.js';
+import { isUnicast } from '../protocol/pana/wire/relayed.js';
 import { plainControl } from '../runtime/config/control-section.js';
 import { reloadable } from '../runtime/config/reload.js';
 import * as section from '../runtime/config/sections.js';
@@ -9,6 +11,15 @@ import * as section from '../runtime/config/sections.js';
 const SOURCE_PORT = 7160;
 
 const limit = (most: number) => z.number().int().min(1).max(most);
+
+/**
+ * An address of one host. A relay answers from an address of `listen`, and could not send to a link-local client from
+ * all of them (`::`).
+ */
+const hostAddress = () =>
+  section.address().refine((text) => isUnicast(parseAddress(withoutScope(text)) ?? new Uint8Array(16)), {
+    error: ({ input }) => `"${String(input)}" is not the address of one host`,
+  });
 
 /** A PRY does not tell to which of them a client has sent, so they must differ in family or scope. */
 function distinguishable(addresses: readonly string[], context: z.RefinementCtx): void {
@@ -23,25 +34,22 @@ function distinguishable(addresses: readonly string[], context: z.RefinementCtx)
   }
 }
 
-/** Configuration of `pana-pre`. */
-export const preSchema = z.strictObject({
+const schema = z.strictObject({
   log: section.log,
   control: plainControl('pana-pre'),
   relay: section.group({
     listen: z
-      .array(section.address())
+      .array(hostAddress())
       .min(1)
       .superRefine(distinguishable)
       .describe('addresses on the access link: at most one IPv4, one link-local and one global IPv6 address')
       .meta({ examples: [['2001:db8:b::1', 'fe80::1%eth1']] }),
     port: section.port().default(PANA_PORT).describe('UDP port for clients; 0: any free one'),
-    paa: section
-      .address()
+    paa: hostAddress()
       .describe('address of the PAA')
       .meta({ examples: ['2001:db8:a::1'] }),
     'paa-port': section.port().min(1).default(PANA_PORT).describe('its UDP port'),
-    source: section
-      .address()
+    source: hostAddress()
       .optional()
       .describe('local address towards the PAA, which must be in its pana.relays [default: by the route]')
       .meta({ examples: ['2001:db8:b::1'] }),
@@ -62,6 +70,18 @@ export const preSchema = z.strictObject({
       }),
     ),
   }),
+});
+
+/** Configuration of `pana-pre`. */
+export const preSchema = schema.superRefine(({ relay }, context) => {
+  const { listen, port, paa, source } = relay;
+  const refuse = (key: string, message: string) => context.addIssue({ code: 'custom', path: ['relay', key], message });
+  if (source !== undefined && familyOf(withoutScope(source)) !== familyOf(withoutScope(paa))) {
+    refuse('source', `${source} cannot send to ${paa}: one is an IPv4, the other an IPv6 address`);
+  }
+  if (listen.includes(paa) && port === relay['paa-port']) {
+    refuse('paa', `${paa} is an address of this relay: name the address of the PAA`);
+  }
 });
 
 export type PreOptions = z.output<typeof preSchema>;

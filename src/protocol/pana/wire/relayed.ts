@@ -79,7 +79,7 @@ function readPac(value: Uint8Array): RelayedPac {
 }
 
 /** Whether it is neither multicast nor broadcast nor the unspecified address nor an IPv4 address in IPv6. */
-function isUnicast(octets: Uint8Array): boolean {
+export function isUnicast(octets: Uint8Array): boolean {
   const [first = 0] = octets;
   if (octets.every((octet) => octet === 0)) return false;
   if (octets.length === 4) return first < 224 && first !== 0;
