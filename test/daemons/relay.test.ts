@@ -66,6 +66,9 @@ it('A node behind a relay gets its home agent, is permitted at the relay, and re
     message: 'PCI',
     address: RELAY,
   });
+  const encryption = 'AES128_CTR';
+  expect(await callDaemon(lab.socket('mn1'), 'GET', '/status')).toMatchObject({ encryption });
+  expect(await callDaemon(lab.socket('paa'), 'GET', '/sessions')).toMatchObject([{ relay: RELAY, encryption }]);
   await pac.stop();
   await eventually(async () => expect(await clients(lab?.path('relay', 'clients') ?? '')).toBe(''));
 });
