@@ -32,12 +32,12 @@ export function loadFlags(cli: Argv) {
     .option('reauth-every', {
       type: 'string',
       default: '0',
-      description: 'mean time between re-authentications; 0: as pana-pac',
+      description: 'mean time between re-authentications; 0: as pana-pac does',
     })
     .option('vanish', {
       type: 'number',
       default: 0,
-      description: 'share of sessions that a node leaves unsaid, 0 to 1',
+      description: 'share of sessions that a node leaves without a message, 0 to 1',
     })
     .option('soak', {
       type: 'boolean',
@@ -45,7 +45,10 @@ export function loadFlags(cli: Argv) {
       description: 'sessions of 60s that move every 20s and re-authenticate every 30s; a tenth vanish, half resume',
     })
     .option('local', { type: 'string', description: 'local addresses and networks, in turn: 127.1.0.0/16' })
-    .option('nodes', { type: 'number', description: 'most nodes, and so sockets and sessions [default: see below]' })
+    .option('nodes', {
+      type: 'number',
+      description: 'maximum number of nodes; each has a socket and a session [default: see below]',
+    })
     .option('timeout', { type: 'string', default: '30s', description: 'time limit of an attempt' })
     .option('retry', {
       type: 'boolean',

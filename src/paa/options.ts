@@ -98,7 +98,7 @@ const schema = z.strictObject({
         .enum(['paa', 'server'])
         .default('paa')
         .describe(
-          'who requests the EAP identity; server: begin with an empty EAP-Payload, sent to the first realm of diameter.routes, or without one to diameter.realm',
+          'who requests the EAP identity; server: an empty EAP-Payload goes to the first realm of diameter.routes, or to diameter.realm if there is none',
         ),
     ),
     'ip-reconfiguration': reloadable(

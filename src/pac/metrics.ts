@@ -53,7 +53,7 @@ export const PAC_METRICS: MetricDescriptions = {
       series: each('result', ['authorized', 'reauthenticated', 'replaced', 'moved', ...CLOSED]),
     },
     network_events: {
-      help: 'Events that the kernel reported about links, addresses and routes; unreadable: lines of the monitor that are none; lost: it died, or reported more than 1,000 a second',
+      help: 'Events that the kernel reported about links, addresses and routes; unreadable: lines of the monitor that are no event; lost: the monitor ended, or reported more than 1,000 events a second',
       series: each('kind', ['link', 'address', 'router', 'prefix', 'route', 'unreadable', 'lost']),
     },
     network_changes: {

@@ -97,7 +97,7 @@ const schema = z.strictObject({
       .enum(['pana', 'ikev2'])
       .default('pana')
       .describe(
-        'how the home address comes: with the home agent by pana, or from it by ikev2, after a second EAP-TLS; ikev2 needs home-agent home',
+        'how the node gets its home address: pana: by PANA, with the home agent; ikev2: from the home agent, after a second EAP-TLS authentication; needs home-agent home',
       ),
     'psk-root': z
       .enum(['msk', 'emsk'])

@@ -113,7 +113,8 @@ export function runCommandLine(): Promise<void> {
               })
               .option('soak', {
                 type: 'string',
-                description: 'instead: run under load for this time, such as 1h, and draw what must not grow',
+                description:
+                  'instead run under load for this time, such as 1h, and draw the resources that must not grow',
               })
               .option('soak-rate', { type: 'number', default: 5, description: 'bootstraps per second of the soak' })
               .option('svg', { type: 'string', default: 'bench.svg', description: 'file for plots' })

@@ -145,7 +145,9 @@ export const hooks = (stateDir: string) => ({
   'state-dir': z.string().min(1).default(stateDir).describe('folder that hooks write to (MIP6_STATE_DIR)'),
   timeout: duration()
     .default(30_000)
-    .describe('time limit of a hook; doubled up to twice while runs take more than half of it'),
+    .describe(
+      'time limit of a hook; grows to at most four times this value while runs take more than half of the limit',
+    ),
   parallel: z.number().int().min(1).max(256).default(8).describe('maximum number of concurrent hooks'),
 });
 

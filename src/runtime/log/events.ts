@@ -57,7 +57,7 @@ export type LogEvent =
   | 'message sent'
   /** A PANA or Diameter message came. */
   | 'message received'
-  /** A RADIUS server ended a session or had its client authenticated again. */
+  /** The PAA accepted a request of a RADIUS server to end or re-authenticate a session. */
   | 'request accepted'
   /** Accounting-Requests were given up: no RADIUS server acknowledged them. */
   | 'accounting records lost'
@@ -129,14 +129,14 @@ export type LogEvent =
   | 'authentication failed'
   /** The certificate is good, but the subscriber is unknown, disabled, or bound to another certificate. */
   | 'authorization failed'
-  /** Nodes did not go on with their EAP conversations. */
+  /** EAP conversations ended because their nodes sent nothing more. */
   | 'conversations expired'
-  /** Authentications are refused unseen, because a limit is reached. */
+  /** Authentications are refused without a check, because a limit is reached. */
   | 'limit reached'
   // The PaC.
   /** Neither the configuration nor DHCP nor a default router names a PAA. */
   | 'PAA not found'
-  /** The network has no way to a PAA. */
+  /** The host has no route to a PAA, or no address from which to reach it. */
   | 'PAA unreachable'
   /** A PAA does not answer. */
   | 'PAA not responding'
@@ -148,7 +148,7 @@ export type LogEvent =
   | 'session starting'
   /** The kernel reports signs that the node is on another link. */
   | 'network changed'
-  /** ip(8) or route(8), which report changes of the network, do not run. */
+  /** ip(8) or route(8), which reports changes of the network, cannot be run. */
   | 'network monitor missing'
   /** The interface of the access link does not exist. */
   | 'interface missing'
@@ -156,7 +156,7 @@ export type LogEvent =
   | 'session retry scheduled'
   /** The EAP-TLS handshake is complete. */
   | 'EAP keys derived'
-  /** The authentication failed on the side of the node, for the reason given. */
+  /** The node refused or could not complete the authentication, for the reason given. */
   | 'EAP failed'
   // Mobile IPv6.
   /** The node has a home agent and a home address. */
@@ -169,7 +169,7 @@ export type LogEvent =
   | 'home agent not found'
   /** A client has access without Mobile IPv6, for the reason given. */
   | 'Mobile IPv6 unavailable'
-  /** The node wanted its assignment sealed, and the access network saw it: the PAA or the AAA server cannot or may not seal it. */
+  /** The node asked for a sealed assignment, which the PAA or the AAA server cannot or may not give: the access network saw it. */
   | 'assignment not sealed'
   /** The server assigned a home agent and a home address. */
   | 'lease assigned'
@@ -183,7 +183,7 @@ export type LogEvent =
   | 'lease taken over'
   /** A home agent may deliver the home address of a lease by IKEv2. */
   | 'home address delivered'
-  /** The PAA cannot note the home addresses of its local home agent; a restart would not take them down. */
+  /** The PAA cannot save the home addresses of its local home agent; after a restart it does not remove them there. */
   | 'lease file not written'
   /** A client has a home address of the home agent of this access network. */
   | 'local home agent granted'
@@ -218,7 +218,7 @@ export type LogEvent =
   | 'store operation completed'
   /** A task of the server on its store failed. */
   | 'store operation failed'
-  /** This server finishes what a server that ended had left undone. */
+  /** This server finishes the work of a server that ended. */
   | 'duty resumed'
   /** The clock was set, and the times in the store were shifted with it. */
   | 'clock stepped'
@@ -229,7 +229,7 @@ export type LogEvent =
   | 'operator logged in'
   /** A wrong token was given at the web page, or too many from one address. */
   | 'login refused'
-  /** A logout was not stored, and is forgotten when the daemon restarts. */
+  /** A logout was not stored, and is lost when the daemon restarts. */
   | 'logout not written'
   /** An operator asked to disconnect, re-authenticate or ping a session. */
   | 'operator command'
@@ -242,7 +242,7 @@ export type LogEvent =
   | 'hook failed'
   /** A hook cannot be run: it is missing or not executable. */
   | 'hook refused'
-  /** Runs take long, or no longer do; the time limit follows. */
+  /** The runs of a hook became slower or faster, and its time limit was changed. */
   | 'hook time limit changed'
   /** A line that a probe wrote. */
   | 'probe output'
