@@ -158,20 +158,26 @@ it.runIf(isThere)(
     await node.stop();
     const next = await lab.startPac('mn1');
     await next.line('bootstrap completed');
+    const { session } = await next.line('session authorized');
     await page.locator('#tab-clients').focus();
     const keys = (...names: string[]) => names.reduce((done, key) => done.then(() => page.keyboard.press(key)), ready);
     await keys('ArrowRight');
     // The view follows the address, later.
     await page.locator('#tab-sessions[aria-selected="true"]').waitFor();
+    // The row of the former session is gone.
+    const rows = page.locator('.vspace .vrow', { hasText: `mn1@${REALM}` });
+    await rows.filter({ hasText: String(session) }).waitFor();
+    await rows.filter({ hasNotText: String(session) }).waitFor({ state: 'detached' });
     await keys('Tab', 'Tab', 'Tab');
     await page.locator('.vtable:focus').waitFor();
-    await page.locator('.vspace .vrow', { hasText: `mn1@${REALM}` }).waitFor();
     await keys('ArrowDown', 'Enter');
     await page.locator('aside:focus', { hasText: `mn1@${REALM}` }).waitFor();
     await keys('Escape');
     await page.locator('.vtable:focus').waitFor();
     expect(await page.locator('aside').isVisible()).toBe(false);
-    await keys('Enter', 'Tab', 'Tab', 'Tab', 'Enter');
+    await keys('Enter');
+    await page.locator('aside:focus', { hasText: `mn1@${REALM}` }).waitFor();
+    await keys('Tab', 'Tab', 'Tab', 'Enter');
     await page.locator('dialog button:focus', { hasText: 'Cancel' }).waitFor();
     await keys('Escape');
     await page.locator('dialog').waitFor({ state: 'detached' });

@@ -7,6 +7,7 @@ import { Lab } from '../../../dist/lab/lab.js';
 import { AAA_API } from '../../../src/aaa/control-api.js';
 import { PAA_API } from '../../../src/paa/control-api.js';
 import { PAC_API } from '../../../src/pac/control-api.js';
+import { PRE_API } from '../../../src/pre/control-api.js';
 import { UdpSocket } from '../../../src/runtime/net/udp.js';
 import { COMMON_API } from '../../../src/runtime/service/common-api.js';
 import { callDaemon } from '../../../src/runtime/service/control.js';
@@ -87,6 +88,7 @@ function expectExported(daemon: string, text: string): void {
 const APIS: Readonly<Record<string, ControlApi>> = {
   'pana-pac': { ...COMMON_API, ...PAC_API },
   'pana-paa': { ...COMMON_API, ...PAA_API },
+  'pana-pre': { ...COMMON_API, ...PRE_API },
   'pana-aaa': { ...COMMON_API, ...AAA_API },
 };
 
@@ -94,8 +96,13 @@ const APIS: Readonly<Record<string, ControlApi>> = {
 async function expectExamples(made: Lab): Promise<void> {
   const page = await readFile('docs/control-api.md', 'utf8');
   const examples = [...page.matchAll(/^ {4}curl (?:.*\\\n)*.*$/gm)].map(([text]) => text.trim());
-  expect(examples).toHaveLength(7);
-  const sockets = { 'pana-pac': made.socket('mn1'), 'pana-paa': made.socket('paa'), 'pana-aaa': made.socket('aaa') };
+  expect(examples).toHaveLength(8);
+  const sockets = {
+    'pana-pac': made.socket('mn1'),
+    'pana-paa': made.socket('paa'),
+    'pana-pre': made.socket('pre'),
+    'pana-aaa': made.socket('aaa'),
+  };
   const [{ session }] = (await callDaemon(sockets['pana-paa'], 'GET', '/sessions')) as [{ session: string }];
   for (const example of examples) {
     const [, daemon = '', path = ''] = /run\/(pana-\w+)\/.* http:\/\/localhost(\/\S*)/.exec(example) ?? [];
@@ -113,7 +120,8 @@ it('Metrics of an AAA server are those that the code describes, and the examples
   const made = await Lab.make();
   lab = made;
   const { daemon: aaa, place } = await made.startAaa();
-  await made.startPaa(place);
+  const { place: paa } = await made.startPaa(place);
+  await made.startPre(paa);
   await made.addSubscriber(MN, 'mn1');
   const pac = await made.startPac('mn1');
   await pac.line('bootstrap completed');
