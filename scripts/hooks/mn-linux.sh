@@ -42,7 +42,7 @@ down)
 	lock
 	! uses_eap || eap_mn_record
 	mobility_mn_down
-	if uses_eap; then eap_mn_down; else ike_mn_down; fi
+	ike_mn_down
 	remove_rest "$LINK_SEEN"
 	;;
 move)

@@ -141,7 +141,13 @@ eap_files() {
 
 eap_forget_cas() {
 	EAP_CAS=
-	rm -f "$SWANCTL_DIR"/x509ca/pana-ca-*.pem
+	rm -f "$SWANCTL_DIR"/x509ca/pana-ca-*.pem "$@"
+}
+
+# eap_forget: removes the copies, before swanctl loads what is left: charon would keep the key of the certificate.
+eap_forget() {
+	[ ! -e "$SWANCTL_DIR/private/pana-mn.pem" ] ||
+		eap_forget_cas "$SWANCTL_DIR/x509/pana-mn.pem" "$SWANCTL_DIR/private/pana-mn.pem"
 }
 
 # eap_home_agent_id: sets HOME_AGENT_ID. Anyone can forge a name that did not come by PANA: only one in the domain of this node counts,
@@ -210,12 +216,6 @@ eap_mn_home() {
 	HOA=$eap_home MIP6_HOA=$eap_home
 	node_write
 	tunnel_rules add
-}
-
-eap_mn_down() {
-	ike_mn_down
-	rm -f "$SWANCTL_DIR/x509/pana-mn.pem" "$SWANCTL_DIR/private/pana-mn.pem"
-	eap_forget_cas
 }
 
 # test_eap_plugin NAME: whether a charon that runs has the plugin.

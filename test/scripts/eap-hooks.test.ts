@@ -145,6 +145,34 @@ describe.each(HERE)('The hooks of a home address by IKEv2 under $shell', ({ comm
     expect([...(await made(state)).keys()]).toEqual(['own/swanctl.conf 640']);
   });
 
+  it('leave no copy of the key of a certificate to charon, nor to a node that has a key from PANA now', async () => {
+    await mkdirWith(join(state, 'keys'), {
+      'mn.pem': pem('MN'),
+      'mn-key.pem': 'KEY\n',
+      'ca.pem': pem('CA'),
+      psk: NODE.key,
+    });
+    const copies = async () => [...(await made(state)).keys()].filter((name) => name.includes('.pem '));
+    await settle('');
+    expect(await mn('up')).toMatchObject({ status: 0 });
+    expect(await copies()).toHaveLength(3);
+    const psk = { MIP6_HOA: NODE.hoa, MIP6_PREFIX_LEN: '64', MIP6_PSK_FILE: join(state, 'keys', 'psk') };
+    expect(await mn('up', { ...psk, MIP6_HOA_BY: '' })).toMatchObject({ status: 0 });
+    expect(await copies()).toEqual([]);
+
+    expect(await mn('up')).toMatchObject({ status: 0 });
+    const bin = join(state, 'bin');
+    const folder = join(state, 'swanctl');
+    const swanctl = `#!/bin/sh\n[ "$1" != --load-all ] || ls ${folder}/private ${folder}/x509ca ${folder}/conf.d >${bin}/loaded\n`;
+    await mkdirWith(bin, {});
+    await writeFile(join(bin, 'swanctl'), swanctl, { mode: 0o755 });
+    await writeFile(join(bin, 'ip'), '#!/bin/sh\n', { mode: 0o755 });
+    const settings = ['IKE=strongswan', 'MOBILITY=none', 'WATCH=no', `SWANCTL_DIR=${folder}`];
+    await writeFile(join(state, 'hooks.conf'), `${settings.join('\n')}\n`);
+    expect(await mn('down', { PATH: pathWith(bin) })).toMatchObject({ status: 0 });
+    expect(await readFile(join(bin, 'loaded'), 'utf8')).not.toMatch(/pana-(mn|ca)[^/\n]*\.(pem|conf)/);
+  });
+
   it('refuse what they cannot do', async () => {
     await mkdirWith(join(state, 'keys'), {
       'mn.pem': pem('MN'),
