@@ -85,7 +85,7 @@ const SIGNALS = [
   'Read the configuration again, and apply the keys that a reload applies.',
   '.TP',
   '.BR SIGTERM ", " SIGINT',
-  'Terminate the sessions, and stop within 10 seconds, or later if hooks of pana-pac are slow.\nA second signal ends the daemon at once.',
+  'Terminate the sessions, and stop within 10 seconds,\nor later if hooks of pana-pac are slow. A second signal ends the daemon at once.',
 ];
 
 /** All commands with subcommands, each with its arguments, flags and examples. */
