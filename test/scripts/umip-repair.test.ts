@@ -109,7 +109,9 @@ echo mip6d >>"$bin/calls"; echo mip6d >>"$bin/running"`,
     expect(ended.output).toContain('error: charon does not answer\nerror: charon was not given its connections\n');
     // On a slow machine, each of many short naps would delay charon.
     const naps = await taken('naps');
-    expect([naps.filter((nap) => nap === '0.05').length, naps.at(-1)]).toEqual([8, '0.2']);
+    expect(naps.filter((nap) => nap === '0.05')).toHaveLength(8);
+    // Other parts of the hook may nap after it.
+    expect(naps).toContain('0.2');
   });
 
   it('answers a probe at once while another hook is at work, and does not wait for a dead one', async () => {
