@@ -105,7 +105,7 @@ export class PaaDaemon implements Service<PaaOptions> {
       log.error({ reason }, 'lease file not written'),
     );
     this.#dhcp = new DhcpRelayPort(options, { log, metrics, guard: this.barrier, surroundings });
-    this.#report = nasReporter(log, metrics, this.barrier);
+    this.#report = nasReporter(log, metrics, this.barrier, () => host.monotonic());
     this.#nas = new Nas(nasOrigin(options, originStateId), nasConfig(options), host.random(32));
     const inputs = new Inbox<NasInput>();
     const parts = { credentials, originStateId, log, metrics, guard: this.barrier, surroundings };

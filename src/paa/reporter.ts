@@ -5,6 +5,7 @@ import type { ServerWish } from '../protocol/nas/aaa-messages.js';
 import type { NasEvent, NasInput, NasSubject } from '../protocol/nas/alphabet.js';
 import type { LogFields, Logger } from '../runtime/log/events.js';
 import { sessionText } from '../runtime/log/pana-fields.js';
+import { Rarely } from '../runtime/log/rarely.js';
 import type { FaultPlace, Guard } from '../runtime/service/barrier.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 
@@ -30,8 +31,9 @@ export function placeOfInput(type: NasInput['type']): FaultPlace {
   return PLACES[type];
 }
 
-/** Returns a function that logs and counts the events of the NAS. */
-export function nasReporter(log: Logger, metrics: Metrics, guard: Guard): (event: NasEvent) => void {
+/** Returns a function that logs and counts the events of the NAS. `now`: the monotonic clock in milliseconds. */
+export function nasReporter(log: Logger, metrics: Metrics, guard: Guard, now: () => number): (event: NasEvent) => void {
+  const strangers = new Rarely();
   const unusable = (event: NasSubject & { readonly reason: string }) =>
     log.warn({ ...fieldsOf(event), reason: event.reason }, 'AAA answer rejected');
   return (event) => {
@@ -43,6 +45,8 @@ export function nasReporter(log: Logger, metrics: Metrics, guard: Guard): (event
         if (log.isLevelEnabled('debug')) {
           log.debug({ reason, address: from?.address, port: from?.port }, 'message dropped');
         }
+        const count = reason === 'unknown-relay' ? strangers.due(now()) : undefined;
+        if (count !== undefined) log.warn({ address: from?.address, port: from?.port, count }, 'relay not allowed');
         break;
       }
       case 'authorized':

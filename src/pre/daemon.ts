@@ -91,7 +91,7 @@ export class PreDaemon implements Service<PreOptions> {
     });
     // The configured addresses, since that of a socket has no scope on some systems.
     const sides = [...this.#sockets.keys()].map((local, i) => ({ local, address: relay.listen[i] ?? '' }));
-    this.#relay = new PanaRelay(sides, relayConfig(this.#options), host.random(16));
+    this.#relay = new PanaRelay(sides, relayConfig(this.#options), host.random(16), host.monotonic());
     const routes = {
       ...eventRoutes(this.#feed, host),
       ...controlRoutes(PRE_API, { 'GET /status': () => this.status() }),
@@ -165,5 +165,6 @@ function relayConfig({ relay: { limits } }: PreOptions): RelayConfig {
   return {
     limits: { perAddress: limits['pci-per-address'], perNetwork: limits['pci-per-network'], inAll: limits.pci },
     messages: limits['messages-per-address'],
+    unproven: limits.messages,
   };
 }

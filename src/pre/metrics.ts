@@ -12,6 +12,9 @@ const DROPPED: readonly RelayDrop[] = [
   'pci-of-network',
   'pci-in-all',
   'messages-of-address',
+  'messages-in-all',
+  'messages-to-address',
+  'unknown-client',
 ];
 
 /** Counters of pana-pre. */
@@ -22,7 +25,7 @@ export const PRE_METRICS: MetricDescriptions = {
       series: pairs('end', ['client', 'paa'], 'direction', ['in', 'out']),
     },
     dropped: {
-      help: 'Datagrams that were not relayed, by reason: malformed, over a limit, nested relays',
+      help: 'Datagrams that were not relayed, by reason: malformed, over a limit, for an unknown client, nested relays',
       series: each('code', DROPPED),
     },
     ...FAULT_COUNTERS,

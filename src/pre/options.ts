@@ -66,7 +66,10 @@ const schema = z.strictObject({
         pci: limit(100_000).default(1_000).describe('PCIs relayed per second in total'),
         'messages-per-address': limit(60_000)
           .default(100)
-          .describe('other messages of clients relayed per second and address'),
+          .describe('other messages relayed per second from an address, and to it'),
+        messages: limit(1_000_000)
+          .default(1_000)
+          .describe('other messages relayed per second in total of clients that have not proven their address'),
       }),
     ),
   }),

@@ -25,11 +25,8 @@ async function relayTo(paa: Place): Promise<Place> {
   const [access, up] = [createSocket('udp4'), createSocket('udp4')];
   sockets.push(access, up);
   for (const socket of [access, up]) await once(socket.bind(0, RELAY), 'listening');
-  const relay = new PanaRelay(
-    [{ local: 'access', address: RELAY }],
-    { limits: LIMITS, messages: 100 },
-    new Uint8Array(16),
-  );
+  const config = { limits: LIMITS, messages: 100, unproven: 100 };
+  const relay = new PanaRelay([{ local: 'access', address: RELAY }], config, new Uint8Array(16), 0);
   access.on('message', (octets, { address, port }) => {
     for (const output of relay.handle({ type: 'fromPac', octets, address, port }, 0)) {
       if (output.type === 'toPaa') up.send(output.octets, paa.port, paa.address);
@@ -94,6 +91,7 @@ it('A PAA without relays drops what one sends', async () => {
   const { address, port } = await relayTo(at);
   await lab.addSubscriber('mn1@home.example', 'mn1');
   const pac = await lab.startPac('mn1', { pana: { paa: [address], port } });
-  expect(await paa.line('message dropped')).toMatchObject({ reason: 'unknown-relay', address: RELAY });
+  expect(await paa.line('relay not allowed')).toMatchObject({ level: 40, address: RELAY, count: 1 });
+  await paa.line('message dropped', ({ reason }) => reason === 'unknown-relay');
   await pac.stop();
 });

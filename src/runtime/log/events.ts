@@ -63,6 +63,8 @@ export type LogEvent =
   | 'accounting records lost'
   /** A message was dropped, for the reason given; the counters of dropped messages count it. */
   | 'message dropped'
+  /** A host that is not in `pana.relays` sends relayed messages, `count` since the last such line; these come more and more rarely. */
+  | 'relay not allowed'
   /** RADIUS packets were discarded unanswered: one line per client and minute says why, and counts them. */
   | 'RADIUS packet discarded'
   /** A RADIUS client reports that a session began, goes on or has ended, with its octets from and to the node. */

@@ -41,3 +41,26 @@ export class MessageLimiter {
     return false;
   }
 }
+
+/** Limits events in a second. */
+export class SecondLimit {
+  limit: number;
+  #second = Number.NEGATIVE_INFINITY;
+  #count = 0;
+
+  constructor(limit: number) {
+    this.limit = limit;
+  }
+
+  /** Counts an event at `now` (milliseconds). Returns whether it is over the limit. */
+  refuses(now: number): boolean {
+    const second = Math.floor(now / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#count = 0;
+    }
+    if (this.#count >= this.limit) return true;
+    this.#count += 1;
+    return false;
+  }
+}

@@ -3,8 +3,12 @@ import { DecodeError, type DecodeErrorCode } from '../../bytes/decode-error.js';
 import { PciLimiter, type PciLimits, type PciRefusal } from '../agent/pci-limiter.js';
 import { withoutScope } from '../agent/relays.js';
 import { HEADER_LENGTH, MESSAGE_TYPE } from '../wire/codec.js';
-import { decodeRelay, encodeRelay, isRelay, MAX_RELAYED } from '../wire/relayed.js';
-import { MessageLimiter } from './message-limiter.js';
+import { decodeRelay, encodeRelay, isRelay, MAX_RELAYED, type RelayedPac } from '../wire/relayed.js';
+import { KnownClients, LEARNING } from './known-clients.js';
+import { MessageLimiter, SecondLimit } from './message-limiter.js';
+
+/** Maximum number of messages per second to clients that a relay has not heard since it started. */
+const UNHEARD = 100;
 
 /** A local address that clients send to. */
 export interface ClientSide {
@@ -16,8 +20,10 @@ export interface ClientSide {
 
 export interface RelayConfig {
   readonly limits: PciLimits;
-  /** Maximum number of other messages that are relayed per second and client address. */
+  /** Maximum number of other messages that are relayed per second from and to a client address. */
   readonly messages: number;
+  /** Maximum number of these per second from all clients that have not proven their address. */
+  readonly unproven: number;
 }
 
 /** Why a datagram was dropped. */
@@ -26,6 +32,12 @@ export type RelayDrop =
   | PciRefusal
   /** More messages than a client may send in a second. */
   | 'messages-of-address'
+  /** More messages of clients that have not proven their address than the relay passes on in a second. */
+  | 'messages-in-all'
+  /** More messages than the PAA may send to a client in a second. */
+  | 'messages-to-address'
+  /** A PRY for a client that has sent nothing. */
+  | 'unknown-client'
   /** RFC 768: the sender expects no answer. */
   | 'source-port'
   /** A PRY of a client: relays cannot be nested (RFC 6345 2). */
@@ -58,20 +70,31 @@ export type RelayOutput =
   | { readonly type: 'dropped'; readonly code: RelayDrop; readonly address: string | undefined };
 
 /**
- * The PANA relay element, RFC 6345. It keeps no state of clients: what is from a client goes to the PAA in a PRY, and
- * what is in a PRY of the PAA goes to the client that it names. PCIs are limited like at a PAA, because anyone on the
- * access link can send them, and other messages by client, so that one cannot fill the way of all to the PAA.
+ * The PANA relay element, RFC 6345: what is from a client goes to the PAA in a PRY, and what is in a PRY of the PAA goes
+ * to the client that it names. It keeps no state of clients that it needs: a relay that is started again passes on what
+ * comes. PCIs are limited like at a PAA, because anyone on the access link can send them. Other messages are limited by
+ * client, so that one cannot fill the way of all to the PAA, and in total for those that have not proven their address,
+ * because they may be forged. A PRY is refused if its client has sent nothing.
  */
 export class PanaRelay {
   readonly #sides: readonly ClientSide[];
   readonly #limiter: PciLimiter;
-  readonly #messages: MessageLimiter;
+  readonly #known: KnownClients;
+  readonly #up: MessageLimiter;
+  readonly #down: MessageLimiter;
+  readonly #unproven: SecondLimit;
+  readonly #unheard = new SecondLimit(UNHEARD);
+  readonly #learnedAt: number;
 
-  /** `key`: 16 octets, random. */
-  constructor(sides: readonly ClientSide[], config: RelayConfig, key: Uint8Array) {
+  /** `key`: 16 octets, random. `now`: milliseconds. */
+  constructor(sides: readonly ClientSide[], config: RelayConfig, key: Uint8Array, now: number) {
     this.#sides = sides;
     this.#limiter = new PciLimiter(key, config.limits);
-    this.#messages = new MessageLimiter(key.subarray(0, 8), config.messages);
+    this.#known = new KnownClients(key.subarray(8, 16));
+    this.#up = new MessageLimiter(key.subarray(0, 8), config.messages);
+    this.#down = new MessageLimiter(key.subarray(0, 8), config.messages);
+    this.#unproven = new SecondLimit(config.unproven);
+    this.#learnedAt = now + LEARNING;
   }
 
   /** `now`: milliseconds. */
@@ -82,13 +105,16 @@ export class PanaRelay {
         const code = this.#refuse(octets, address, port, now);
         if (code) return [{ type: 'dropped', code, address }];
         const pac = { address: withoutScope(address), port };
+        this.#known.hear(pac.address, port, now);
         return [{ type: 'toPaa', octets: encodeRelay({ pac, octets }) }];
       }
       case 'fromPaa':
-        return [this.#toPac(input.octets)];
+        return [this.#toPac(input.octets, now)];
       case 'configure':
         this.#limiter.limits = input.config.limits;
-        this.#messages.limit = input.config.messages;
+        this.#up.limit = input.config.messages;
+        this.#down.limit = input.config.messages;
+        this.#unproven.limit = input.config.unproven;
         return [];
     }
   }
@@ -102,14 +128,18 @@ export class PanaRelay {
     if (isRelay(octets)) return 'nested';
     const isPci = octets[6] === 0 && octets[7] === MESSAGE_TYPE.PCI;
     if (isPci) return this.#limiter.refuse(address, now);
-    return this.#messages.refuses(address, now) ? 'messages-of-address' : undefined;
+    if (this.#up.refuses(address, now)) return 'messages-of-address';
+    if (this.#known.proves(withoutScope(address), port, sessionIdOf(octets), now)) return undefined;
+    return this.#unproven.refuses(now) ? 'messages-in-all' : undefined;
   }
 
-  #toPac(octets: Uint8Array): RelayOutput {
+  #toPac(octets: Uint8Array, now: number): RelayOutput {
     try {
       const { pac, octets: inner } = decodeRelay(octets);
       const side = this.#sideOf(pac.address);
-      if (!side) return { type: 'dropped', code: 'no-way', address: pac.address };
+      const code = side ? this.#refuseDown(pac, now) : 'no-way';
+      if (!side || code) return { type: 'dropped', code: code ?? 'no-way', address: pac.address };
+      this.#known.answer(pac.address, pac.port, sessionIdOf(inner), now);
       const [, scope] = side.address.split('%');
       const address = isLinkLocal(pac.address) && scope !== undefined ? `${pac.address}%${scope}` : pac.address;
       return { type: 'toPac', octets: inner, local: side.local, address, port: pac.port };
@@ -117,6 +147,13 @@ export class PanaRelay {
       if (error instanceof DecodeError) return { type: 'dropped', code: error.code, address: undefined };
       throw error;
     }
+  }
+
+  #refuseDown({ address, port }: RelayedPac, now: number): RelayDrop | undefined {
+    const isKnown = this.#known.includes(address, port, now);
+    // Sessions outlive a restart of the relay: the PAA may reach their clients before these have sent anything.
+    if (!isKnown && (now >= this.#learnedAt || this.#unheard.refuses(now))) return 'unknown-client';
+    return this.#down.refuses(address, now) ? 'messages-to-address' : undefined;
   }
 
   /**
@@ -129,4 +166,9 @@ export class PanaRelay {
     const wanted = isLinkLocal(address);
     return own.find((side) => isLinkLocal(side.address) === wanted) ?? own[0];
   }
+}
+
+/** The Session Identifier of a message that has a whole header. */
+function sessionIdOf(octets: Uint8Array): number {
+  return new DataView(octets.buffer, octets.byteOffset).getUint32(8);
 }

@@ -10,6 +10,7 @@ import { ForeignPac, PNR } from '../wire/foreign.js';
 const RELAY = { address: '2001:db8:f::5', port: 30_005, local: '2001:db8:f::1|716' };
 const OTHER = { ...RELAY, address: '2001:db8:f::6' };
 const LIMITS = { perAddress: 100, perNetwork: 1000, inAll: 1000 };
+const CONFIG = { limits: LIMITS, messages: 100, unproven: 100 };
 const SIDES = [
   { local: 'global', address: '2001:db8:a::1' },
   { local: 'link', address: 'fe80::1%eth1' },
@@ -18,7 +19,7 @@ const SIDES = [
 
 /** A PAA behind a relay, as a PaC sees it. */
 class RelayedPaa extends Paa {
-  readonly relay = new PanaRelay(SIDES, { limits: LIMITS, messages: 100 }, new Uint8Array(16));
+  readonly relay = new PanaRelay(SIDES, CONFIG, new Uint8Array(16), 0);
   at = RELAY;
   /** The socket of the relay that the last message came from. */
   side: string | undefined;
@@ -140,7 +141,7 @@ describe('a PRY', () => {
     expect(paa.handle({ type: 'datagram', octets, from: RELAY }, 0)).toMatchObject([
       { type: 'dropped', code: 'bad-value', from: RELAY },
     ]);
-    const relay = new PanaRelay(SIDES, { limits: LIMITS, messages: 100 }, new Uint8Array(16));
+    const relay = new PanaRelay(SIDES, CONFIG, new Uint8Array(16), 0);
     expect(relay.handle({ type: 'fromPac', octets: inner, ...pac }, 0)).toMatchObject([{ code: 'nested' }]);
   });
 });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fromHex, toHex } from '../../../../src/protocol/bytes/octets.js';
+import { LEARNING } from '../../../../src/protocol/pana/relay/known-clients.js';
 import { PanaRelay, type RelayInput, type RelayOutput } from '../../../../src/protocol/pana/relay/relay.js';
 import { decodeRelay, encodeRelay, MAX_RELAYED } from '../../../../src/protocol/pana/wire/relayed.js';
 import { runs } from '../../../seed.js';
@@ -10,10 +11,13 @@ const PAN = fromHex('00000010000000020000000100000001');
 const PAC = { address: '2001:db8:a::77', port: 40_000 };
 const LIMITS = { perAddress: 3, perNetwork: 8, inAll: 10 };
 const MESSAGES = 20;
+const UNPROVEN = 1_500;
+const CONFIG = { limits: LIMITS, messages: MESSAGES, unproven: UNPROVEN };
+const DAY = 24 * 3600_000;
 
 function relayAt(...addresses: readonly string[]): PanaRelay {
   const sides = addresses.map((address) => ({ local: `at ${address}`, address }));
-  return new PanaRelay(sides, { limits: LIMITS, messages: MESSAGES }, new Uint8Array(16).fill(1));
+  return new PanaRelay(sides, CONFIG, new Uint8Array(16).fill(1), 0);
 }
 
 const fromPac = (octets: Uint8Array, more: { address?: string; port?: number } = {}): RelayInput => ({
@@ -21,6 +25,12 @@ const fromPac = (octets: Uint8Array, more: { address?: string; port?: number } =
   octets,
   ...PAC,
   ...more,
+});
+
+/** A PAR of the PAA for a client, with the Session Identifier of `PAN`. */
+const fromPaa = (more: { address?: string; port?: number } = {}): RelayInput => ({
+  type: 'fromPaa',
+  octets: encodeRelay({ pac: { ...PAC, ...more }, octets: PAN }),
 });
 
 /** Codes of what was dropped, or the type of the output. */
@@ -75,7 +85,7 @@ describe('a PANA relay', () => {
     expect(all).toEqual(['toPaa', 'toPaa', 'toPaa', 'pci-of-address', 'pci-of-address']);
     expect(new Set(Array.from({ length: 20 }, () => send(PAN, 0)))).toEqual(new Set(['toPaa']));
     expect(send(PCI, 1000)).toBe('toPaa');
-    relay.handle({ type: 'configure', config: { limits: { ...LIMITS, perAddress: 1 }, messages: 1 } }, 1000);
+    relay.handle({ type: 'configure', config: { ...CONFIG, limits: { ...LIMITS, perAddress: 1 }, messages: 1 } }, 1000);
     expect(send(PCI, 1000)).toBe('pci-of-address');
   });
 
@@ -86,8 +96,58 @@ describe('a PANA relay', () => {
     for (let n = 0; n < 1000; n += 1) expect(send('2001:db8:a::66', 999)).toBe('messages-of-address');
     expect(send('2001:db8:a::77', 999)).toBe('toPaa');
     expect(send('2001:db8:a::66', 1000)).toBe('toPaa');
-    relay.handle({ type: 'configure', config: { limits: LIMITS, messages: 2 } }, 1000);
+    relay.handle({ type: 'configure', config: { ...CONFIG, messages: 2 } }, 1000);
     expect([send('2001:db8:a::66', 1000), send('2001:db8:a::66', 1000)]).toEqual(['toPaa', 'messages-of-address']);
+  });
+
+  it('limits the messages of clients that have not proven their address in total, and never those of the others', () => {
+    const relay = relayAt('2001:db8:a::1');
+    const send = (octets: Uint8Array, n: number) =>
+      codes(relay.handle(fromPac(octets, { address: `2001:db8:a::${n.toString(16)}` }), 0))[0];
+    // Answered and in use, answered, and a Session Identifier of the former.
+    for (const n of [1, 2]) {
+      send(PCI, n);
+      relay.handle(fromPaa({ address: `2001:db8:a::${n}` }), 0);
+    }
+    expect(send(PAN, 1)).toBe('toPaa');
+    for (let n = 0; n < UNPROVEN; n += 1) expect(send(PAN, 0x100 + n)).toBe('toPaa');
+    expect([send(PAN, 3), send(PAN, 1), send(PAN, 2)]).toEqual(['messages-in-all', 'toPaa', 'toPaa']);
+    relay.handle({ type: 'configure', config: { ...CONFIG, unproven: UNPROVEN + 1 } }, 0);
+    expect([send(PAN, 3), send(PAN, 4)]).toEqual(['toPaa', 'messages-in-all']);
+  });
+
+  it('sends nothing to a client that it has not heard, but soon after its start', () => {
+    const relay = relayAt('2001:db8:a::1');
+    const down = (now: number, more = {}) => codes(relay.handle(fromPaa(more), now))[0];
+    const early = Array.from({ length: 101 }, (_, n) => down(0, { address: `2001:db8:b::${n + 1}` }));
+    expect(new Set(early.slice(0, 100))).toEqual(new Set(['toPac']));
+    expect(early[100]).toBe('unknown-client');
+    expect([down(LEARNING - 1), down(LEARNING)]).toEqual(['toPac', 'unknown-client']);
+    relay.handle(fromPac(PCI), LEARNING);
+    expect([down(LEARNING), down(LEARNING, { port: 40_001 })]).toEqual(['toPac', 'unknown-client']);
+  });
+
+  it('forgets a client that has never used the Session Identifier of its PAA within minutes, others after a day', () => {
+    const relay = relayAt('2001:db8:a::1');
+    const other = { address: '2001:db8:a::88' };
+    const start = 10 * DAY;
+    for (const client of [{}, other]) {
+      relay.handle(fromPac(PCI, client), start);
+      relay.handle(fromPaa(client), start);
+    }
+    relay.handle(fromPac(PAN), start);
+    const down = (now: number) => [{}, other].map((client) => codes(relay.handle(fromPaa(client), now))[0]);
+    expect(down(start + LEARNING - 1)).toEqual(['toPac', 'toPac']);
+    expect(down(start + 2 * LEARNING)).toEqual(['toPac', 'unknown-client']);
+    expect(down(start + DAY)).toEqual(['toPac', 'unknown-client']);
+    expect(down(start + 2 * DAY)).toEqual(['unknown-client', 'unknown-client']);
+  });
+
+  it('limits what the PAA sends to a client, whatever it sends to others', () => {
+    const relay = relayAt('2001:db8:a::1');
+    const down = (more = {}) => codes(relay.handle(fromPaa(more), 0))[0];
+    for (let n = 0; n < MESSAGES; n += 1) expect(down()).toBe('toPac');
+    expect([down(), down({ address: '2001:db8:a::88' })]).toEqual(['messages-to-address', 'toPac']);
   });
 
   it('passes or drops whatever comes from either side', () => {
