@@ -14,7 +14,7 @@ import { AVPS, makeAvp } from '../../../src/protocol/pana/wire/dictionary.js';
 import { Link, type Passing } from '../../daemons/link.js';
 import { numbersOf } from '../../daemons/numbers.js';
 import { run } from '../../daemons/program.js';
-import { within } from '../../eventually.js';
+import { eventually, within } from '../../eventually.js';
 
 let lab: Lab | undefined;
 let link: Link | undefined;
@@ -140,7 +140,8 @@ describe('An attacker on the link', () => {
     expect(
       pac.lines.filter(({ msg, reason }) => msg === 'message dropped' && reason === 'auth').length,
     ).toBeGreaterThan(0);
-    expect(between.recorded.map(({ from, name }) => `${from} ${name}`)).toContain('pac PTA');
+    // The log of the PaC can arrive before its PTA does.
+    await eventually(() => expect(between.recorded.map(({ from, name }) => `${from} ${name}`)).toContain('pac PTA'));
   });
 
   it('changes nothing by replaying every message, from the same address or another', async () => {
