@@ -89,7 +89,7 @@ export const PAA_METRICS: MetricDescriptions = {
 };
 
 export interface PaaMeasuredParts {
-  readonly nas: Pick<Nas, 'size' | 'halfOpen'>;
+  readonly nas: Pick<Nas, 'size' | 'halfOpen' | 'encrypting'>;
   /** Diameter peers. */
   readonly peers: () => readonly NodePeerStatus[];
   /** RADIUS servers. */
@@ -104,6 +104,8 @@ export function registerGauges(metrics: Metrics, { nas, peers, servers, accounti
   metrics.gauge('sessions', 'PANA sessions, including half-open ones', () => nas.size);
   const halfOpen = 'PANA sessions whose first authentication is not complete';
   metrics.gauge('half_open_sessions', halfOpen, () => nas.halfOpen);
+  const encrypting = 'Authenticated PANA sessions that encrypt AVPs (RFC 6786)';
+  metrics.gauge('encrypted_sessions', encrypting, () => nas.encrypting);
   peerGauge(metrics, peers);
   metrics.gauges('radius_server_up', 'Whether a configured RADIUS server answers', ['peer'], () =>
     servers().map(({ host, state }) => ({ labels: { peer: host }, value: state === 'Open' ? 1 : 0 })),

@@ -8,6 +8,7 @@ import { encodePana, MESSAGE_TYPE } from '../../src/protocol/pana/wire/codec.js'
 import { decodeRelay, encodeRelay } from '../../src/protocol/pana/wire/relayed.js';
 import { eventually } from '../eventually.js';
 import { Link } from './link.js';
+import { numbersOf } from './numbers.js';
 
 let lab: Lab | undefined;
 const opened: { close(): unknown }[] = [];
@@ -34,7 +35,8 @@ async function network(options: LabOptions, more: object = {}) {
 }
 
 /** A node whose PAA is at this place. */
-const startNode = (made: Lab, { address, port }: Place) => made.startPac('mn1', { pana: { paa: [address], port } });
+const startNode = (made: Lab, { address, port }: Place, more: object = {}) =>
+  made.startPac('mn1', { pana: { paa: [address], port, ...more } });
 
 /** The lines of the enforcement point of the relay. */
 const permitted = async (made: Lab) => (await readFile(made.path('relay', 'clients'), 'utf8')).split('\n').slice(0, -1);
@@ -79,7 +81,8 @@ describe('A node behind pana-pre', () => {
     await eventually(async () => expect(await permitted(made)).toHaveLength(1));
     expect(await readFile(made.path('hooks', 'paa', 'clients'), 'utf8')).toBe('');
     expect(link.recorded.every(({ message }) => message.type === MESSAGE_TYPE.RELAY)).toBe(true);
-    await paa.line('session authorized');
+    expect(await paa.line('session authorized')).toMatchObject({ encryption: 'AES128_CTR' });
+    expect((await numbersOf(made, 'paa'))('pana_paa_encrypted_sessions ')).toBe(1);
     const [{ address = '', port = 0 } = {}] = (await callDaemon(made.socket('paa'), 'GET', '/sessions')) as Place[];
     expect(decodeRelay(link.recorded[0]?.octets ?? new Uint8Array(0)).pac).toEqual({ address, port });
     const { listening, paa: to, source, lastFromPaaSeconds, counters } = await statusOf(made, 'pre');
@@ -135,7 +138,8 @@ describe('A node behind pana-pre', () => {
   it('gets a new session from a PAA that was killed and started again', async () => {
     const { made, paa, at } = await network({ family: 'ipv4' }, { 'ping-interval': '1s' });
     const { place } = await made.startPre(at);
-    const pac = await startNode(made, place);
+    // One that encrypts nothing, as before RFC 6786.
+    const pac = await startNode(made, place, { encryption: 'off' });
     await pac.line('bootstrap completed');
     paa.signal('SIGKILL');
     await paa.exited;
@@ -143,7 +147,8 @@ describe('A node behind pana-pre', () => {
     const again = made.start('paa', 'paa', made.path('paa.yaml'));
     await again.line('peer connected');
     await callDaemon(made.socket('mn1'), 'POST', '/reauth', {});
-    await again.line('session authorized');
+    expect(await again.line('session authorized')).toMatchObject({ encryption: 'none' });
+    expect((await numbersOf(made, 'paa'))('pana_paa_encrypted_sessions ')).toBe(0);
     await eventually(async () => expect(await permitted(made)).toHaveLength(1));
   });
 });

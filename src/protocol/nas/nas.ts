@@ -83,6 +83,11 @@ export class Nas {
     return this.#paa.halfOpen;
   }
 
+  /** Number of authenticated sessions that encrypt AVPs. */
+  get encrypting(): number {
+    return this.#paa.encrypting;
+  }
+
   /** The local home agent; undefined: there is none. */
   get localHomeAgent(): Pick<LocalHomeAgent, 'config' | 'used' | 'isAt'> | undefined {
     return this.#authentication.localHomeAgent;

@@ -72,6 +72,14 @@ export class Paa {
     return this.#sessions.halfOpen;
   }
 
+  /** Number of authenticated sessions that encrypt AVPs (RFC 6786). */
+  get encrypting(): number {
+    let count = 0;
+    for (const { session } of this.#sessions.all())
+      if (session.admitted && session.encryption !== undefined) count += 1;
+    return count;
+  }
+
   *list(now: number): Generator<PaaSessionView> {
     for (const { session, where } of this.#sessions.all()) {
       const { sessionId, state, encryption } = session;
