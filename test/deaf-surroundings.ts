@@ -37,7 +37,7 @@ export function countedSurroundings() {
     },
     openKeyLog: () => {
       counted.open += 1;
-      return Promise.resolve({ write: () => undefined, close });
+      return Promise.resolve({ write: () => undefined, writeSealing: () => undefined, close });
     },
     watchNetwork: () => {
       counted.open += 1;

@@ -19,7 +19,7 @@ import { counted } from '../runtime/system/counted.js';
 import { Driver } from '../runtime/system/driver.js';
 import { OperatorError, StartError } from '../runtime/system/failure.js';
 import { Inbox } from '../runtime/system/inbox.js';
-import type { KeySink } from '../runtime/tls/key-log.js';
+import { type KeySink, warnOfKeyLog } from '../runtime/tls/key-log.js';
 import { openWeb, type WebPage } from '../runtime/web/open-web.js';
 import type { AaaLink, MakeLink } from './aaa-link.js';
 import { paaRoutes, sessionsOf } from './control-routes.js';
@@ -205,7 +205,11 @@ export class PaaDaemon implements Service<PaaOptions> {
     const { pana, hooks, control } = this.#options;
     const { udp, host, openControl, openKeyLog } = this.#surroundings;
     await prepareHookFolder(hooks, this.#log, this.#surroundings);
-    if (this.#options['key-log'] !== undefined) this.#keyLog = await openKeyLog(this.#options['key-log']);
+    const keyFile = this.#options['key-log'];
+    if (keyFile !== undefined) {
+      this.#keyLog = await openKeyLog(keyFile);
+      warnOfKeyLog(this.#log, keyFile);
+    }
     // The port first: the permits below may be those of another PAA that runs on this host.
     let isSetUp = false;
     for (const address of pana.listen) {

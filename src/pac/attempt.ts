@@ -278,6 +278,7 @@ export class Attempt {
         break;
       case 'authorized':
         this.#tools.failure.last = undefined;
+        if (output.sealed && this.keys) keyLog?.writeSealing({ ...this.keys, wish: output.sealed.wish });
         this.authorized = { event: output, at: surroundings.host.monotonic() };
         this.#report(output);
         this.forgetKeys();

@@ -14,7 +14,7 @@ import { FileWatch } from '../runtime/system/file-watch.js';
 import type { Host } from '../runtime/system/host.js';
 import { nodeName } from '../runtime/tls/certificates/node-name.js';
 import { CredentialWatch, credentialFiles } from '../runtime/tls/credential-watch.js';
-import type { KeySink } from '../runtime/tls/key-log.js';
+import { type KeySink, warnOfKeyLog } from '../runtime/tls/key-log.js';
 import { openWeb } from '../runtime/web/open-web.js';
 import { Attachments } from './attachments.js';
 import type { Attempt } from './attempt.js';
@@ -130,6 +130,7 @@ export class PacDaemon implements Service<PacOptions> {
     const read = () => surroundings.readCredentials(options, host);
     const credentials = await files.watch(credentialFiles({ tls: options.tls }), read);
     const keyLog = options['key-log'] === undefined ? undefined : await surroundings.openKeyLog(options['key-log']);
+    if (options['key-log'] !== undefined) warnOfKeyLog(feed.log, options['key-log']);
     const daemon = new PacDaemon(options, feed, credentials, files, surroundings, keyLog);
     try {
       await daemon.#open(feed.log);

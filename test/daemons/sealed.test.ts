@@ -3,7 +3,10 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { DaemonProcess } from '../../dist/lab/daemon-process.js';
 import { Lab, type Place } from '../../dist/lab/lab.js';
 import { parseAddress } from '../../src/protocol/bytes/address.js';
+import { DEFAULT_VENDOR_ID } from '../../src/protocol/bytes/assigned-numbers.js';
 import { toHex } from '../../src/protocol/bytes/octets.js';
+import { Decoder } from '../../src/tool/decode/decoder.js';
+import { SessionKeys } from '../../src/tool/decode/keys.js';
 import { LossyLink, radiusNetwork } from './radius-network.js';
 
 const MN = 'mn1@home.example';
@@ -47,6 +50,12 @@ async function keyOf(at: Lab, name: string): Promise<string> {
   return key;
 }
 
+/** Decodes a datagram with the keys of this file. */
+async function opener(keys: string): Promise<(octets: Uint8Array) => string> {
+  const known = SessionKeys.read(await readFile(keys, 'utf8'), keys);
+  return (octets) => new Decoder(DEFAULT_VENDOR_ID, known).message(octets).text;
+}
+
 describe.each(['diameter', 'radius'] as const)('A node with mobility.privacy required, with AAA over %s', (kind) => {
   it('gets home agent, home address and key, which the access network does not see', async () => {
     const seen: Buffer[] = [];
@@ -56,7 +65,9 @@ describe.each(['diameter', 'radius'] as const)('A node with mobility.privacy req
       // What AVPs on the access link hide is not what the seal hides.
       pana: { port: await watchedPort(at, paa), encryption: 'off' },
       mobility: { privacy: 'required' },
+      'key-log': at.path('mn1.keys'),
     });
+    expect(await pac.line('weak setting')).toMatchObject({ level: 40, reason: expect.stringContaining('key-log') });
     const bound = await pac.line('bootstrap completed');
     const given = await aaa.line('lease assigned');
     expect(bound).toMatchObject({
@@ -89,6 +100,11 @@ describe.each(['diameter', 'radius'] as const)('A node with mobility.privacy req
     expect(log).not.toContain(String(bound['homeAddress']));
     expect(wire).not.toContain(octets(bound['homeAddress']));
     expect(before).not.toContain('2001:db8:1::1');
+
+    const opened = await opener(at.path('mn1.keys'));
+    expect(seen.map(opened).join('\n')).toMatch(
+      new RegExp(`opened with MIP6_SEALING_KEY [^]* MIP6-Home-Address +${String(bound['homeAddress'])}\n`),
+    );
     expect(paa.lines.filter(({ level }) => Number(level) >= 40)).toEqual([]);
   });
 });

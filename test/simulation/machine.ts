@@ -176,6 +176,7 @@ export abstract class Machine<D extends { stop(): Promise<void> }> implements At
       openKeyLog: () =>
         Promise.resolve({
           write: (key) => this.ground.onKey(this.name, key),
+          writeSealing: () => undefined,
           close: () => Promise.resolve(),
         }),
     };

@@ -113,7 +113,7 @@ export const prefix64 = () =>
 export const keyLog = () =>
   fileName()
     .optional()
-    .describe('for labs only: write PANA keys to this file, for "pana-mip6 decode --keys"')
+    .describe('for labs only: write keys of PANA and of sealed assignments to this file, for "pana-mip6 decode --keys"')
     .meta({ examples: ['/tmp/pana.keys'] });
 
 export const log = group({

@@ -8,7 +8,7 @@ import { PANA_PORT } from '../../protocol/pana/wire/ports.js';
 import type { RadiusPacket } from '../../protocol/radius/wire/codec.js';
 import { OperatorError } from '../../runtime/system/failure.js';
 import { CaptureReader, isCapture } from './capture.js';
-import { describeDiameter, describePana, diameterName, Flights } from './describe.js';
+import { describeDiameter, describePana, describeSeal, diameterName, Flights } from './describe.js';
 import { DiameterStream, decodes, type Framed } from './diameter-stream.js';
 import { Direction, isDiameterPort } from './direction.js';
 import { Dissector, type Packet } from './dissector.js';
@@ -22,6 +22,7 @@ import { describeRadius, isRadiusPort, radiusName, radiusOf } from './radius.js'
 import { panaHeaderOf, panaOf, panaProblem, relayedIn } from './relay.js';
 import { Repeats } from './repeats.js';
 import { PPID_DTLS, SctpMessages } from './sctp.js';
+import { sealOfDiameter, sealOfPana, sealOfRadius } from './seals.js';
 import type { Piece } from './tcp-stream.js';
 import { type BadText, type Block, TextReader } from './text.js';
 
@@ -133,7 +134,10 @@ export class Decoder {
       const why = octets[0] === 1 ? `as Diameter: ${error.message}` : `as PANA: ${panaProblem(octets)}`;
       return { ok: false, text: at(packet, `${octets.length} octets that are not a message; ${why}`) };
     }
-    const text = this.#detail ? describeDiameter(message, this.#dictionary, this.#flights).join('\n') : '';
+    const seal = this.#seal(() => sealOfDiameter(message, this.#dictionary));
+    const text = this.#detail
+      ? [...describeDiameter(message, this.#dictionary, this.#flights), ...seal].join('\n')
+      : '';
     const repeats = packet && this.#repeats.diameter(packet, message, octets);
     const name = diameterName(message, this.#dictionary);
     const content = { protocol: 'diameter', message } as const;
@@ -146,7 +150,8 @@ export class Decoder {
     const judgement = this.#keys?.judge(judged.message, judged.octets);
     const opened = this.#detail ? this.#keys?.open(judged.message, this.#vendorId) : undefined;
     const lines = this.#detail ? describePana(message, this.#vendorId, this.#flights, judgement?.text, opened) : [];
-    const text = lines.join('\n');
+    const seal = this.#seal(() => sealOfPana([...judged.message.avps, ...(opened?.avps ?? [])], this.#vendorId));
+    const text = [...lines, ...seal].join('\n');
     const repeats = packet && this.#repeats.pana(packet, message, octets);
     const { rfc, paper } = messageName(judged.message);
     const marks = mark(judgement);
@@ -156,8 +161,16 @@ export class Decoder {
     return { ok: true, text: at(packet, text, repeats), ...heard(packet, { ...names, repeats, content }) };
   }
 
+  /** The lines of a sealed assignment, if its key is known. */
+  #seal(find: () => Uint8Array | undefined): string[] {
+    const value = this.#detail && this.#keys ? find() : undefined;
+    const opened = value && this.#keys?.seals.open(value);
+    return opened ? describeSeal(opened, this.#vendorId) : [];
+  }
+
   #radius(message: RadiusPacket, packet: Packet): Decoded {
-    const text = this.#detail ? describeRadius(message, this.#vendorId, this.#flights).join('\n') : '';
+    const seal = this.#seal(() => sealOfRadius(message, this.#vendorId));
+    const text = this.#detail ? [...describeRadius(message, this.#vendorId, this.#flights), ...seal].join('\n') : '';
     const repeats = this.#repeats.radius(packet, packet.payload);
     const name = radiusName(message);
     const content = { protocol: 'radius', message } as const;

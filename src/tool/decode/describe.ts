@@ -26,10 +26,12 @@ import {
   RESULT_CODE,
 } from '../../protocol/pana/wire/dictionary.js';
 import { visible } from '../../runtime/system/terminal.js';
+import { SEALING_LINE } from '../../runtime/tls/key-log.js';
 import { EAP_TYPES, resultText, unsupportedAvp, valueNames } from './avp-names.js';
 import { RecentMap } from './heard.js';
 import type { Opened } from './keys.js';
 import { pacOf, relayedIn } from './relay.js';
+import type { OpenedSeal } from './seals.js';
 
 /** Maximum number of octets of an unknown value to show. */
 const SHOWN = 32;
@@ -152,6 +154,15 @@ function describePanaAvp(avp: PanaAvp, vendorId: number, conversation: string, f
   const pac = name === 'PaC-Information' ? pacOf(avp.value) : undefined;
   if (pac) return [line(name, `${pac.address} port ${pac.port}`, 1)];
   return [line(name, shortHex(avp.value), 1)];
+}
+
+/** The lines of a sealed assignment whose key is known, after those of its message. */
+export function describeSeal({ name, avps }: OpenedSeal, vendorId: number): string[] {
+  const how = typeof avps === 'string' ? `does not open: ${avps}` : `opened with ${SEALING_LINE} ${name}`;
+  // Its AVPs have the default Vendor-Id, whatever is configured, and no EAP.
+  const inner = typeof avps === 'string' ? [] : avps;
+  const lines = inner.flatMap((avp) => describePanaAvp(avp, avp.vendorId ?? vendorId, '', new Flights()));
+  return [line('sealed assignment', how, 1), ...lines.map((text) => `${INDENT}${text}`)];
 }
 
 /** What a sealed assignment shows: its version, and the EMSKname of its authentication. */

@@ -8,6 +8,7 @@ import { openEncapsulation } from '../../protocol/pana/wire/encryption.js';
 import { type Encryption, type Protection, verifyAuth } from '../../protocol/pana/wire/keys.js';
 import { OperatorError } from '../../runtime/system/failure.js';
 import { ENCRYPTION_LINES, KEY_LINE } from '../../runtime/tls/key-log.js';
+import { SealKeys } from './seals.js';
 
 interface Known {
   readonly keyId: number;
@@ -34,13 +35,15 @@ interface OneWay {
 export class SessionKeys {
   readonly #keys = new Map<number, Known[]>();
   readonly #encryption = new Map<number, OneWay[]>();
+  /** Those of sealed assignments. */
+  readonly seals = new SealKeys();
 
   /** Throws OperatorError with file and line if the text is not a key file. */
   static read(text: string, file: string): SessionKeys {
     const keys = new SessionKeys();
     for (const [i, raw] of text.split('\n').entries()) {
       const line = raw.trim();
-      if (line === '' || line.startsWith('#')) continue;
+      if (line === '' || line.startsWith('#') || keys.seals.take(line)) continue;
       const [, name = '', session, keyId, integrity, key] =
         /^(PANA_\w+) ([0-9a-f]{8}) ([0-9a-f]{8}) (\d+) ((?:[0-9a-f]{2})+)$/.exec(line) ?? [];
       const cipher = ENCRYPTION_LINES.some((each) => each === name) && ENCRYPTION_ALGORITHMS.get(Number(integrity));

@@ -16,7 +16,8 @@ export function decodeOptions(cli: Argv) {
     })
     .option('keys', {
       type: 'string',
-      description: 'key file that a daemon wrote (key-log): verify each AUTH',
+      description:
+        'key file that a daemon wrote (key-log): verify each AUTH, open encrypted AVPs and sealed assignments',
     })
     .option('ladder', {
       type: 'boolean',

@@ -34,6 +34,12 @@ export interface SealContext {
   readonly wish: number;
 }
 
+/** What opens the seal of one authentication. */
+export interface SealKey {
+  readonly key: Secret;
+  readonly wish: number;
+}
+
 /*
  *  +---------+------------------+---------------+-------------------------+-----------+
  *  | Version |  EMSKname (8)    |  Nonce (12)   |  AES-256-GCM ciphertext | Tag (16)  |
@@ -65,21 +71,46 @@ export function sealAssignment(assignment: MobilityAssignment, context: SealCont
 
 /** Decrypts a sealed assignment. A string: why it is unusable. */
 export function openAssignment(value: Uint8Array, context: SealContext): MobilityAssignment | string {
-  const content = value.length - HEAD - TAG;
-  if (value[0] !== VERSION && value.length > 0) return `sealed assignment: unknown version ${value[0]}`;
-  if (content < BLOCK || content % BLOCK !== 0 || value.length > MAX_SEALED) return 'sealed assignment: wrong length';
-  if (!equalOctets(value.subarray(1, 1 + NAME), emskName(context.sessionId)))
+  const named = sealName(value);
+  if (named && !equalOctets(named, emskName(context.sessionId)))
     return 'sealed assignment: it belongs to another authentication';
-  const opened = decrypt(value, context);
-  if (!opened) return 'sealed assignment: it, or the request for it, was changed on the way';
-  const avps = contentAvps(opened);
-  const values = avps && readSealedAvps(avps);
-  const read = values === undefined || typeof values === 'string' ? undefined : readAssignment(values);
+  const key = sealingKey(context.emsk);
+  try {
+    const avps = openSeal(value, { key, wish: context.wish });
+    return typeof avps === 'string' ? avps : readOpened(avps);
+  } finally {
+    key.wipe();
+  }
+}
+
+function readOpened(avps: readonly PanaAvp[]): MobilityAssignment | string {
+  const values = readSealedAvps(avps);
+  const read = typeof values === 'string' ? undefined : readAssignment(values);
   return read ?? 'sealed assignment: its content is invalid';
 }
 
-function decrypt(value: Uint8Array, { emsk, wish }: SealContext): Uint8Array | undefined {
-  const key = sealingKey(emsk);
+/** The EMSKname of a sealed assignment; undefined: it is none. */
+export function sealName(value: Uint8Array): Uint8Array | undefined {
+  return lengthOrVersion(value) === undefined ? value.slice(1, 1 + NAME) : undefined;
+}
+
+function lengthOrVersion(value: Uint8Array): string | undefined {
+  const content = value.length - HEAD - TAG;
+  if (value[0] !== VERSION && value.length > 0) return `sealed assignment: unknown version ${value[0]}`;
+  const isWrong = content < BLOCK || content % BLOCK !== 0 || value.length > MAX_SEALED;
+  return isWrong ? 'sealed assignment: wrong length' : undefined;
+}
+
+/** The AVPs in a sealed assignment. A string: why it does not open. */
+export function openSeal(value: Uint8Array, key: SealKey): PanaAvp[] | string {
+  const problem = lengthOrVersion(value);
+  if (problem !== undefined) return problem;
+  const content = decrypt(value, key);
+  if (!content) return 'sealed assignment: it, or the request for it, was changed on the way';
+  return contentAvps(content) ?? 'sealed assignment: its content is invalid';
+}
+
+function decrypt(value: Uint8Array, { key, wish }: SealKey): Uint8Array | undefined {
   try {
     const nonce = value.subarray(1 + NAME, HEAD);
     const cipher = key.use((octets) => createDecipheriv('aes-256-gcm', octets, nonce, { authTagLength: TAG }));
@@ -88,8 +119,6 @@ function decrypt(value: Uint8Array, { emsk, wish }: SealContext): Uint8Array | u
   } catch {
     // The only error that `final` has: the tag is wrong.
     return undefined;
-  } finally {
-    key.wipe();
   }
 }
 
