@@ -261,20 +261,29 @@ ours() {
 # a charon of systemd may have. pgrep does not find it by its namespace.
 has_hidden() {
 	for hidden_comm in /proc/[0-9]*/comm; do
+		# Reads no name of the others: the shell reads it octet by octet.
+		[ ! -e "${hidden_comm%/comm}/ns/net" ] || continue
 		{ read -r hidden_name <"$hidden_comm"; } 2>/dev/null || continue
 		case "|$1|" in
-		*"|$hidden_name|"*) [ -e "${hidden_comm%/comm}/ns/net" ] || return 0 ;;
+		*"|$hidden_name|"*) return 0 ;;
 		esac
 	done
 	return 1
 }
 
-# is_running NAME: "start" need not look again for a program that does not run.
-NOT_RUNNING=
+# is_running NAME: notes the programs that do not run, for which nobody need look again before they are started.
+NOT_RUNNING=' '
 is_running() {
-	NOT_RUNNING=
 	if ours pgrep -x "$1" >/dev/null 2>&1; then return 0; fi
-	NOT_RUNNING=$1
+	NOT_RUNNING="$NOT_RUNNING$1 "
+	return 1
+}
+
+# runs_not NAME: whether is_running has noted it.
+runs_not() {
+	case $NOT_RUNNING in
+	*" $1 "*) return 0 ;;
+	esac
 	return 1
 }
 
@@ -314,8 +323,8 @@ start() {
 		say "dry run: $*"
 		return
 	fi
-	if [ "$NOT_RUNNING" != "$start_name" ] && is_running "$start_name"; then return; fi
-	NOT_RUNNING=
+	if ! runs_not "$start_name" && is_running "$start_name"; then return; fi
+	NOT_RUNNING=' '
 	command -v "$1" >/dev/null 2>&1 || die "$1 is not installed"
 	"$@" || die "$start_name did not start$(why_not "$start_name")"
 	start_wait "$start_name" "$start_when"

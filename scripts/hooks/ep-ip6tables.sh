@@ -33,13 +33,14 @@ say_event() {
 	say "$event ${coa:--} ${old:--}"
 }
 
-# clients EVENTS: prints the new list. MAC addresses come from the neighbour table. Those that the table no longer has come from
-# the old list; at "start" that is the list of the previous run.
+# clients EVENTS: prints the new list, then "rules 6" and "rules 4", each followed by the rules of the clients for that family. MAC
+# addresses come from the neighbour table. Those that the table no longer has come from the old list; at "start" that is the list of
+# the previous run. One process makes all of it: until it has ended, a node that has moved is cut off.
 clients() {
 	{
 		ip neigh show
 		printf 'events\n%s\n' "$1"
-	} | awk -v access="$ACCESS_INTERFACE" -v begins="$EVENT" -v list="$CLIENTS" '
+	} | awk -v access="$ACCESS_INTERFACE" -v begins="$EVENT" -v list="$CLIENTS" -v addresses="$ADDRESSES" '
 		function is_link_local(address) {
 			return address ~ /^fe[89ab]/
 		}
@@ -63,6 +64,32 @@ clients() {
 		}
 		function complain(address, problem) {
 			print "client " address ": " problem >"/dev/stderr"
+		}
+		function add_client(address, mac,   by_mac, name, family) {
+			sub(/%.*/, "", address)
+			by_mac = addresses == "mac" || is_link_local(address)
+			if (by_mac && mac != "-") {
+				if (mac in has_rules) return
+				has_rules[mac] = 1
+				name = mac
+				gsub(/:/, "", name)
+				for (family = 4; family <= 6; family += 2) {
+					add(family, "-A pana_from -m mac --mac-source " mac " -m recent --name pana_" name " --set --rsource -j RETURN")
+					add(family, "-A pana_to -m recent --name pana_" name " --rcheck --seconds 300 --rdest -j RETURN")
+				}
+			}
+			if (is_link_local(address)) return
+			family = address ~ /:/ ? 6 : 4
+			if (mac == "-") add(family, "-A pana_from -s " address " -j RETURN")
+			else if (!by_mac) add(family, "-A pana_from -s " address " -m mac --mac-source " mac " -j RETURN")
+			add(family, "-A pana_to -d " address " -j RETURN")
+		}
+		function add(family, rule) {
+			rules[family, rule_count[family]++] = rule
+		}
+		function print_rules(family,   i) {
+			print "rules " family
+			for (i = 0; i < rule_count[family]; i++) print rules[family, i]
 		}
 		function mac(address) {
 			if (mac_of[address] != "") return mac_of[address]
@@ -101,27 +128,31 @@ clients() {
 				for (each in passes) print each, passes[each] | "sort"
 				close("sort")
 			}
+			for (i = 0; i < done; i++) add_client(sorted[i], passes[sorted[i]])
+			if (!done) for (each in passes) add_client(each, passes[each])
+			print_rules(6)
+			print_rules(4)
 			exit failed
 		}
 	'
 }
 
-# rules 6|4: prints the rules for the list on standard input, in the form for ip6tables-restore --noflush, which replaces only
-# the chains that they name.
-rules() {
-	printf '*filter\n:pana_ep - [0:0]\n:pana_from - [0:0]\n:pana_to - [0:0]\n'
+# begin_rules 6|4: sets RULES to the rules before those of the clients, in the form for ip6tables-restore --noflush, which replaces only
+# the chains that they name. Starts no process.
+begin_rules() {
+	RULES="*filter$NL:pana_ep - [0:0]$NL:pana_from - [0:0]$NL:pana_to - [0:0]$NL"
 	# Accept traffic that stays on a link, see ep-nft.sh.
 	if [ "$1" = 6 ]; then
 		for type in 133 134 135 136 137; do
-			say "-A pana_ep -p icmpv6 --icmpv6-type $type -m hl --hl-eq 255 -j RETURN"
+			add_rule "pana_ep -p icmpv6 --icmpv6-type $type -m hl --hl-eq 255 -j RETURN"
 		done
-		say "-A pana_ep -d fe80::/10 -j RETURN"
-		say "-A pana_ep -d ff02::/16 -j RETURN"
+		add_rule 'pana_ep -d fe80::/10 -j RETURN'
+		add_rule 'pana_ep -d ff02::/16 -j RETURN'
 	else
-		say "-A pana_ep -d 224.0.0.0/24 -j RETURN"
-		say "-A pana_ep -d 255.255.255.255/32 -j RETURN"
+		add_rule 'pana_ep -d 224.0.0.0/24 -j RETURN'
+		add_rule 'pana_ep -d 255.255.255.255/32 -j RETURN'
 		for from in $ACCESS_INTERFACE; do
-			for to in $ACCESS_INTERFACE; do say "-A pana_ep -i $from -o $to -d 169.254.0.0/16 -j RETURN"; done
+			for to in $ACCESS_INTERFACE; do add_rule "pana_ep -i $from -o $to -d 169.254.0.0/16 -j RETURN"; done
 		done
 	fi
 	for paa in $PAA; do
@@ -130,34 +161,18 @@ rules() {
 		*) [ "$1" = 4 ] || continue ;;
 		esac
 		for interface in $ACCESS_INTERFACE; do
-			say "-A pana_ep -i $interface -d $paa -p udp --dport $PAA_PORT -j RETURN"
-			say "-A pana_ep -o $interface -s $paa -p udp --sport $PAA_PORT -j RETURN"
+			add_rule "pana_ep -i $interface -d $paa -p udp --dport $PAA_PORT -j RETURN"
+			add_rule "pana_ep -o $interface -s $paa -p udp --sport $PAA_PORT -j RETURN"
 		done
 	done
 	for interface in $ACCESS_INTERFACE; do
-		say "-A pana_ep -i $interface -j pana_from"
-		say "-A pana_ep -o $interface -j pana_to"
+		add_rule "pana_ep -i $interface -j pana_from"
+		add_rule "pana_ep -o $interface -j pana_to"
 	done
-	awk -v family="$1" -v addresses="$ADDRESSES" '
-		NF == 2 {
-			address = $1
-			sub(/%.*/, "", address)
-			by_mac = addresses == "mac" || address ~ /^fe[89ab]/
-			if (by_mac && $2 != "-") {
-				if ($2 in done) next
-				done[$2] = 1
-				name = $2
-				gsub(/:/, "", name)
-				print "-A pana_from -m mac --mac-source " $2 " -m recent --name pana_" name " --set --rsource -j RETURN"
-				print "-A pana_to -m recent --name pana_" name " --rcheck --seconds 300 --rdest -j RETURN"
-			}
-			if ((address ~ /:/ ? 6 : 4) != family || address ~ /^fe[89ab]/) next
-			if ($2 == "-") print "-A pana_from -s " address " -j RETURN"
-			else if (!by_mac) print "-A pana_from -s " address " -m mac --mac-source " $2 " -j RETURN"
-			print "-A pana_to -d " address " -j RETURN"
-		}
-	'
-	printf '%s\n' '-A pana_from -j DROP' '-A pana_to -j DROP' COMMIT
+}
+
+add_rule() {
+	RULES="$RULES-A $1$NL"
 }
 
 # makes_chains PROGRAM: whether it can change the kernel's tables. Listing succeeds also without nf_tables.
@@ -174,9 +189,13 @@ choose() {
 	say "$1 cannot change the tables of this kernel: $1-legacy is used"
 }
 
-# variant PROGRAM: prints it, or its legacy variant if choose() noted that.
+# variant PROGRAM: sets VARIANT to it, or to its legacy variant if choose() noted that. Starts no process.
 variant() {
-	if [ -e "$LEGACY" ] && grep -qx "$1-legacy" "$LEGACY"; then say "$1-legacy"; else say "$1"; fi
+	VARIANT=$1
+	[ -e "$LEGACY" ] || return 0
+	while read -r noted; do
+		[ "$noted" != "$1-legacy" ] || VARIANT=$noted
+	done <"$LEGACY"
 }
 
 # each_family FUNCTION: calls FUNCTION with 6 or 4 and the program.
@@ -185,13 +204,21 @@ each_family() {
 	if [ "$IPTABLES" != none ]; then "$1" 4 "$IPTABLES"; fi
 }
 
-# Completes the chains before FORWARD jumps to them, so that no other client passes in between.
 apply() {
+	begin_rules "$1"
+	apply_rules=$rules6
+	[ "$1" = 6 ] || apply_rules=$rules4
+	RULES="$RULES$apply_rules${apply_rules:+$NL}-A pana_from -j DROP$NL-A pana_to -j DROP${NL}COMMIT"
 	if [ "$DRY_RUN" = yes ]; then
-		say "$list" | rules "$1"
-		return
+		say "$RULES"
+	else
+		say "$RULES" | "$2-restore" -w 10 --noflush || die "$2-restore refused the rules"
 	fi
-	say "$list" | rules "$1" | "$2-restore" -w 10 --noflush || die "$2-restore refused the rules"
+}
+
+# After the chains are complete, so that no other client passes in between.
+jump() {
+	[ "$DRY_RUN" != yes ] || return 0
 	"$2" -w 10 -C FORWARD -j pana_ep 2>/dev/null || "$2" -w 10 -I FORWARD 1 -j pana_ep || die "$2 refused the jump in FORWARD"
 }
 
@@ -216,8 +243,10 @@ if [ "$DRY_RUN" != yes ] && { [ "$EVENT" = start ] || [ "$EVENT" = close ]; }; t
 	[ -n "${IP6TABLES:-}" ] || choose ip6tables
 	[ -n "${IPTABLES:-}" ] || choose iptables
 fi
-IP6TABLES=${IP6TABLES:-$(variant ip6tables)}
-IPTABLES=${IPTABLES:-$(variant iptables)}
+variant ip6tables
+IP6TABLES=${IP6TABLES:-$VARIANT}
+variant iptables
+IPTABLES=${IPTABLES:-$VARIANT}
 
 # may_list FAMILY PROGRAM: for the event test.
 may_list() {
@@ -238,9 +267,14 @@ check)
 	;;
 stop | close)
 	lock
-	list=
+	rules6='' rules4=''
 	not_set_up
-	if is_open; then each_family remove; else each_family apply; fi
+	if is_open; then
+		each_family remove
+	else
+		each_family apply
+		each_family jump
+	fi
 	rm -f "$CLIENTS"
 	;;
 *)
@@ -253,8 +287,16 @@ stop | close)
 		done
 	fi
 	solicit "$events"
-	list=$(clients "$events") || status=$?
+	made=$NL$(clients "$events") || status=$?
+	list=${made%%"${NL}rules 6"*}
+	list=${list#"$NL"}
+	rules6=${made#*"${NL}rules 6"}
+	rules4=${rules6#*"${NL}rules 4"}
+	rules4=${rules4#"$NL"}
+	rules6=${rules6%%"${NL}rules 4"*}
+	rules6=${rules6#"$NL"}
 	each_family apply
+	each_family jump
 	put "$CLIENTS" 600 say "$list"
 	[ "$EVENT" != start ] || set_up
 	;;

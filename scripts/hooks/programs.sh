@@ -152,3 +152,22 @@ own_node() {
 		return 0
 	done
 }
+
+# esp_deletions PAIRS LIST: prints lines for ip that delete the ESP SAs of the list, the output of "ip xfrm state", whose two ends are a
+# line of PAIRS, in either direction.
+esp_deletions() {
+	while read -r esp_word esp_from _ esp_to _; do
+		case $esp_word:$esp_from in
+		src:*) esp_source=$esp_from esp_destination=$esp_to ;;
+		proto:esp)
+			case $1 in
+			*"$NL$esp_source $esp_destination$NL"* | *"$NL$esp_destination $esp_source$NL"*)
+				printf 'xfrm state delete src %s dst %s proto esp spi %s\n' "$esp_source" "$esp_destination" "$esp_to"
+				;;
+			esac
+			;;
+		esac
+	done <<-EOF
+		$2
+	EOF
+}

@@ -73,10 +73,7 @@ ike_mn_up() {
 	own_node || :
 	racoon_session=$SESSION
 	node_put
-	if [ "$EVENT:$MOBILITY:$DRY_RUN" = refresh:umip:no ] && [ "${racoon_session:-$SESSION}" != "$SESSION" ]; then
-		racoon_hurry >/dev/null 2>&1 &
-		RACOON_HURRY=$!
-	fi
+	[ "$EVENT" != refresh ] || [ "${racoon_session:-$SESSION}" = "$SESSION" ] || racoon_moved=yes
 	[ -L "$RACOON_DEAD" ] || ln -s "$HERE/racoon-dead.sh" "$RACOON_DEAD"
 	put "$PSK_TXT" 600 printf '%s %s\n' "$HOST" "$KEY"
 	put_compared "$RACOON_CONF" 600 racoon_mn_conf
@@ -103,35 +100,29 @@ racoon_address() {
 # them. IKE replaces them with the new key when their lifetime ends. Without SAs the next binding update starts IKE.
 ike_mn_connect() {
 	[ "$DRY_RUN" != yes ] || return 0
+	[ "$racoon_moved" = no ] || racoon_register
 	racoon_renewed=
 	if [ -s "$RENEWED" ]; then read -r racoon_renewed <"$RENEWED" || :; fi
 	if [ "$racoon_renewed" != "$GENERATION" ]; then
 		has_started racoon || ! racoon_care_of || racoon_renew
 		printf '%s\n' "$GENERATION" >"$RENEWED"
 	fi
-	[ -z "$RACOON_HURRY" ] || wait "$RACOON_HURRY" || :
 }
 
-# racoon_hurry: after a move, the first binding updates are lost until the enforcement point is open, and mip6d repeats them after longer
-# and longer times. Makes it register as soon as the home agent can be reached. Does not ping from the home address: before mip6d has
-# registered, the home agent answers that with a Binding Error, after which mip6d sends no binding update any more.
-RACOON_HURRY=
-racoon_hurry() {
-	if racoon_care_of && ping -6 -n -c 1 -i 0.2 -w "$START_SECONDS" -I "$CARE_OF" "$HA"; then racoon_nudge; fi
-}
-
-# racoon_nudge: makes mip6d register at once: it does so when its router is lost and advertises itself again.
-racoon_nudge() {
-	racoon_left=$(ip -6 route show default dev "$INTERFACE" proto ra 2>/dev/null || :)
-	racoon_lines=
-	while :; do
-		case $racoon_left in
-		*'via '*) racoon_left=${racoon_left#*'via '} ;;
-		*) break ;;
-		esac
-		racoon_lines="${racoon_lines}neigh replace ${racoon_left%% *} dev $INTERFACE nud failed$NL"
-	done
-	[ -z "$racoon_lines" ] || printf '%s' "$racoon_lines" | ip -6 -force -batch - >/dev/null 2>&1 || :
+# racoon_register: after a move, the first binding updates are lost until the enforcement point is open, and mip6d repeats them after
+# longer and longer times, whatever happens to its router or its addresses meanwhile. Waits until the home agent can be reached, and if it
+# does not have the binding then, starts mip6d again, which registers at once. It is killed: at its regular end it would delete the
+# binding. Asks from the home address only by way of the tunnel, as umip_is_bound does.
+racoon_moved=no
+racoon_register() {
+	[ "$MOBILITY:$DRY_RUN" = umip:no ] && ! has_started mip6d && racoon_care_of || return 0
+	ping -6 -n -c 1 -i 0.2 -w "$START_SECONDS" -I "$CARE_OF" "$HA" >/dev/null 2>&1 || return 0
+	if [ "$PREFIX" != - ]; then
+		! umip_pings "$HOA" "$PREFIX" && umip_pings "$CARE_OF" "$PREFIX" || return 0
+	fi
+	say "no answer to mip6d's binding updates: it is started again"
+	umip_stop -KILL
+	umip_run
 }
 
 # racoon_phase1: whether there is an ISAKMP SA with the home agent.
@@ -198,7 +189,7 @@ racoon_end_sas() {
 		say "dry run: deletes the ESP SAs of $("$@")"
 	elif [ "$MOBILITY" != shisa ] && command -v ip >/dev/null 2>&1; then
 		# setkey on Linux leaves some of them, and "deleteall" would end the batch.
-		racoon_lines=$(racoon_deletions)
+		racoon_lines=$(esp_deletions "$racoon_pairs" "$SEEN")
 		[ -z "$racoon_lines" ] || printf '%s\n' "$racoon_lines" | ip -force -batch - >/dev/null 2>&1 || :
 	else
 		"$@" | while read -r end_hoa end_ha; do
@@ -207,30 +198,13 @@ racoon_end_sas() {
 	fi
 }
 
-racoon_deletions() {
-	while read -r word from _ to _; do
-		case $word:$from in
-		src:*) racoon_from=$from racoon_to=$to ;;
-		proto:esp)
-			case $racoon_pairs in
-			*"$NL$racoon_from $racoon_to$NL"* | *"$NL$racoon_to $racoon_from$NL"*)
-				printf 'xfrm state delete src %s dst %s proto esp spi %s\n' "$racoon_from" "$racoon_to" "$to"
-				;;
-			esac
-			;;
-		esac
-	done <<-EOF
-		$SEEN
-	EOF
-}
-
 racoon_sas() {
 	printf '%s %s\n' "$HOA" "$HA"
 }
 
-# Nothing to do: mip6d tells racoon and the kernel about the new care-of address (MIGRATE).
+# mip6d tells racoon and the kernel about the new care-of address (MIGRATE).
 ike_mn_move() {
-	:
+	racoon_register
 }
 
 # A restarted racoon gets the care-of address only from a mip6d that starts after it. If racoon has lost its ISAKMP SA, the home

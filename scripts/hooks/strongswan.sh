@@ -123,6 +123,7 @@ charon_start() {
 	# shellcheck disable=SC2086 # a command and its arguments
 	$detach $charon </dev/null >/dev/null 2>&1 &
 	CHARON_STARTED=yes
+	esp_end_all
 }
 
 # charon_load: loads the files into charon. Starts it if it does not run, and waits until it listens. Does not run swanctl
@@ -630,24 +631,24 @@ strongswan_end() {
 # esp_end HOA HA: deletes the node's SAs that a charon which was killed has left in the kernel.
 esp_end() {
 	[ "$MOBILITY" = umip ] || return 0
-	end_left=$(printf 'xfrm state list src %s dst %s proto esp\n' "$1" "$2" "$2" "$1" | ip -6 -force -batch - 2>/dev/null || :)
-	end_lines=
-	end_ends=
-	while [ -n "$end_left" ]; do
-		end_line=${end_left%%"$NL"*}
-		case $end_left in
-		*"$NL"*) end_left=${end_left#*"$NL"} ;;
-		*) end_left= ;;
-		esac
-		case $end_line in
-		src*) end_ends=${end_line%% } ;;
-		*'proto esp spi '*)
-			end_spi=${end_line#*'proto esp spi '}
-			end_lines="${end_lines}xfrm state delete $end_ends proto esp spi ${end_spi%% *}$NL"
-			;;
-		esac
-	done
-	[ -z "$end_lines" ] || printf '%s' "$end_lines" | ip -6 -force -batch - >/dev/null 2>&1 || :
+	esp_delete "$NL$1 $2$NL" \
+		"$(printf 'xfrm state list src %s dst %s proto esp\n' "$1" "$2" "$2" "$1" | ip -6 -force -batch - 2>/dev/null || :)"
+}
+
+# esp_end_all: the same for all nodes, when another charon is started. It does not know these SAs, and the nodes make others.
+esp_end_all() {
+	[ "$MOBILITY" = umip ] || return 0
+	esp_delete "$NL$(each_node esp_pair)$NL" "$(ip -6 xfrm state list proto esp 2>/dev/null || :)"
+}
+
+esp_pair() {
+	printf '%s %s\n' "$HOA" "$HA"
+}
+
+# esp_delete PAIRS LIST: deletes the SAs of the list that esp_deletions prints.
+esp_delete() {
+	esp_lines=$(esp_deletions "$@")
+	[ -z "$esp_lines" ] || printf '%s\n' "$esp_lines" | ip -6 -force -batch - >/dev/null 2>&1 || :
 }
 
 ike_mn_down() {

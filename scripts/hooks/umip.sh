@@ -53,7 +53,8 @@ mobility_mn_up() {
 }
 
 umip_run() {
-	if [ "$DRY_RUN" = yes ] || is_running mip6d; then return 0; fi
+	[ "$DRY_RUN" != yes ] || return 0
+	if ! runs_not mip6d && is_running mip6d; then return 0; fi
 	# A mip6d that was killed has left policies in the kernel, with which the next one refuses to start.
 	[ ! -s "$UMIP_MARK" ] || umip_clear
 	printf 'started\n' >"$UMIP_MARK"
@@ -120,8 +121,8 @@ UMIP_HAD=
 umip_clear() {
 	LEFT=""
 	BINDINGS=""
-	UMIP_ROUTES=""
-	umip_tunnels=$NL$(ip -6 tunnel show 2>/dev/null || :)
+	UMIP_ROUTES=$NL$(printf 'tunnel show\nroute show\n' | ip -6 -force -batch - 2>/dev/null || :)
+	umip_tunnels=$UMIP_ROUTES
 	umip_left=$umip_tunnels
 	while :; do
 		case $umip_left in
@@ -138,7 +139,6 @@ umip_clear() {
 		# binding whose route exists is refused (status 130).
 		LEFT="${LEFT}route flush table 252${NL}"
 		[ "$EVENT" != down ] || LEFT="${LEFT}neigh del proxy $MIP6_HOA dev $INTERFACE$NL"
-		UMIP_ROUTES=$NL$(ip -6 route show 2>/dev/null || :)
 		each_node umip_binding
 		if [ -z "$BINDINGS" ]; then umip_recorded; fi
 	fi
@@ -170,7 +170,10 @@ umip_record() {
 # have expired.
 umip_recorded() {
 	[ "$(find "$UMIP_SEEN" -mmin -1 2>/dev/null)" = "$UMIP_SEEN" ] || return 0
-	UMIP_ROUTES=$NL$(cat "$UMIP_SEEN")
+	UMIP_ROUTES=$NL
+	while IFS= read -r umip_line; do
+		UMIP_ROUTES=$UMIP_ROUTES$umip_line$NL
+	done <"$UMIP_SEEN"
 	umip_tunnels=$UMIP_ROUTES
 	each_node umip_binding
 }
@@ -401,25 +404,17 @@ umip_ha_apply() {
 
 # Without router advertisements of a home agent, mip6d answers binding updates with status 132. A restarted mip6d hears the next
 # one, which with radvd's defaults can be ten minutes away. The intervals are those of RFC 6275, section 7.5.
+umip_radvd_conf() {
+	printf 'interface %s {\n  AdvSendAdvert on;\n  AdvHomeAgentFlag on;\n  AdvIntervalOpt on;\n' "$INTERFACE"
+	printf '  MinRtrAdvInterval 0.03;\n  MaxRtrAdvInterval 0.07;\n  MinDelayBetweenRAs 0.03;\n  AdvDefaultLifetime 1800;\n'
+	printf '  prefix %s/%s {\n    AdvOnLink on;\n    AdvAutonomous on;\n    AdvRouterAddr on;\n  };\n};\n' \
+		"$MIP6_HA" "$MIP6_PREFIX_LEN"
+}
+
 # umip_radvd IS_READY
 umip_radvd() {
 	[ "$RADVD" = yes ] || return 0
-	put "$RADVD_CONF" 644 cat <<-EOF
-		interface $INTERFACE {
-		  AdvSendAdvert on;
-		  AdvHomeAgentFlag on;
-		  AdvIntervalOpt on;
-		  MinRtrAdvInterval 0.03;
-		  MaxRtrAdvInterval 0.07;
-		  MinDelayBetweenRAs 0.03;
-		  AdvDefaultLifetime 1800;
-		  prefix $MIP6_HA/$MIP6_PREFIX_LEN {
-		    AdvOnLink on;
-		    AdvAutonomous on;
-		    AdvRouterAddr on;
-		  };
-		};
-	EOF
+	put "$RADVD_CONF" 644 umip_radvd_conf
 	start radvd "$1" radvd -C "$RADVD_CONF" -p "$RADVD_PID"
 }
 
@@ -432,11 +427,7 @@ mobility_ha_up() {
 # mobility_ha_verify: checks that a started radvd stays up, at the end, since that takes a second.
 mobility_ha_verify() {
 	has_started radvd || return 0
-	start_tries=0
-	until settled; do
-		start_tries=$((start_tries + 1))
-		nap 0.1
-	done
+	nap 1
 	is_running radvd || die "radvd has exited after its start"
 }
 

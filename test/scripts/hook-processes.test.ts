@@ -59,12 +59,12 @@ const isWait = (line: string) => line.includes('"sleep"');
 async function programsOf(
   script: string,
   event: string,
-  { key = other('ee'), ike = 'ikev2', careOf }: Partial<Pick<Run, 'key' | 'ike' | 'careOf'>> = {},
+  { key = other('ee'), ike = 'ikev2', careOf, session }: Partial<Pick<Run, 'key' | 'ike' | 'careOf' | 'session'>> = {},
 ): Promise<number> {
   const file = join(state, `trace-${event}`);
   const shell = ['strace', '-f', '-qq', '-e', 'trace=execve', '-e', 'signal=none', '-o', file];
-  if (careOf !== undefined) await careOfAddress(careOf);
-  const given = careOf === undefined ? {} : { careOf };
+  if (careOf !== undefined && script.startsWith('mn')) await careOfAddress(careOf);
+  const given = { ...(careOf === undefined ? {} : { careOf }), ...(session === undefined ? {} : { session }) };
   const ended = await runHook(state, { script, event, node: NODE, programs: bin, shell, key, ike, ...given });
   expect(ended.status, `${event}: ${ended.output}`).toBe(0);
   const started = (await readFile(file, 'utf8')).split('\n').filter((line) => / = 0$/.test(line));
@@ -140,4 +140,17 @@ esac`,
       expect(Math.max(...Object.values(counts))).toBeLessThanOrEqual(MOST);
     },
   );
+});
+
+it.runIf(possible)('ep-ip6tables.sh opens the link with its fifth program, and runs at most ten', async () => {
+  await writeFile(join(state, 'hooks.conf'), '');
+  await writeFile(join(state, 'ep-legacy'), 'ip6tables-legacy\niptables-legacy\n');
+  for (const family of ['iptables-legacy', 'ip6tables-legacy']) {
+    await program(family, 'exit 0');
+    await program(`${family}-restore`, 'while read -r line; do :; done');
+  }
+  await program('ip', "echo '2001:db8:a::11 dev eth0 lladdr 02:00:00:00:00:11 REACHABLE'");
+  expect(await programsOf('ep-ip6tables.sh', 'permit', { careOf: HERE, session: '0000000a' })).toBeLessThanOrEqual(10);
+  const trace = (await readFile(join(state, 'trace-permit'), 'utf8')).split('\n').filter((line) => / = 0$/.test(line));
+  expect(trace.findIndex((line) => line.includes('/ip6tables-legacy-restore"'))).toBe(4);
 });

@@ -62,13 +62,13 @@ const ESP_SAS = [1, 2, 9]
   .map((ends) => `${ends}\n\tproto esp spi 0x0badcafe reqid 1 mode transport\n\treplay-window 4`)
   .join('\n');
 
-const BOUND = `'-6 tunnel show') echo 'ip6tnl0: ipv6/ipv6 remote :: local :: encaplimit 0 hoplimit inherit'
+const BOUND = `echo 'ip6tnl0: ipv6/ipv6 remote :: local :: encaplimit 0 hoplimit inherit'
 echo 'ip6tnl1: ipv6/ipv6 remote 2001:db8:a::11 local 2001:db8:1::1 encaplimit none hoplimit 64'
 echo 'ip6tnl2: ipv6/ipv6 remote 2001:db8:a::22 local 2001:db8:1::1 encaplimit none hoplimit 64'
-echo 'ip6tnl9: ipv6/ipv6 remote 2001:db8:a::99 local 2001:db8:c::1 encaplimit none hoplimit 64' ;;
-'-6 route show') echo '2001:db8:1::1001 dev ip6tnl1 proto dhcp metric 192 pref medium'
+echo 'ip6tnl9: ipv6/ipv6 remote 2001:db8:a::99 local 2001:db8:c::1 encaplimit none hoplimit 64'
+echo '2001:db8:1::1001 dev ip6tnl1 proto dhcp metric 192 pref medium'
 echo '2001:db8:1::1002 dev ip6tnl2 proto dhcp metric 192 pref medium'
-echo '2001:db8:1::/64 dev h0 proto kernel metric 256 pref medium' ;;`;
+echo '2001:db8:1::/64 dev h0 proto kernel metric 256 pref medium'`;
 const proxies = (...of: readonly number[]) => of.map((n) => `neigh del proxy ${testNode(n).hoa} dev eth0;`).join('');
 const LEFT = `tunnel del ip6tnl1;tunnel del ip6tnl2;route flush table 252;${proxies(1, 2)}`;
 const POLICIES =
@@ -296,7 +296,7 @@ esac`,
       await ha('up');
       await ha('up', 2);
       await calls();
-      await kernel(BOUND);
+      await kernel('', BOUND);
       await writeFile(join(bin, 'running'), 'racoon\n');
       expect((await ha('probe')).output).toBe(
         'not running: mip6d\n2001:db8:1::1001\n2001:db8:1::1002 refused: bc status=130\n' +
@@ -325,7 +325,7 @@ esac`,
     await ha('up');
     await ha('up', 2);
     await calls();
-    await kernel(BOUND);
+    await kernel('', BOUND);
     await writeFile(join(bin, 'running'), 'racoon\n');
     expect((await ha('probe')).output).toBe('not running: mip6d\nbindings not kept: no console\nnodes: 2\n');
     expect((await calls()).slice(2)).toEqual([

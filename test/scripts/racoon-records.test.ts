@@ -13,6 +13,7 @@ const RECORDS = join(import.meta.dirname, 'records');
 const HA = '2001:db8:1::1';
 const HOA = '2001:db8:1:0:3fe6:b97e:63bc:3dd5';
 const NODE = { id: 'mn1@home.example', hoa: HOA, key: `0x${'11'.repeat(64)}` };
+const THIRD_KEY = `0x${'33'.repeat(64)}`;
 const OTHER_KEY = `0x${'22'.repeat(64)}`;
 let state: string;
 let bin: string;
@@ -53,13 +54,11 @@ async function answerAs(end: string): Promise<void> {
   for (const name of ['isakmp', 'established']) await writeFile(join(bin, name), shown('racoonctl -ll show-sa isakmp'));
   await program('pgrep', '[ "$1" = -x ]');
   await program('pkill', 'exit 0');
-  await writeFile(join(bin, 'router'), addresses.filter((line) => line.includes(' proto ra ')).join('\n'));
   await program(
     'ip',
     `case "$*" in
-'-6 -force -batch -') cat "${bin}/seen"; grep '^neigh replace' >>"${bin}/calls" ;;
+'-6 -force -batch -') cat "${bin}/seen" ;;
 *-batch*) cat >>"${bin}/calls" ;;
-'-6 route show default dev eth0 proto ra') cat "${bin}/router" ;;
 esac`,
   );
   await program('ping', 'exit 0');
@@ -81,9 +80,6 @@ async function deletions(end: string): Promise<string[]> {
   const sas = shown.matchAll(/^(\S+) (\S+)\n\tesp .*\((0x[0-9a-f]+)\) reqid/gm);
   return [...sas].map(([, from, to, spi]) => `xfrm state delete src ${from} dst ${to} proto esp spi ${spi}`).sort();
 }
-
-/** mip6d takes the router for lost, and registers when it hears its advertisement. */
-const NUDGE = 'neigh replace fe80::1 dev eth0 nud failed';
 
 const CARE_OF = async () => / local (\S+) dev eth0 /.exec([...(await record('mn')).values()].join('\n'))?.[1];
 
@@ -215,21 +211,31 @@ describe('With what the programs showed', () => {
     ]);
   });
 
-  it('a node with a new session registers as soon as the home agent can be reached, and pings from its care-of address', async () => {
-    const careOf = (await CARE_OF()) ?? '';
-    await lost(careOf);
-    await program('ping', `case " $* " in *" -I ${careOf} "*) ;; *) echo "ping $*" >>"${bin}/calls" ;; esac`);
-    const refresh = { ...probe, event: 'refresh', programs: bin };
-    expect(await runHook(state, { ...refresh, key: OTHER_KEY })).toMatchObject({ status: 0 });
-    expect(await calls()).not.toContain(NUDGE);
-    const [record = ''] = await readdir(join(state, 'nodes'));
-    const file = join(state, 'nodes', record);
-    await writeFile(file, (await readFile(file, 'utf8')).replace('paa.access.example;1;1', 'paa.access.example;1;0'));
-    expect(await runHook(state, { ...refresh, key: `0x${'33'.repeat(64)}` })).toMatchObject({ status: 0 });
-    expect(await calls()).toContain(NUDGE);
-    // The home agent would answer with a Binding Error.
-    expect((await calls()).filter((call) => call.startsWith('ping'))).toEqual([]);
-  });
+  it.each([
+    { answers: 'the care-of address only', isBound: false, again: ['pkill -KILL -x mip6d', 'mip6d'] },
+    { answers: 'the home address too', isBound: true, again: [] },
+  ])(
+    'a node with a new session starts mip6d again when the home agent can be reached and answers $answers',
+    async ({ isBound, again }) => {
+      const careOf = (await CARE_OF()) ?? '';
+      await lost(careOf);
+      await program(
+        'ping',
+        `case " $* " in *" -I ${careOf} "*) ;; *) echo "ping $*" >>"${bin}/calls"; exit ${isBound ? 0 : 1} ;; esac`,
+      );
+      const restarts = async () => (await calls()).filter((call) => /^(pkill .*)?mip6d$/.test(call));
+      const refresh = { ...probe, event: 'refresh', programs: bin };
+      expect(await runHook(state, { ...refresh, key: OTHER_KEY })).toMatchObject({ status: 0 });
+      expect(await restarts()).toEqual([]);
+      expect(await runHook(state, { ...refresh, key: THIRD_KEY, session: 'paa.access.example;1;2' })).toMatchObject({
+        status: 0,
+      });
+      expect(await restarts()).toEqual(again);
+      // The home agent would answer a packet from the home address to its own address with a Binding Error.
+      const pings = (await calls()).filter((call) => call.startsWith('ping'));
+      expect(pings).toEqual([`ping -6 -n -c 1 -w 1 -I ${HOA} 2001:db8:1::`]);
+    },
+  );
 
   it('a node begins the ISAKMP SA of its first registration before mip6d needs it', async () => {
     await answerAs('mn');

@@ -70,7 +70,10 @@ it('A new mip6d gets the binding that the former one had, from what the kernel h
       `IKE=racoon\nWATCH=no\nRADVD=no\nINTERFACE=h0\nMIP6D_CONSOLE=127.0.0.1/${console.port}\n`,
     );
     for (const name of ['tunnel', 'route']) await writeFile(join(state, name), shown(`ip -6 ${name} show`));
-    await program('ip', `case "$*" in '-6 '*' show') cat "${state}/$2" ;; esac`);
+    await program(
+      'ip',
+      `case "$*" in *-batch*) read -r what _; [ "$what" != tunnel ] || cat "${state}/tunnel" "${state}/route" ;; esac`,
+    );
     await program('pgrep', `[ "$1" = -x ] && grep -qx "$2" "${state}/running"`);
     await program('racoonctl', 'exit 0');
     await program('mip6d', `echo mip6d >>"${state}/running"`);

@@ -64,6 +64,7 @@ const kernel = (sas: string) =>
   'xfrm state list src'*) printf '%s' '${sas}' ;;
   *delete*|*del*) echo "$lines" >>"$bin/batches" ;;
   esac ;;
+*'xfrm state list proto esp') printf '%s' '${sas}' ;;
 *"address show"*) echo '2: eth0    inet6 2001:db8:a::11/64 scope global' ;;
 esac`,
   );
@@ -161,6 +162,11 @@ const LEFT = [
   `src ${NODE.hoa} dst 2001:db8:1::1\n\tproto esp spi 0xc1d28f68 reqid 1 mode transport\n\treplay-window 32\n`,
   `src 2001:db8:1::1 dst ${NODE.hoa}\n\tproto esp spi 0xcff29f6e reqid 1 mode transport\n`,
 ].join('');
+const DELETIONS = [
+  `xfrm state delete src ${NODE.hoa} dst 2001:db8:1::1 proto esp spi 0xc1d28f68`,
+  `xfrm state delete src 2001:db8:1::1 dst ${NODE.hoa} proto esp spi 0xcff29f6e`,
+];
+const espDeletions = async () => (await taken('batches')).filter((line) => line.includes('proto esp'));
 
 it.each(['ha-linux.sh', 'mn-linux.sh'])(
   'The end of a session deletes what killed programs and hooks have left: %s',
@@ -173,10 +179,21 @@ it.each(['ha-linux.sh', 'mn-linux.sh'])(
     for (const folder of folders) await writeFile(join(folder, '.new.7'), 'secret');
     await hook(script, 'down');
     for (const folder of folders) expect(await readdir(folder)).not.toContain('.new.7');
-    expect((await taken('batches')).filter((line) => line.includes('proto esp'))).toEqual([
-      `xfrm state delete src ${NODE.hoa} dst 2001:db8:1::1 proto esp spi 0xc1d28f68`,
-      `xfrm state delete src 2001:db8:1::1 dst ${NODE.hoa} proto esp spi 0xcff29f6e`,
-    ]);
+    expect(await espDeletions()).toEqual(DELETIONS);
+  },
+);
+
+it.each(['ha-linux.sh', 'mn-linux.sh'])(
+  '%s deletes the ESP SAs of a charon that was killed when it starts another, and no others',
+  async (script) => {
+    await hook(script, 'up', '2001:db8:a::11');
+    const another = 'src 2001:db8:1::1 dst 2001:db8:1::9999\n\tproto esp spi 0xc0000001 reqid 1 mode transport\n';
+    await kernel(`${LEFT}${another}`);
+    await hook(script, 'probe');
+    expect(await espDeletions()).toEqual([]);
+    await running('mip6d', 'radvd');
+    await hook(script, 'probe');
+    expect(await espDeletions()).toEqual(DELETIONS);
   },
 );
 
