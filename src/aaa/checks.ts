@@ -11,11 +11,12 @@ import { controlFindings, controlPlaces, listeningFindings, type Place } from '.
 import { peersCheck } from '../runtime/doctor/peers.js';
 import { radiusFindings } from '../runtime/doctor/radius.js';
 import { webFindings } from '../runtime/doctor/web.js';
+import { readRadiusTls } from '../runtime/radius/tls.js';
 import { isPostgresUrl } from '../store/backend.js';
 import { checkStore } from '../store/postgres-url.js';
 import type { AaaOptions } from './config/options.js';
 import { readCredentials } from './credentials.js';
-import { readRadiusTls, usedForRadius } from './radius-clients.js';
+import { usedForRadSec } from './radius-clients.js';
 import { hookTargets, storeFileFindings, storeFindings } from './store-findings.js';
 
 /** The checks of an AAA server. `file`: where its configuration is from. */
@@ -62,7 +63,7 @@ export function aaaChecks(options: AaaOptions, file: string | undefined, compute
       run: () =>
         credentialFindings(
           namedFiles('radius.tls', options.radius.tls),
-          async () => usedForRadius(options.radius, await readRadiusTls(options.radius, host)),
+          async () => usedForRadSec(options.radius, await readRadiusTls(options.radius, host)),
           computer,
           serverFindings,
         ),

@@ -32,7 +32,7 @@ import { HomeServer } from './home-server.js';
 import { measured, type StoreCalls } from './measured-store.js';
 import { AAA_METRICS, registerGauges } from './metrics.js';
 import { ProbeRunner, withdrawProbes } from './probe-runner.js';
-import { type RadiusMaterial, readRadius, usedForRadius } from './radius-clients.js';
+import { type RadiusMaterial, readRadius, usedForRadSec } from './radius-clients.js';
 import { RevokedSessions } from './revoked-sessions.js';
 import { StoreReporter } from './store-reporter.js';
 import { type AaaSurroundings, systemAaaSurroundings } from './surroundings.js';
@@ -289,7 +289,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     return [
       { ...this.#server.home.eap.options, section: 'tls', files: tls, roles: ['server'] },
       ...usedForDiameter(diameter, this.#tls?.options),
-      ...usedForRadius(radius, this.#server.radius?.tls),
+      ...usedForRadSec(radius, this.#server.radius?.tls),
     ];
   }
 

@@ -78,6 +78,8 @@ export class RadiusPort implements NasPort {
         host,
         guard,
         onPacket: (packet) => this.#driver.feed({ type: 'packet', service: 'any', ...packet }),
+        onOpened: (local, names) => this.#driver.feed({ type: 'opened', local, names }),
+        onClosed: (local) => this.#driver.feed({ type: 'closed', local }),
       });
     const machine = new RadiusServer(this.#config(clients), (octets) => host.random(octets));
     this.#driver = new Driver<RadiusInput, RadiusOutput>(

@@ -18,21 +18,26 @@ export interface SecuredPacket {
   readonly end: { readonly address: string; readonly port: number; readonly local: string };
 }
 
+interface RadSecParts {
+  readonly guard: Guard;
+  readonly host: Host;
+  readonly onPacket: (packet: SecuredPacket) => void;
+  /** A connection can carry packets. `names`: the dNSNames in the certificate of the client. */
+  readonly onOpened: (local: string, names: readonly string[]) => void;
+  readonly onClosed: (local: string) => void;
+}
+
 /** RADIUS over TLS (RFC 6614): connections of clients with certificates of a trusted CA. */
 export class RadSec {
   readonly #transport: TlsTransport;
-  readonly #parts: { readonly guard: Guard; readonly host: Host; readonly onPacket: (packet: SecuredPacket) => void };
+  readonly #parts: RadSecParts;
   readonly #slots = new ConnectionSlots<{ drop: () => void }>(() => false);
   /** By label, the oldest first. */
   readonly #connections = new Map<string, TransportConnection>();
   readonly #listeners: TransportListener[] = [];
   #last = 0;
 
-  constructor(
-    tls: DiameterTlsOptions,
-    onRefused: OnTlsRefused,
-    parts: { readonly guard: Guard; readonly host: Host; readonly onPacket: (packet: SecuredPacket) => void },
-  ) {
+  constructor(tls: DiameterTlsOptions, onRefused: OnTlsRefused, parts: RadSecParts) {
     this.#transport = new TlsTransport(tls, parts.host, onRefused);
     this.#parts = parts;
   }
@@ -77,7 +82,7 @@ export class RadSec {
   }
 
   #accepted(connection: TransportConnection): void {
-    const { guard, onPacket } = this.#parts;
+    const { guard, onPacket, onOpened, onClosed } = this.#parts;
     const { stream, remoteAddress: address, identities: names = [] } = connection;
     this.#makeRoom(names);
     this.#last += 1;
@@ -85,7 +90,11 @@ export class RadSec {
     this.#connections.set(local, connection);
     const framer = new RadiusFramer();
     stream.on('error', () => undefined);
-    stream.on('close', () => this.#connections.delete(local));
+    stream.on('close', () => {
+      this.#connections.delete(local);
+      guard.run('datagram', () => onClosed(local));
+    });
+    onOpened(local, names);
     stream.on('data', (chunk) =>
       guard.run(
         'datagram',

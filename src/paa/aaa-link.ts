@@ -5,7 +5,7 @@ import type { Logger } from '../runtime/log/events.js';
 import type { Guard } from '../runtime/service/barrier.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 import type { Surroundings } from '../runtime/surroundings/surroundings.js';
-import type { DiameterCredentials } from './diameter-credentials.js';
+import type { LinkCredentials } from './link-credentials.js';
 import type { PaaOptions } from './options.js';
 
 /** The connection of a PAA to its AAA servers, over Diameter or RADIUS. */
@@ -26,7 +26,7 @@ export interface AaaLink {
 
 /** What a link needs besides the options. */
 export interface LinkParts {
-  readonly credentials: DiameterCredentials;
+  readonly credentials: LinkCredentials;
   readonly originStateId: number;
   readonly log: Logger;
   readonly metrics: Metrics;

@@ -1,6 +1,7 @@
 import { formatAddress, parseAddress } from '../protocol/bytes/address.js';
 import { SERVER_PORT } from '../protocol/dhcpv6/wire/codec.js';
 import { readDiameterTls, usedForDiameter } from '../runtime/diameter/setup.js';
+import { TlsTransport } from '../runtime/diameter/tls.js';
 import type { Check } from '../runtime/doctor/check.js';
 import { clockFindings } from '../runtime/doctor/clock.js';
 import type { Computer, RunningDaemon } from '../runtime/doctor/computer.js';
@@ -12,11 +13,13 @@ import { type ConfiguredHook, hookChecks } from '../runtime/doctor/hooks.js';
 import { controlFindings, controlPlaces, listeningFindings } from '../runtime/doctor/listening.js';
 import { peersCheck } from '../runtime/doctor/peers.js';
 import { secretFindings, serverFindings } from '../runtime/doctor/radius-servers.js';
+import { radSecFindings } from '../runtime/doctor/radsec-servers.js';
 import { webFindings } from '../runtime/doctor/web.js';
 import { isGlobal } from './dhcp-relay.js';
+import { readLinkTls, usedForLink } from './link-credentials.js';
 import { originOf } from './nas-config.js';
 import type { PaaOptions } from './options.js';
-import { identityOf } from './radius-gateway.js';
+import { identityOf, portOf } from './radius-gateway.js';
 
 /** The checks of a PAA. `file`: where its configuration is from. */
 export function paaChecks(options: PaaOptions, file: string | undefined, computer: Computer): Check[] {
@@ -89,13 +92,42 @@ function diameterChecks(
 }
 
 function radiusChecks(options: PaaOptions, computer: Computer): AaaChecks {
-  const { servers, source } = options.radius;
+  const { source, tls, servers } = options.radius;
+  const overUdp = servers.flatMap((server, i) => {
+    const { 'secret-file': file } = server;
+    return file === undefined ? [] : [{ ...server, port: portOf(server), 'secret-file': file, number: i }];
+  });
+  const overTls = servers.flatMap((server) => {
+    const { certificate } = server;
+    return certificate === undefined ? [] : [{ ...server, port: portOf(server), certificate }];
+  });
   return {
-    passive: [{ name: 'radius', run: () => secretFindings(servers, computer) }],
+    passive: [
+      { name: 'radius', run: () => secretFindings(overUdp, computer) },
+      {
+        name: 'certificates',
+        run: () =>
+          credentialFindings(
+            namedFiles('radius.tls', tls),
+            async () => usedForLink(options, await readLinkTls(options, computer.host)),
+            computer,
+          ),
+      },
+    ],
     active: {
       name: 'servers',
       isActive: true,
-      run: () => serverFindings(servers, identityOf(options), source, computer),
+      run: async () => {
+        // A certificate that cannot be read is reported by the check of certificates.
+        const material = await readLinkTls(options, computer.host).catch(() => undefined);
+        const transport = material && new TlsTransport(material, computer.host);
+        const identity = identityOf(options);
+        const found = [
+          serverFindings(overUdp, identity, source, computer),
+          transport ? radSecFindings(overTls, identity, transport, computer) : [],
+        ];
+        return (await Promise.all(found)).flat();
+      },
     },
   };
 }

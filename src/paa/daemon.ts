@@ -24,11 +24,11 @@ import { openWeb, type WebPage } from '../runtime/web/open-web.js';
 import type { AaaLink, MakeLink } from './aaa-link.js';
 import { paaRoutes, sessionsOf } from './control-routes.js';
 import { DhcpRelayPort } from './dhcp-relay.js';
-import { DiameterCredentials } from './diameter-credentials.js';
 import { EnforcementPoints, relayedPoints } from './enforcement-points.js';
 import { EnforcementRunner } from './enforcement-runner.js';
 import { HomeAgentHook } from './home-agent-hook.js';
 import { LeaseFile } from './lease-file.js';
+import { LinkCredentials } from './link-credentials.js';
 import { PAA_METRICS, registerGauges } from './metrics.js';
 import { nasConfig, nasOrigin } from './nas-config.js';
 import { openLink } from './open-link.js';
@@ -60,7 +60,7 @@ export class PaaDaemon implements Service<PaaOptions> {
   readonly #homeAgent: HomeAgentHook;
   readonly #leases: LeaseFile;
   readonly #dhcp: DhcpRelayPort;
-  readonly #credentials: DiameterCredentials;
+  readonly #credentials: LinkCredentials;
   readonly #sockets = new Map<string, DatagramSocket>();
   #closeControl: () => Promise<void> = () => Promise.resolve();
   #closeWeb: () => Promise<void> = () => Promise.resolve();
@@ -73,7 +73,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     feed: EventFeed,
     metrics: Metrics,
     originStateId: number,
-    credentials: DiameterCredentials,
+    credentials: LinkCredentials,
     makeLink: MakeLink,
     surroundings: Surroundings,
   ) {
@@ -135,7 +135,7 @@ export class PaaDaemon implements Service<PaaOptions> {
     const feed = new EventFeed('pana-paa', logger, surroundings.host);
     const { log } = feed;
     const metrics = new Metrics('pana_paa', PAA_METRICS);
-    const credentials = await DiameterCredentials.open(options, log, metrics, surroundings);
+    const credentials = await LinkCredentials.open(options, log, metrics, surroundings);
     const originState = await nextOriginState(options.hooks['state-dir'], surroundings.host.wall());
     const makeLink = await openLink(options);
     const daemon = new PaaDaemon(options, feed, metrics, originState, credentials, makeLink, surroundings);

@@ -2,11 +2,12 @@ import { basename, resolve } from 'node:path';
 import { z } from 'zod';
 import { PANA_PORT } from '../protocol/pana/wire/ports.js';
 import { MRD } from '../protocol/radius/client/retransmission.js';
-import { RADIUS_ACCOUNTING_PORT, RADIUS_DYNAMIC_PORT, RADIUS_PORT } from '../protocol/radius/wire/ports.js';
+import { RADIUS_DYNAMIC_PORT, RADSEC_PORT } from '../protocol/radius/wire/ports.js';
 import { control } from '../runtime/config/control-section.js';
 import { refuseEncryption } from '../runtime/config/encryption.js';
 import { reloadable, reloadableEach } from '../runtime/config/reload.js';
 import * as section from '../runtime/config/sections.js';
+import { radiusServer, serverRules } from './radius-servers.js';
 
 /** Session identifiers begin with the NAS-Identifier, and must fit into Acct-Session-Id. */
 const MAX_NAS = 200;
@@ -25,23 +26,6 @@ const REQUIRED = {
     ['radius', 'servers'],
   ],
 } as const;
-
-/** A server in `radius.servers`. */
-const radiusServer = z.strictObject({
-  address: section.address().describe('its address'),
-  port: section.port().min(1).default(RADIUS_PORT).describe('its port of authentication'),
-  'accounting-port': section
-    .port()
-    .min(1)
-    .optional()
-    .describe(`its port of accounting, such as ${RADIUS_ACCOUNTING_PORT}; without it no accounting`)
-    .meta({ examples: [RADIUS_ACCOUNTING_PORT] }),
-  'secret-file': section
-    .fileName()
-    .describe('file with the shared secret in its first line, which only its owner and group can read')
-    .meta({ examples: ['/etc/pana-mip6/radius-secret'] }),
-  'status-server': z.boolean().default(true).describe('whether the server answers Status-Server (RFC 5997)'),
-});
 
 /** A relay in `pana.relays`. */
 const relay = z
@@ -230,9 +214,16 @@ const schema = z.strictObject({
         .array(radiusServer)
         .default([])
         .describe(
-          'RADIUS servers in order of preference: [{address, port, accounting-port, secret-file, status-server}]; required if aaa is radius',
+          'RADIUS servers in order of preference: [{address, port, accounting-port, secret-file, certificate, status-server}]; required if aaa is radius',
         )
         .meta({ examples: [[{ address: '2001:db8:ff::3', 'secret-file': '/etc/pana-mip6/radius-secret' }]] }),
+    ),
+    tls: reloadable(
+      section
+        .diameterTls(RADSEC_PORT, 'radius.servers')
+        .describe(
+          'TLS of servers with a certificate: {ca, certificate, key, crl, crl-expired, crl-missing, min-version, max-version, ciphers}',
+        ),
     ),
     source: section
       .address()
@@ -341,6 +332,7 @@ export const paaSchema = schema.superRefine((options, context) => {
     if (value !== undefined && !(Array.isArray(value) && value.length === 0)) continue;
     context.addIssue({ code: 'custom', path: [...path], message: 'missing', params: { isMissing: true } });
   }
+  serverRules(options.radius, context);
   const { identifier } = options.nas;
   if (
     options.aaa !== 'radius' ||

@@ -1,17 +1,19 @@
 import { z } from 'zod';
+import {
+  RADIUS_ACCOUNTING_PORT as ACCOUNTING_PORT,
+  RADIUS_DYNAMIC_PORT as DYNAMIC_PORT,
+  RADIUS_PORT,
+  RADSEC_PORT,
+} from '../../protocol/radius/wire/ports.js';
 import { reloadable } from '../../runtime/config/reload.js';
 import * as section from '../../runtime/config/sections.js';
-
-const RADIUS_PORT = 1812;
-const ACCOUNTING_PORT = 1813;
-const DYNAMIC_PORT = 3799;
-const RADSEC_PORT = 2083;
 
 interface ClientSettings {
   readonly name: string;
   readonly from: readonly string[];
   readonly 'secret-file'?: string | undefined;
   readonly certificate?: string | undefined;
+  readonly dae?: { readonly address?: string | undefined; readonly over: 'udp' | 'radsec' } | undefined;
 }
 
 /** Names must be unique, because sessions belong to them; a network of two clients would have two secrets. */
@@ -19,12 +21,16 @@ function clientRules(clients: readonly ClientSettings[], context: z.RefinementCt
   const names = new Set<string>();
   const networks = new Map<string, string>();
   const certificates = new Set<string>();
-  for (const [i, { name, from, certificate, 'secret-file': file }] of clients.entries()) {
+  for (const [i, { name, from, certificate, 'secret-file': file, dae }] of clients.entries()) {
     const refuse = (key: string, message: string) => context.addIssue({ code: 'custom', path: [i, key], message });
     if (from.length > 0 && file === undefined) refuse('secret-file', `${name} has addresses, but no secret for UDP`);
     if (from.length === 0 && file !== undefined) refuse('from', `${name} has a secret for UDP, but no address`);
     if (from.length === 0 && certificate === undefined)
       refuse('from', `${name} has neither an address nor a certificate`);
+    if (dae?.over === 'radsec' && certificate === undefined)
+      refuse('dae', `${name} has no certificate, so that it has no RadSec connections`);
+    if (dae?.over === 'udp' && dae.address === undefined) refuse('dae', `${name}: address is missing`);
+    if (dae?.over === 'udp' && file === undefined) refuse('dae', `${name} has no secret for UDP: set over: radsec`);
     if (certificate !== undefined) {
       if (certificates.has(certificate.toLowerCase()))
         refuse('certificate', `two clients have the name ${certificate}`);
@@ -68,8 +74,12 @@ const client = z.strictObject({
     .describe('the client is the home agent of this name: it gets the home address as Framed-IPv6-Address'),
   dae: z
     .strictObject({
-      address: section.address().describe('its address'),
+      address: section.address().optional().describe('its address; not with over: radsec'),
       port: section.port().min(1).default(DYNAMIC_PORT).describe('its UDP port'),
+      over: z
+        .enum(['udp', 'radsec'])
+        .default('udp')
+        .describe('radsec: requests go over a connection that the client has opened'),
     })
     .optional()
     .describe('where the client accepts Disconnect-Requests and CoA-Requests (RFC 5176); without it: nowhere'),

@@ -20,6 +20,8 @@ export interface RadiusServerSection {
   readonly 'accounting-port'?: number | undefined;
   readonly 'secret-file': string;
   readonly 'status-server': boolean;
+  /** Its index in the configuration. */
+  readonly number: number;
 }
 
 type Needs = Pick<Computer, 'files' | 'user' | 'host' | 'service' | 'udp'>;
@@ -29,7 +31,7 @@ export async function secretFindings(
   servers: readonly RadiusServerSection[],
   computer: Pick<Computer, 'files' | 'user'>,
 ): Promise<Finding[]> {
-  const named = servers.map((server, i) => [keyOf(i), server['secret-file']] as const);
+  const named = servers.map((server) => [keyOf(server.number), server['secret-file']] as const);
   const hidden = await unreadableFindings(named, computer);
   if (hidden.length > 0) return hidden;
   const found = await Promise.all(
@@ -57,12 +59,12 @@ export async function serverFindings(
   computer: Needs,
 ): Promise<Finding[]> {
   const found = await Promise.all(
-    servers.flatMap((server, i) => {
+    servers.flatMap((server) => {
       if (!server['status-server']) return [];
       const ports = [server.port, ...(server['accounting-port'] === undefined ? [] : [server['accounting-port']])];
       return ports.map(async (port) => {
         // A secret that cannot be read is reported by the check of secrets.
-        const secret = await readRadiusSecret(keyOf(i), server['secret-file']).catch(() => undefined);
+        const secret = await readRadiusSecret(keyOf(server.number), server['secret-file']).catch(() => undefined);
         if (!secret) return [];
         const where = `${server.address} port ${port}`;
         const lost = await routeFindings(server.address, port, where, computer);
@@ -96,7 +98,7 @@ async function tryServer(
     end = resolve;
   });
   const socket = await udp.connect(place, source === undefined ? {} : { address: source, port: 0 }, (answer) =>
-    end(judge(answer, authenticator, secret)),
+    end(judgeAnswer(answer, authenticator, secret)),
   );
   const cancels = [host.after(AGAIN, () => socket.send(octets, place)), host.after(TRIAL_TIME, () => end('silent'))];
   socket.send(octets, place);
@@ -106,7 +108,12 @@ async function tryServer(
   return result;
 }
 
-function judge(answer: Uint8Array, authenticator: Uint8Array, secret: Secret): TrialResult {
+/** What an answer to Status-Server says about the server. */
+export function judgeAnswer(
+  answer: Uint8Array,
+  authenticator: Uint8Array,
+  secret: Secret,
+): Exclude<TrialResult, 'silent'> {
   try {
     decodeRadius(answer);
   } catch (failure) {

@@ -5,10 +5,13 @@ import type { Origin } from '../../protocol/diameter/wire/answers.js';
 import type { GatewayConfig, GatewayEvent, GatewayInput, GatewayOutput } from '../../protocol/nas/radius/alphabet.js';
 import { RadiusGateway } from '../../protocol/nas/radius/gateway.js';
 import type { EndpointName } from '../../protocol/radius/client/alphabet.js';
+import { CODE } from '../../protocol/radius/wire/codec.js';
+import type { TlsTransport } from '../diameter/tls.js';
 import type { DatagramSocket, Udp } from '../net/udp.js';
 import { type Guard, unguarded } from '../service/barrier.js';
 import { Driver } from '../system/driver.js';
 import type { Host } from '../system/host.js';
+import { connectRadSec, type RadSecPlace, type RadSecSocket } from './radsec-socket.js';
 
 /** Datagrams that wait for their socket. More are lost, and sent again later. */
 const MAX_WAITING = 64;
@@ -22,6 +25,8 @@ export interface ServerPlace {
   readonly address: string;
   readonly port: number;
   readonly accountingPort: number | undefined;
+  /** The dNSName in its certificate: RADIUS over TLS. Undefined: over UDP. */
+  readonly certificate: string | undefined;
 }
 
 export interface GatewayNodeOptions {
@@ -34,14 +39,21 @@ export interface GatewayNodeOptions {
   readonly dynamic: { readonly listen: readonly string[]; readonly port: number };
   readonly perform: (output: ApplicationOutput) => void;
   readonly onEvent: (event: GatewayEvent) => void;
+  /** For servers with a certificate. */
+  readonly transport: () => TlsTransport | undefined;
   readonly guard?: Guard | undefined;
   readonly host: Host;
   readonly udp: Udp;
 }
 
+/** Requests of servers, which a RadSec connection carries too. */
+const REQUESTS: readonly number[] = [CODE['Disconnect-Request'], CODE['CoA-Request']];
+
+type SocketName = EndpointName & { readonly socket: number };
+
 /** A socket that is being opened, or is open. */
 interface Held {
-  socket: DatagramSocket | undefined;
+  socket: Pick<DatagramSocket, 'send' | 'close'> | RadSecSocket | undefined;
   readonly waiting: Uint8Array[];
 }
 
@@ -54,6 +66,7 @@ export class GatewayNode {
   #servers: readonly ServerPlace[];
   readonly #sockets = new Map<string, Held>();
   readonly #listeners = new Map<string, DatagramSocket>();
+  readonly #stopping = new AbortController();
   #resolveStopped: () => void = () => undefined;
 
   constructor(options: GatewayNodeOptions) {
@@ -83,7 +96,9 @@ export class GatewayNode {
       for (const address of listen) {
         const socket = await this.#options.udp.open({ address, port }, (octets, from) => {
           const sender = withoutScope(from.address);
-          const servers = this.#servers.filter((server) => withoutScope(server.address) === sender);
+          const servers = this.#servers.filter(
+            ({ address, certificate }) => certificate === undefined && withoutScope(address) === sender,
+          );
           this.#feed({ type: 'dynamic', octets, from, servers: servers.map(({ name }) => name) });
         });
         this.#listeners.set(socket.label, socket);
@@ -158,7 +173,8 @@ export class GatewayNode {
         this.#send(output, output.socket, output.octets);
         break;
       case 'reply':
-        this.#listeners.get(output.to.local)?.send(output.octets, output.to);
+        if (this.#listeners.has(output.to.local)) this.#listeners.get(output.to.local)?.send(output.octets, output.to);
+        else this.#sockets.get(output.to.local)?.socket?.send(output.octets, output.to);
         break;
       case 'event':
         this.#options.onEvent(output.event);
@@ -197,16 +213,21 @@ export class GatewayNode {
       return;
     }
     const { udp, source } = this.#options;
-    let socket: DatagramSocket;
+    const slot = { server, service, socket: number };
+    let socket: NonNullable<Held['socket']>;
     try {
-      socket = await udp.connect(
-        { address: place.address, port },
-        source === undefined ? {} : { address: source, port: 0 },
-        (octets) => this.#feed({ type: 'datagram', server, service, socket: number, octets }),
-      );
+      socket =
+        place.certificate === undefined
+          ? await udp.connect(
+              { address: place.address, port },
+              source === undefined ? {} : { address: source, port: 0 },
+              (octets) => this.#feed({ type: 'datagram', ...slot, octets }),
+            )
+          : await this.#secured({ address: place.address, port, certificate: place.certificate }, key, slot, held);
     } catch {
       // There is no route now. The next transmission tries again.
-      this.#sockets.delete(key);
+      if (place.certificate === undefined) this.#sockets.delete(key);
+      else this.#lost(key, slot, held);
       return;
     }
     if (this.#sockets.get(key) !== held) {
@@ -217,6 +238,31 @@ export class GatewayNode {
     for (const octets of held.waiting.splice(0)) socket.send(octets, { address: '', port: 0 });
   }
 
+  /** Answers and requests of a server come over the same connection. */
+  async #secured(place: RadSecPlace, key: string, slot: SocketName, held: Held): Promise<RadSecSocket> {
+    const { transport, host } = this.#options;
+    const tls = transport();
+    if (!tls) throw new Error('radius.tls is missing');
+    const { server } = slot;
+    const from = { address: place.address, port: 0, local: key };
+    const events = {
+      onPacket: (octets: Uint8Array) =>
+        this.#feed(
+          REQUESTS.includes(octets[0] ?? 0)
+            ? { type: 'dynamic', octets, from, servers: [server] }
+            : { type: 'datagram', ...slot, octets },
+        ),
+      onClosed: () => this.#lost(key, slot, held),
+    };
+    return connectRadSec(place, tls, host, events, this.#stopping.signal);
+  }
+
+  #lost(key: string, slot: SocketName, held: Held): void {
+    if (this.#sockets.get(key) !== held) return;
+    this.#sockets.delete(key);
+    this.#feed({ type: 'disconnected', ...slot });
+  }
+
   #release(key: string): void {
     const held = this.#sockets.get(key);
     this.#sockets.delete(key);
@@ -224,6 +270,7 @@ export class GatewayNode {
   }
 
   async #close(): Promise<void> {
+    this.#stopping.abort();
     const sockets = [...this.#sockets.values()].flatMap(({ socket }) => socket ?? []);
     this.#sockets.clear();
     await Promise.all([...sockets, ...this.#listeners.values()].map((socket) => socket.close()));
@@ -232,5 +279,11 @@ export class GatewayNode {
 }
 
 function isSame(a: ServerPlace, b: ServerPlace): boolean {
-  return a.name === b.name && a.address === b.address && a.port === b.port && a.accountingPort === b.accountingPort;
+  return (
+    a.name === b.name &&
+    a.address === b.address &&
+    a.port === b.port &&
+    a.accountingPort === b.accountingPort &&
+    a.certificate === b.certificate
+  );
 }

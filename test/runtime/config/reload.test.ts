@@ -88,9 +88,20 @@ async function pac(): Promise<ReadonlySet<string>> {
   return read;
 }
 
+/** One with Diameter, and one with RADIUS. */
 async function paa(): Promise<ReadonlySet<string>> {
+  const radius = {
+    aaa: 'radius',
+    nas: { identifier: 'paa.access.example' },
+    radius: { tls, servers: [{ address: '127.0.0.1', certificate: 'aaa.home.example' }] },
+  };
+  return new Set([...(await paaWith({})), ...(await paaWith(radius))]);
+}
+
+async function paaWith(more: object): Promise<ReadonlySet<string>> {
   const host = new VirtualHost(undefined, Date.now());
   const options: PaaOptions = paaSchema.parse({
+    ...more,
     pana: { listen: ['127.0.0.1'] },
     'local-home-agent': { address: '2001:db8:a::1', host: 'ha.access.example', prefix: '2001:db8:a::/64' },
     diameter: {
@@ -147,8 +158,7 @@ const NOT_SEEN: ReadonlyMap<string, string> = new Map([
   ['eap.mtu', 'the same'],
   ['tls.legacy', 'only the check of the configuration reads it'],
   ['diameter.tls.port', 'a PAA has no Diameter listener; its section may be added or removed'],
-  ['radius.servers', 'only a PAA with aaa: radius reads it'],
-  ['radius.interim-interval', 'the same'],
+  ['radius.tls.port', 'a PAA has no RadSec listener'],
   ['local-home-agent.capacity', 'it is read when an address is assigned'],
 ]);
 

@@ -63,6 +63,9 @@ export type RadiusInput =
     }
   /** A packet for the socket that sends demands. */
   | { readonly type: 'reply'; readonly octets: Uint8Array; readonly from: RadiusPlace }
+  /** A RadSec connection. `names`: the dNSNames in the certificate of the client. */
+  | { readonly type: 'opened'; readonly local: string; readonly names: readonly string[] }
+  | { readonly type: 'closed'; readonly local: string }
   | { readonly type: 'configure'; readonly config: RadiusConfig }
   | { readonly type: 'tick' };
 

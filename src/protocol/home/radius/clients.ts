@@ -1,7 +1,8 @@
 import { parseAddress } from '../../bytes/address.js';
 import { withoutScope } from '../../bytes/address-set.js';
-import { encodeUtf8, toHex } from '../../bytes/octets.js';
-import { Secret } from '../../bytes/secret.js';
+import { toHex } from '../../bytes/octets.js';
+import type { Secret } from '../../bytes/secret.js';
+import { RADSEC_SECRET } from '../../radius/wire/radsec.js';
 
 /** A RADIUS client: a NAS, or a proxy. */
 export interface RadiusClient {
@@ -14,12 +15,12 @@ export interface RadiusClient {
   readonly certificate?: string | undefined;
   /** The client is the home agent of this name, and gets home addresses as Framed-IPv6-Address. */
   readonly isHomeAgent: boolean;
-  /** Where it accepts Disconnect-Requests and CoA-Requests; undefined: nowhere. */
-  readonly dynamic: { readonly address: string; readonly port: number } | undefined;
+  /**
+   * Where it accepts Disconnect-Requests and CoA-Requests. `radsec`: on the connections that it has opened. Undefined:
+   * nowhere.
+   */
+  readonly dynamic: { readonly address: string; readonly port: number } | 'radsec' | undefined;
 }
-
-/** The shared secret of all RadSec clients, RFC 6614 2.3: TLS protects their packets. Never accepted over UDP. */
-export const RADSEC_SECRET = Secret.copyOf(encodeUtf8('radsec'));
 
 /** Precedes the name of a client in the origin of its sessions. No DiameterIdentity contains a colon. */
 const ORIGIN = 'radius:';

@@ -5,9 +5,11 @@ import { AttributeReader, attribute } from '../../radius/wire/attributes.js';
 import { encodeDigestedRequest } from '../../radius/wire/authenticators.js';
 import { type Attribute, CODE, type RadiusPacket } from '../../radius/wire/codec.js';
 import { ATTRIBUTES, ERROR_CAUSE, TERMINATION_ACTION } from '../../radius/wire/dictionary.js';
+import { RADSEC_SECRET } from '../../radius/wire/radsec.js';
 import type { Demand, DemandOutcome, Token } from '../alphabet.js';
 import type { Session } from '../records.js';
 import { attributesOfNas } from './accounting.js';
+import type { RadiusPlace } from './alphabet.js';
 import type { RadiusClient } from './clients.js';
 
 /**
@@ -30,6 +32,9 @@ interface Sent {
   readonly demand: Demand;
 }
 
+/** Answers to these requests. */
+export const DEMAND_ANSWERS: readonly number[] = Object.values(CODES).flatMap(({ ack, nak }) => [ack, nak]);
+
 /** Disconnect-Requests and CoA-Requests to RADIUS clients (RFC 5176), each repeated until it is answered. */
 export class RadiusDemands {
   readonly #requests: RadiusRequests<Sent>;
@@ -42,23 +47,28 @@ export class RadiusDemands {
     return this.#requests.deadline;
   }
 
-  /** Returns the request to send, or why there is none. `wall`: milliseconds since 1970, UTC. */
+  /**
+   * Returns the request to send, or why there is none. `connection`: the RadSec connection for this session. `wall`:
+   * milliseconds since 1970, UTC.
+   */
   send(
     sent: Sent & { readonly session: Session },
     client: RadiusClient | undefined,
+    connection: string | undefined,
     now: number,
     wall: number,
   ): (RadiusTarget & { readonly octets: Uint8Array }) | { readonly failure: string } {
     const { token, demand, session } = sent;
     if (!client) return { failure: `no RADIUS client ${session.origin} is configured` };
     if (!client.dynamic) return { failure: `the RADIUS client ${client.name} has no dae address` };
-    const target = { ...client.dynamic, secret: client.secret };
+    const target = targetOf(client, client.dynamic, connection);
+    if (!target) return { failure: `the RADIUS client ${client.name} has no RadSec connection` };
     const codes = CODES[demand];
     const attributes = [...identificationOf(session), ...attribute('Event-Timestamp', wall), ...changeFor(demand)];
     const octets = this.#requests.add(
       { token, demand },
       target,
-      (identifier) => encodeDigestedRequest({ code: codes.request, identifier, attributes }, client.secret),
+      (identifier) => encodeDigestedRequest({ code: codes.request, identifier, attributes }, target.secret),
       // RFC 5176 3.4 leaves the Message-Authenticator of an answer to the client.
       { codes: [codes.ack, codes.nak], mustBeSigned: false },
       now,
@@ -85,9 +95,30 @@ export class RadiusDemands {
     return { repeat, lost: lost.map(({ token }) => token) };
   }
 
+  /** Removes the requests of a RadSec connection and returns their tokens. */
+  closed(connection: string): Token[] {
+    return this.#requests.closed(endOfConnection(connection)).map(({ token }) => token);
+  }
+
   clear(): Token[] {
     return this.#requests.clear().map(({ token }) => token);
   }
+}
+
+/** The name of a RadSec connection in the place of an address. */
+export function endOfConnection(connection: string): RadiusPlace {
+  return { address: connection, port: 0 };
+}
+
+function targetOf(
+  { secret }: RadiusClient,
+  dynamic: RadiusPlace | 'radsec',
+  connection: string | undefined,
+): RadiusTarget | undefined {
+  if (dynamic !== 'radsec') return { ...dynamic, secret };
+  return connection === undefined
+    ? undefined
+    : { ...endOfConnection(connection), secret: RADSEC_SECRET, isReliable: true };
 }
 
 /** RFC 5176 3: the NAS, and the session in the words of the NAS. */

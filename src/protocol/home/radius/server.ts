@@ -2,6 +2,7 @@ import { BoundedMap } from '../../bytes/bounded-map.js';
 import { earliest } from '../../bytes/deadline-queue.js';
 import { DecodeError } from '../../bytes/decode-error.js';
 import { toHex } from '../../bytes/octets.js';
+import type { RadiusTarget } from '../../radius/client/requests.js';
 import { checkRequest, encodeAccountingResponse, encodeResponse } from '../../radius/wire/authenticators.js';
 import { type Attribute, CODE, decodeRadius, type RadiusPacket } from '../../radius/wire/codec.js';
 import { ATTRIBUTES } from '../../radius/wire/dictionary.js';
@@ -18,7 +19,8 @@ import type {
   RadiusService,
 } from './alphabet.js';
 import { clientOfOrigin, originOf, type RadiusClient, RadiusClients } from './clients.js';
-import { RadiusDemands } from './demands.js';
+import { RadiusConnections } from './connections.js';
+import { DEMAND_ANSWERS, endOfConnection, RadiusDemands } from './demands.js';
 import { DropReports } from './drop-reports.js';
 import { Duplicates, type ServedRequest } from './duplicates.js';
 import { newSessionId, SESSION_RANDOM } from './session-id.js';
@@ -62,6 +64,7 @@ export class RadiusServer {
   readonly #demands: RadiusDemands;
   /** The newest session at each place that clients name. */
   readonly #newest = new BoundedMap<string, string>(MAX_PLACES);
+  readonly #connections = new RadiusConnections();
   #last = 0;
   #now = 0;
   #outputs: RadiusOutput[] = [];
@@ -105,11 +108,16 @@ export class RadiusServer {
       case 'sendDemand':
         this.#demand(input);
         break;
-      case 'reply': {
-        const answered = this.#demands.receive(input.octets, input.from);
-        if (answered) this.#put({ type: 'home', input: { type: 'demandAnswered', ...answered } });
+      case 'reply':
+        this.#answered(input.octets, input.from);
         break;
-      }
+      case 'opened':
+        this.#connections.opened(input.local, input.names);
+        break;
+      case 'closed':
+        this.#connections.closed(input.local);
+        this.#lose(this.#demands.closed(input.local), 'the RADIUS client has closed its connection');
+        break;
       case 'tick':
         this.#duplicates.expire(now);
         this.#repeatDemands();
@@ -136,6 +144,11 @@ export class RadiusServer {
       packet = decodeRadius(octets);
     } catch (error) {
       this.#drop('malformed', reasonOf(error), client, end);
+      return;
+    }
+    if (names && DEMAND_ANSWERS.includes(packet.code)) {
+      if (this.#answered(octets, endOfConnection(end.local))) return;
+      this.#drop('unexpected-code', `code ${packet.code} answers no request`, client, end);
       return;
     }
     if (!SERVED[service].includes(packet.code)) {
@@ -186,6 +199,7 @@ export class RadiusServer {
       return;
     }
     served.sessionId = request.sessionId;
+    this.#connections.uses(request.sessionId, end.local);
     this.#put({ type: 'home', input: { type: 'request', token: this.#ask(served, undefined), request } });
   }
 
@@ -199,6 +213,7 @@ export class RadiusServer {
       this.#respond(served, answer);
       return;
     }
+    this.#connections.uses(sessionId, end.local);
     this.#put({ type: 'accounted', client: client.name, request });
     const token = this.#ask(served, answer);
     const { origin } = report;
@@ -262,22 +277,34 @@ export class RadiusServer {
       this.#put({ type: 'home', input: { type: 'demandAnswered', token, outcome } });
       return;
     }
-    const sent = this.#demands.send({ token, demand, session }, client, this.#now, wall);
+    const connection = client && this.#connections.find(session.sessionId, client.name, this.#clients);
+    const sent = this.#demands.send({ token, demand, session }, client, connection, this.#now, wall);
     if ('failure' in sent) this.#put({ type: 'home', input: { type: 'demandAnswered', token, outcome: sent } });
     else this.#sendRequest(sent);
+  }
+
+  /** Takes an answer to a demand. Returns whether it is one. */
+  #answered(octets: Uint8Array, from: RadiusPlace): boolean {
+    const answered = this.#demands.receive(octets, from);
+    if (answered) this.#put({ type: 'home', input: { type: 'demandAnswered', ...answered } });
+    return answered !== undefined;
   }
 
   #repeatDemands(): void {
     const { repeat, lost } = this.#demands.tick(this.#now);
     for (const request of repeat) this.#sendRequest(request);
-    for (const token of lost) {
-      const outcome = { failure: 'the RADIUS client does not answer' };
-      this.#put({ type: 'home', input: { type: 'demandAnswered', token, outcome } });
+    this.#lose(lost, 'the RADIUS client does not answer');
+  }
+
+  #lose(tokens: readonly Token[], failure: string): void {
+    for (const token of tokens) {
+      this.#put({ type: 'home', input: { type: 'demandAnswered', token, outcome: { failure } } });
     }
   }
 
-  #sendRequest({ octets, address, port }: RadiusPlace & { readonly octets: Uint8Array }): void {
-    this.#put({ type: 'sendRequest', octets, to: { address, port } });
+  #sendRequest({ octets, address, port, isReliable }: RadiusTarget & { readonly octets: Uint8Array }): void {
+    if (isReliable) this.#put({ type: 'send', octets, end: { address, port, local: address } });
+    else this.#put({ type: 'sendRequest', octets, to: { address, port } });
   }
 
   /** A number from [0, 1). */

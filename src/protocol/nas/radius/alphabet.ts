@@ -21,7 +21,7 @@ export interface GatewayConfig {
 
 export type GatewayInput =
   | ApplicationInput
-  | Extract<ClientInput, { type: 'datagram' | 'tick' }>
+  | Extract<ClientInput, { type: 'datagram' | 'disconnected' | 'tick' }>
   | { readonly type: 'configure'; readonly config: GatewayConfig }
   /** The PAA has authorized the client of this session, so that its accounting starts. */
   | { readonly type: 'started'; readonly sessionId: string }

@@ -103,6 +103,7 @@ export class RadiusGateway {
       case 'request':
         return this.#request(input, now, wall);
       case 'datagram':
+      case 'disconnected':
         return this.#relay(this.#client.handle(input, now), now);
       case 'tick':
         return [

@@ -12,6 +12,8 @@ export interface RadiusServer {
   readonly accounting: boolean;
   /** Whether it answers Status-Server (RFC 5997). */
   readonly statusServer: boolean;
+  /** Its connections lose nothing while they are open, so that nothing is retransmitted on them (RFC 6613 2.6.1). */
+  readonly isReliable: boolean;
 }
 
 export interface ClientConfig {
@@ -46,6 +48,8 @@ export type ClientInput =
     }
   /** A datagram that the server's port sent to this socket. */
   | (EndpointName & { readonly type: 'datagram'; readonly socket: number; readonly octets: Uint8Array })
+  /** A connection to a reliable server has closed, or could not be opened: what was sent on it gets no answer. */
+  | (EndpointName & { readonly type: 'disconnected'; readonly socket: number })
   | { readonly type: 'configure'; readonly config: ClientConfig }
   | { readonly type: 'tick' };
 

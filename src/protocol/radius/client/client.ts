@@ -70,6 +70,8 @@ export class RadiusClient {
       }
       case 'datagram':
         return this.#datagram(input, now);
+      case 'disconnected':
+        return this.#disconnected(input, now);
       case 'configure':
         return this.#configure(input.config, now);
       case 'tick':
@@ -108,7 +110,17 @@ export class RadiusClient {
         : encodeRandomRequest({ code, identifier, attributes }, this.#drbg.bytes(AUTHENTICATOR_LENGTH), secret);
     const authenticator = octets.slice(AUTHENTICATOR_AT, AUTHENTICATOR_AT + AUTHENTICATOR_LENGTH);
     const wait = retransmissionTime(undefined, this.#unit());
-    const pending: Pending = { endpoint, slot, request, octets, authenticator, sentAt: now, sent: 1, wait };
+    const pending: Pending = {
+      endpoint,
+      slot,
+      request,
+      octets,
+      authenticator,
+      sentAt: now,
+      sent: 1,
+      isLost: false,
+      wait,
+    };
     endpoint.add(pending);
     this.#retransmissions.set(pending, Math.min(now + wait, request?.until ?? Number.POSITIVE_INFINITY));
     return { type: 'send', ...endpoint.name, socket: slot.socket, octets };
@@ -159,7 +171,9 @@ export class RadiusClient {
     if (authenticity === 'missing' && service === 'authentication' && pending.request) {
       return dropped('no-message-authenticator');
     }
-    if (!ANSWERS[service].includes(packet.code)) return dropped('wrong-code');
+    // Status-Server does not say for which service it asks, so that a RadSec server answers Access-Accept.
+    const isStatus = !pending.request && endpoint.server.isReliable;
+    if (!ANSWERS[isStatus ? 'authentication' : service].includes(packet.code)) return dropped('wrong-code');
     this.#forget(pending);
     endpoint.heardAt = now;
     const out = this.#health(endpoint, pending.request ? 'answer' : 'alive', now);
@@ -209,12 +223,37 @@ export class RadiusClient {
     pending.sent += 1;
     pending.wait = retransmissionTime(pending.wait, this.#unit());
     this.#retransmissions.set(pending, Math.min(now + pending.wait, request.until));
+    if (endpoint.server.isReliable && !pending.isLost) return out;
+    pending.isLost = false;
     const { socket } = pending.slot;
     return [
       ...out,
       { type: 'send', ...endpoint.name, socket, octets: pending.octets },
       say({ type: 'retransmitted', ...endpoint.name }),
     ];
+  }
+
+  /**
+   * Moves the requests of a connection to another server. Those that only this server can answer are sent again, on a new
+   * connection, when their retransmission is due.
+   */
+  #disconnected(input: Extract<ClientInput, { type: 'disconnected' }>, now: number): ClientOutput[] {
+    const { server, service, socket } = input;
+    const endpoint = this.#endpoints.find(({ name }) => name.server === server && name.service === service);
+    const lost = endpoint?.pending.filter(({ slot }) => slot.socket === socket) ?? [];
+    // An idle server may close a connection.
+    if (!endpoint || lost.length === 0) return [];
+    for (const pending of lost) {
+      if (pending.request) pending.isLost = true;
+      else this.#forget(pending);
+    }
+    const out = this.#health(endpoint, 'missed', now);
+    for (const pending of lost) {
+      if (endpoint.find(pending.slot.socket, pending.slot.identifier) === pending) {
+        out.push(...(this.#move(pending, now) ?? []));
+      }
+    }
+    return out;
   }
 
   /** A server that answers other requests is not suspected: only this one is lost, or cannot be answered. */

@@ -27,6 +27,8 @@ export interface Pending {
   readonly authenticator: Uint8Array;
   readonly sentAt: number;
   sent: number;
+  /** The connection that it was sent on has closed. */
+  isLost: boolean;
   /** The current retransmission time in milliseconds. */
   wait: number;
 }

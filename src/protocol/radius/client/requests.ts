@@ -13,6 +13,8 @@ export interface RadiusTarget {
   readonly address: string;
   readonly port: number;
   readonly secret: Secret;
+  /** A connection that loses nothing: requests are not repeated (RFC 6613 2.6.1). */
+  readonly isReliable?: boolean;
 }
 
 /** Which packets answer a request. */
@@ -132,10 +134,18 @@ export class RadiusRequests<T> {
       }
       request.sent += 1;
       request.interval = retransmissionTime(request.interval, this.#random());
-      repeat.push({ ...request.target, octets: request.octets });
+      if (!request.target.isReliable) repeat.push({ ...request.target, octets: request.octets });
       this.#deadlines.set(key, Math.min(now + request.interval, request.since + MRD));
     }
     return { repeat, lost };
+  }
+
+  /** Removes the requests to a target and returns their tokens. */
+  closed(target: Pick<RadiusTarget, 'address' | 'port'>): T[] {
+    const place = placeOf(target);
+    const ended = [...this.#outstanding].filter(([, request]) => placeOf(request.target) === place);
+    for (const [key, request] of ended) this.#end(key, request);
+    return ended.map(([, { token }]) => token);
   }
 
   /** Removes all requests and returns their tokens. */

@@ -42,12 +42,15 @@ export function encodeRandomRequest(request: Unsigned, random: Uint8Array, secre
 }
 
 /**
- * Encodes an Accounting-Request, Disconnect-Request or CoA-Request (RFC 2866 3, RFC 5176 2.3) with a
- * Message-Authenticator as its first attribute, which is computed with an authenticator of zeros (RFC 5176 3.4).
+ * Encodes an Accounting-Request, Disconnect-Request or CoA-Request (RFC 2866 3, RFC 5176 2.3). The latter two begin with a
+ * Message-Authenticator, which is computed with an authenticator of zeros (RFC 5176 3.4). No RFC says so of
+ * Accounting-Requests, and programs differ: radsecproxy 1.9 discards those with one.
  */
 export function encodeDigestedRequest(request: Unsigned, secret: Secret): Uint8Array {
-  const attributes = [PLACEHOLDER, ...request.attributes];
-  const octets = signed(encodeRadius({ ...request, authenticator: ZERO, attributes }), HEADER_LENGTH + 2, secret);
+  const isSigned = request.code !== CODE['Accounting-Request'];
+  const attributes = isSigned ? [PLACEHOLDER, ...request.attributes] : request.attributes;
+  const octets = encodeRadius({ ...request, authenticator: ZERO, attributes });
+  if (isSigned) signed(octets, HEADER_LENGTH + 2, secret);
   octets.set(digestOf(octets, ZERO, secret), AUTHENTICATOR_AT);
   return octets;
 }

@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import { fromHex, toHex } from '../../../../src/protocol/bytes/octets.js';
 import { Secret } from '../../../../src/protocol/bytes/secret.js';
 import type { HomeAnswer } from '../../../../src/protocol/home/alphabet.js';
-import { RADSEC_SECRET } from '../../../../src/protocol/home/radius/clients.js';
 import { MAX_STRANGERS, REPORT_INTERVAL } from '../../../../src/protocol/home/radius/drop-reports.js';
 import { MAX_REQUESTS, REMEMBERED } from '../../../../src/protocol/home/radius/duplicates.js';
 import { CAPABILITY } from '../../../../src/protocol/mip6/assignment.js';
@@ -10,6 +9,7 @@ import { readMobility, writeMobility } from '../../../../src/protocol/radius/mip
 import { attribute } from '../../../../src/protocol/radius/wire/attributes.js';
 import { encodeRandomRequest } from '../../../../src/protocol/radius/wire/authenticators.js';
 import { CODE, encodeRadius } from '../../../../src/protocol/radius/wire/codec.js';
+import { RADSEC_SECRET } from '../../../../src/protocol/radius/wire/radsec.js';
 import { EXCHANGES, OTHER_SECRET, SECRET, STATUS } from '../../radius/wire/vectors.js';
 import { FAILURE, IDENTITY, leaseOf, NAI, REQUEST, RESPONSE, SUCCESS } from '../home-rig.js';
 import { clientOf, HA_SECRET, NAS, RadiusRig, VENDOR } from './radius-rig.js';

@@ -55,7 +55,7 @@ export class GatewayRig {
 
   constructor({ servers = ['one'], statusServer = false, accounting = true, interim = 0 }: RigOptions = {}) {
     const client = {
-      servers: servers.map((name) => ({ name, secret, accounting, statusServer })),
+      servers: servers.map((name) => ({ name, secret, accounting, statusServer, isReliable: false })),
       watchdog: 30_000,
       requestTimeout: 30_000,
       identity: attribute('NAS-Identifier', ORIGIN.host),

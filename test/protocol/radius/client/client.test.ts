@@ -15,7 +15,7 @@ const other = Secret.take(encodeUtf8('another secret'));
 type Sent = Extract<ClientOutput, { type: 'send' }>;
 
 function config(names: readonly string[], statusServer = true): ClientConfig {
-  const servers = names.map((name) => ({ name, secret, accounting: false, statusServer }));
+  const servers = names.map((name) => ({ name, secret, accounting: false, statusServer, isReliable: false }));
   return { servers, watchdog: 30_000, requestTimeout: 30_000, identity: [] };
 }
 

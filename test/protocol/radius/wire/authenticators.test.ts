@@ -91,15 +91,17 @@ describe('Encoded packets', () => {
     },
   );
 
-  it.each([CODE['Accounting-Request'], CODE['CoA-Request'], CODE['Disconnect-Request']])(
-    'of code %i have a digest as their authenticator, and a Message-Authenticator first',
-    (code) => {
-      const octets = encodeDigestedRequest({ code, identifier: 1, attributes }, SECRET);
-      expect(decodeRadius(octets).attributes.map(({ type }) => type)).toEqual([MESSAGE_AUTHENTICATOR, 33]);
-      expect(checkRequest(octets, SECRET)).toBe('authentic');
-      expect(checkRequest(octets, OTHER_SECRET)).toBe('forged');
-    },
-  );
+  // Message-Authenticator is undefined for Accounting-Requests, and radsecproxy discards those with one.
+  it.each([
+    [CODE['Accounting-Request'], [33], 'missing'],
+    [CODE['CoA-Request'], [MESSAGE_AUTHENTICATOR, 33], 'authentic'],
+    [CODE['Disconnect-Request'], [MESSAGE_AUTHENTICATOR, 33], 'authentic'],
+  ])('of code %i have a digest as their authenticator, and the attributes %j', (code, types, authenticity) => {
+    const octets = encodeDigestedRequest({ code, identifier: 1, attributes }, SECRET);
+    expect(decodeRadius(octets).attributes.map(({ type }) => type)).toEqual(types);
+    expect(checkRequest(octets, SECRET)).toBe(authenticity);
+    expect(checkRequest(octets, OTHER_SECRET)).toBe('forged');
+  });
 
   it('of a response belong to one request', () => {
     const request = new Uint8Array(16).fill(3);

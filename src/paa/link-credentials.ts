@@ -1,18 +1,40 @@
 import { refusedReporter } from '../runtime/diameter/reporter.js';
-import { openDiameterTls, readDiameterTls, usedForDiameter } from '../runtime/diameter/setup.js';
-import { TlsTransport } from '../runtime/diameter/tls.js';
+import { readDiameterTls, usedForDiameter } from '../runtime/diameter/setup.js';
+import { type DiameterTlsOptions, TlsTransport } from '../runtime/diameter/tls.js';
 import type { Logger } from '../runtime/log/events.js';
+import { readRadiusTls, usedForRadius } from '../runtime/radius/tls.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 import type { Surroundings } from '../runtime/surroundings/surroundings.js';
+import { OperatorError } from '../runtime/system/failure.js';
 import { FileWatch } from '../runtime/system/file-watch.js';
 import type { Host } from '../runtime/system/host.js';
-import { CredentialWatch, credentialFiles } from '../runtime/tls/credential-watch.js';
+import { CredentialWatch, credentialFiles, type UsedCredentials } from '../runtime/tls/credential-watch.js';
 import type { PaaOptions } from './options.js';
 
-type Section = Pick<PaaOptions, 'diameter'>;
+type Section = Pick<PaaOptions, 'aaa' | 'diameter' | 'radius'>;
 
-/** The certificates for Diameter with TLS. Read at the start, and again when the files or the options change. */
-export class DiameterCredentials {
+/** Reads the credentials for the protocol to the AAA servers; undefined: it has no TLS. Rejects with OperatorError. */
+export async function readLinkTls(options: Section, host: Host): Promise<DiameterTlsOptions | undefined> {
+  if (options.aaa === 'diameter') return readDiameterTls(options.diameter, host);
+  const { tls, servers } = options.radius;
+  const wanting = servers.findIndex(({ certificate }) => certificate !== undefined);
+  if (!tls && wanting >= 0) {
+    throw new OperatorError(`radius.tls is missing: radius.servers.${wanting} has a certificate, and so requires TLS`);
+  }
+  return readRadiusTls(options.radius, host);
+}
+
+/** The credentials for the protocol to the AAA servers in use. */
+export function usedForLink(options: Section, material: DiameterTlsOptions | undefined): UsedCredentials[] {
+  return options.aaa === 'diameter'
+    ? usedForDiameter(options.diameter, material)
+    : usedForRadius(options.radius, material, 'client');
+}
+
+const filesOf = ({ aaa, diameter, radius }: Section) => credentialFiles(aaa === 'diameter' ? { diameter } : { radius });
+
+/** The certificates for Diameter or RADIUS with TLS. Read at the start, and again when files or options change. */
+export class LinkCredentials {
   #options: Section;
   readonly #log: Logger;
   readonly #host: Host;
@@ -38,7 +60,7 @@ export class DiameterCredentials {
       metrics,
       files,
       host,
-      used: () => usedForDiameter(this.#options.diameter, this.#transport?.options),
+      used: () => usedForLink(this.#options, this.#transport?.options),
       reload: async () => {
         const adopt = await this.read(this.#options);
         adopt();
@@ -52,12 +74,11 @@ export class DiameterCredentials {
     log: Logger,
     metrics: Metrics,
     { host, lookAtFiles }: Pick<Surroundings, 'host' | 'lookAtFiles'>,
-  ): Promise<DiameterCredentials> {
+  ): Promise<LinkCredentials> {
     const files = new FileWatch(host, lookAtFiles);
-    const transport = await files.watch(credentialFiles(options), () =>
-      openDiameterTls(options.diameter, host, refusedReporter(log)),
-    );
-    return new DiameterCredentials(options, log, metrics, host, files, transport);
+    const material = await files.watch(filesOf(options), () => readLinkTls(options, host));
+    const transport = material && new TlsTransport(material, host, refusedReporter(log));
+    return new LinkCredentials(options, log, metrics, host, files, transport);
   }
 
   /** Until when the credentials are valid, by configuration key. */
@@ -72,9 +93,7 @@ export class DiameterCredentials {
 
   /** Reads the credentials that the options name. The returned function applies them. Rejects with OperatorError. */
   async read(options: Section): Promise<() => void> {
-    const material = await this.#files.watch(credentialFiles(options), () =>
-      readDiameterTls(options.diameter, this.#host),
-    );
+    const material = await this.#files.watch(filesOf(options), () => readLinkTls(options, this.#host));
     return () => {
       this.#options = options;
       if (material && this.#transport) this.#transport.reload(material);
