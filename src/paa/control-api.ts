@@ -38,6 +38,7 @@ export const PAA_API = {
       listening: z.array(z.string()),
       sessions: z.number(),
       halfOpen: z.number(),
+      preAuthenticated: z.number(),
       enforcementPoint: z.enum(['set up', 'not set up', 'being set up', 'none']),
       dhcpv6Relay: z
         .looseObject({ interface: z.string(), linkAddress: z.string(), servers: z.array(z.string()) })
@@ -54,7 +55,9 @@ export const PAA_API = {
         address: z.string(),
         port: z.number(),
         relay: z.string().optional(),
-        state: z.string(),
+        state: z
+          .string()
+          .describe('the state of the session; PRE_AUTHENTICATED: its client has not come to this network yet'),
         encryption: z.string().describe('the algorithm that encrypts AVPs (RFC 6786), or none'),
         remainingSeconds: z.number().optional(),
         nai: z.string().optional(),

@@ -36,13 +36,13 @@ export function sessionsOf(nas: Nas, now: number): object[] {
 
 /** A session, for display. */
 export function describeSession(view: NasSessionView) {
-  const { sessionId, peer, state, encryption = 'none', remaining, nai, assignment, diameterSession } = view;
+  const { sessionId, peer, encryption = 'none', remaining, nai, assignment, diameterSession } = view;
   return {
     session: sessionText(sessionId),
     address: peer.address,
     port: peer.port,
     relay: peer.relay?.address,
-    state,
+    state: view.preAuthenticated && view.state === 'OPEN' ? 'PRE_AUTHENTICATED' : view.state,
     encryption,
     remainingSeconds: remaining === undefined ? undefined : Math.round(remaining / 1000),
     nai,

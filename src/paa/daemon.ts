@@ -299,6 +299,7 @@ export class PaaDaemon implements Service<PaaOptions> {
       enforcementPoint: this.#ep?.condition ?? 'none',
       sessions: this.#nas.size,
       halfOpen: this.#nas.halfOpen,
+      preAuthenticated: this.#nas.preAuthenticated,
       localHomeAddresses: this.#nas.localHomeAgent?.used,
       peers: this.#link.status(),
       dhcpv6Relay: this.#dhcp.status,

@@ -27,6 +27,9 @@ const DROPPED: readonly DropCode[] = [
   'half-open-of-network',
   'half-open-in-all',
   'sessions-in-all',
+  'pre-authentication',
+  'pre-authenticated-in-all',
+  'half-open-pre-authenticated',
   'address-held',
   'echo',
 ];
@@ -57,8 +60,8 @@ export const PAA_METRICS: MetricDescriptions = {
       series: each('code', DROPPED),
     },
     authorizations: {
-      help: 'Authentications by result: authorized, reauthenticated, refused, postponed (no verdict of the AAA server)',
-      series: each('result', ['authorized', 'reauthenticated', 'refused', 'postponed']),
+      help: 'Authentications by result: authorized (for a pre-authenticated client when it comes), reauthenticated, pre-authenticated, refused, postponed (no verdict of the AAA server)',
+      series: each('result', ['authorized', 'reauthenticated', 'pre-authenticated', 'refused', 'postponed']),
     },
     sessions_ended: {
       help: 'PANA sessions that ended, by cause, including those never authorized',
@@ -89,7 +92,7 @@ export const PAA_METRICS: MetricDescriptions = {
 };
 
 export interface PaaMeasuredParts {
-  readonly nas: Pick<Nas, 'size' | 'halfOpen' | 'encrypting'>;
+  readonly nas: Pick<Nas, 'size' | 'halfOpen' | 'preAuthenticated' | 'encrypting'>;
   /** Diameter peers. */
   readonly peers: () => readonly NodePeerStatus[];
   /** RADIUS servers. */
@@ -106,6 +109,8 @@ export function registerGauges(metrics: Metrics, { nas, peers, servers, accounti
   metrics.gauge('half_open_sessions', halfOpen, () => nas.halfOpen);
   const encrypting = 'Authenticated PANA sessions that encrypt AVPs (RFC 6786)';
   metrics.gauge('encrypted_sessions', encrypting, () => nas.encrypting);
+  const early = 'PANA sessions of clients that are authenticated and have not come to this network yet';
+  metrics.gauge('pre_authenticated_sessions', early, () => nas.preAuthenticated);
   peerGauge(metrics, peers);
   metrics.gauges('radius_server_up', 'Whether a configured RADIUS server answers', ['peer'], () =>
     servers().map(({ host, state }) => ({ labels: { peer: host }, value: state === 'Open' ? 1 : 0 })),

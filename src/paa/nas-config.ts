@@ -1,3 +1,4 @@
+import { AddressSet } from '../protocol/bytes/address-set.js';
 import type { Origin } from '../protocol/diameter/wire/answers.js';
 import { CAPABILITY } from '../protocol/mip6/assignment.js';
 import type { NasOrigin } from '../protocol/nas/aaa-messages.js';
@@ -41,6 +42,7 @@ export function nasConfig(options: PaaOptions): NasConfig {
   return {
     paa: paaConfig(options),
     sessionLifetime: pana['session-lifetime'],
+    preAuthenticationLifetime: pana['pre-authentication'].lifetime,
     sessionsPerSubscriber: pana.limits['sessions-per-subscriber'],
     enforcement:
       hooks.ep === undefined && pana.relays.every(({ ep }) => ep === undefined) ? undefined : { wait: hooks.wait },
@@ -53,7 +55,7 @@ export function nasConfig(options: PaaOptions): NasConfig {
 }
 
 function paaConfig({ pana, mobility, 'local-home-agent': local, 'key-log': keyLog }: PaaOptions): PaaConfig {
-  const { limits } = pana;
+  const { limits, 'pre-authentication': early } = pana;
   const offer =
     CAPABILITY.MIP6 |
     CAPABILITY.HOME_HA |
@@ -81,6 +83,9 @@ function paaConfig({ pana, mobility, 'local-home-agent': local, 'key-log': keyLo
     reconfigure: pana['ip-reconfiguration'],
     exportKeys: keyLog !== undefined,
     relays: pana.relays.map(({ address }) => address),
+    preAuthentication: early.allow
+      ? { networks: early.from.length === 0 ? 'any' : new AddressSet(early.from), sessions: early.sessions }
+      : undefined,
     limits: {
       pciPerAddress: limits['pci-per-address'],
       pciPerNetwork: limits['pci-per-network'],

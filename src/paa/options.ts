@@ -111,6 +111,23 @@ const schema = z.strictObject({
           'fraction of the session lifetime after which the PAA re-authenticates the client; 0: left to the client',
         ),
     ),
+    'pre-authentication': reloadable(
+      section.group({
+        allow: z
+          .boolean()
+          .default(false)
+          .describe('let nodes authenticate here while they are still in another network (RFC 5873)'),
+        from: z
+          .array(section.network())
+          .default([])
+          .describe('addresses and networks from which they may, such as those of the neighbours; none: from anywhere'),
+        lifetime: section
+          .duration()
+          .default(600_000)
+          .describe('longest lifetime of a session whose node has not come; the node can prolong it'),
+        sessions: limit(1_000_000).default(1_000).describe('sessions whose node has not come, in total'),
+      }),
+    ),
     limits: reloadable(
       section.group({
         'pci-per-address': limit(1000).default(5).describe('PCIs answered per second and address'),

@@ -52,7 +52,7 @@ export function nasReporter(log: Logger, metrics: Metrics, guard: Guard, now: ()
       case 'authorized':
       case 'reauthenticated': {
         metrics.count('authorizations', { result: event.type });
-        if (event.type === 'authorized') metrics.time('bootstrap', event.elapsed);
+        if (event.type === 'authorized' && !event.preAuthenticated) metrics.time('bootstrap', event.elapsed);
         const { grant, kind } = event;
         log.info(
           {
@@ -61,8 +61,22 @@ export function nasReporter(log: Logger, metrics: Metrics, guard: Guard, now: ()
             ...(grant.assignment && assignmentFields(grant.assignment)),
             homeAgentKind: kind,
             encryption: event.encryption ?? 'none',
+            preAuthenticated: event.preAuthenticated || undefined,
           },
           event.type === 'authorized' ? 'session authorized' : 'session reauthenticated',
+        );
+        break;
+      }
+      case 'preAuthenticated': {
+        metrics.count('authorizations', { result: 'pre-authenticated' });
+        const { lifetime } = event.grant;
+        log.info(
+          {
+            ...fieldsOf(event),
+            lifetime: lifetime === undefined ? undefined : Math.round(lifetime / 1000),
+            encryption: event.encryption ?? 'none',
+          },
+          'session pre-authenticated',
         );
         break;
       }

@@ -51,6 +51,7 @@ export function paaWebPage(parts: PaaWebParts): WebPage {
           listening: parts.listening().join(', '),
           sessions: nas.size,
           halfOpen: nas.halfOpen,
+          preAuthenticated: nas.preAuthenticated,
           localHomeAddresses: nas.localHomeAgent?.used,
           protocol: parts.aaa,
         }),

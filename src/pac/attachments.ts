@@ -1,10 +1,4 @@
-import type {
-  AttachmentConfig,
-  AttachmentEvent,
-  AttachmentInput,
-  AttachmentOutput,
-  MoveSign,
-} from '../protocol/attachment/alphabet.js';
+import type { AttachmentConfig, AttachmentInput, AttachmentOutput, MoveSign } from '../protocol/attachment/alphabet.js';
 import { Attachment } from '../protocol/attachment/attachment.js';
 import { isSameAddress } from '../protocol/attachment/care-of-address.js';
 import type { MoveReason, NetworkChange } from '../protocol/attachment/movement.js';
@@ -12,14 +6,16 @@ import { Drbg } from '../protocol/bytes/drbg.js';
 import type { PacAuthorized } from '../protocol/pana/session/pac-interface.js';
 import type { PeerCredentials } from '../runtime/eap/engine.js';
 import type { Logger } from '../runtime/log/events.js';
-import { sessionText } from '../runtime/log/pana-fields.js';
 import { eapPacketOf } from '../runtime/net/link-mtu.js';
 import type { Barrier } from '../runtime/service/barrier.js';
 import { ControlError } from '../runtime/service/control.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 import { Driver } from '../runtime/system/driver.js';
 import type { KeySink } from '../runtime/tls/key-log.js';
-import { Attempt, type AttemptEvent, type EapFailure } from './attempt.js';
+import { reportAttachment, reportAuthorized } from './attachment-reporter.js';
+import { Attempt } from './attempt.js';
+import type { AttemptEvent, AttemptOptions, EapFailure } from './attempt-interface.js';
+import { CandidateSessions } from './candidate-sessions.js';
 import { findPaas } from './discovery.js';
 import type { MobileNode } from './mobile-node.js';
 import type { PacOptions } from './options.js';
@@ -29,6 +25,14 @@ import type { PacSurroundings } from './surroundings.js';
 
 /** Maximum number of replaced sessions that are given time to be terminated: a node may move more often than that. */
 const MAX_RETIRING = 4;
+
+interface Connection {
+  readonly id: number;
+  readonly paa: string;
+  readonly early: boolean;
+  readonly beside: boolean;
+  readonly limit: 'none' | 'usual' | 'short';
+}
 
 export interface AttachmentTools {
   readonly log: Logger;
@@ -54,6 +58,8 @@ export class Attachments {
   readonly #machine: Attachment;
   readonly #driver: Driver<AttachmentInput, AttachmentOutput>;
   readonly #attempts = new Map<number, Attempt>();
+  /** Sessions with PAAs to which the node may move (RFC 5873). */
+  readonly candidates: CandidateSessions;
   /** Attempts that are being closed. */
   readonly #closing = new Set<Promise<void>>();
   /** Attempts whose session was replaced and is being terminated. */
@@ -72,6 +78,12 @@ export class Attachments {
       host,
       (error) => tools.barrier.fault('timer', error),
     );
+    this.candidates = new CandidateSessions(options, {
+      ...tools,
+      homeAddresses: () => tools.node.homeAddresses,
+      terminate: (attempt) => this.#terminate(attempt),
+      open: (paa, onEvent) => this.#connect({ id: 0, paa, early: true, beside: true, limit: 'usual' }, onEvent),
+    });
   }
 
   /** The attempt whose session the node uses or is establishing. */
@@ -84,7 +96,7 @@ export class Attachments {
     return this.#attemptOf(this.#machine.standby);
   }
 
-  /** Whether the PAA of the current session does not answer. */
+  /** Whether its PAA does not answer. */
   get isSilent(): boolean {
     return this.#machine.isSilent;
   }
@@ -96,6 +108,7 @@ export class Attachments {
   configure(options: PacOptions): void {
     this.#options = options;
     this.#driver.feed({ type: 'configure', config: configOf(options) });
+    this.candidates.configure(options);
   }
 
   networkChanged({ reasons }: NetworkChange): void {
@@ -104,12 +117,13 @@ export class Attachments {
 
   /** Terminates every session with a PTR. Resolves when all have ended. */
   async stop(): Promise<void> {
+    const candidates = this.candidates.stop();
     await new Promise<void>((resolve) => {
       this.#onStopped = resolve;
       this.#driver.feed({ type: 'stop' });
     });
     for (const attempt of this.#retiring) attempt.hurry();
-    await Promise.all(this.#closing);
+    await Promise.all([candidates, ...this.#closing]);
     this.#driver.stop();
   }
 
@@ -183,7 +197,7 @@ export class Attachments {
         this.#tools.node.settled();
         break;
       case 'event':
-        this.#report(output.event);
+        reportAttachment(output.event, this.#tools.log, this.#tools.metrics);
         break;
       case 'finished':
         this.#tools.onFinished(output.authorized);
@@ -199,8 +213,8 @@ export class Attachments {
 
   async #discover(token: number): Promise<void> {
     try {
-      const { onLink, others } = await this.#paas();
-      this.#driver.feed({ type: 'found', token, paas: [...onLink, ...others] });
+      const [here, { onLink, others }] = await Promise.all([this.candidates.here(), this.#paas()]);
+      this.#driver.feed({ type: 'found', token, paas: [...new Set([...here, ...onLink, ...others])] });
     } catch (error) {
       this.#driver.feed({ type: 'notFound', token, reason: reasonOf(error) });
     }
@@ -212,10 +226,27 @@ export class Attachments {
   }
 
   async #open({ attempt: id, paa, beside, limit }: Extract<AttachmentOutput, { type: 'open' }>): Promise<void> {
+    const onEvent = (event: AttemptEvent) => this.#happened(id, event);
+    const early = this.candidates.take(paa);
+    early?.adopt(id, onEvent);
+    try {
+      const attempt = early ?? (await this.#connect({ id, paa, early: false, beside, limit }, onEvent));
+      this.#attempts.set(id, attempt);
+      const { careOfAddress } = attempt;
+      this.#tools.log.debug({ address: paa, port: this.#options.pana.port, careOfAddress }, 'session starting');
+    } catch (error) {
+      this.#driver.feed({ type: 'unreachable', attempt: id, reason: reasonOf(error) });
+      return;
+    }
+    this.#driver.feed({ type: 'opened', attempt: id });
+  }
+
+  /** Opens a socket to a PAA. `early`: for a pre-authentication. */
+  #connect({ id, paa, early, beside, limit }: Connection, onEvent: (event: AttemptEvent) => void): Promise<Attempt> {
     const { pana, eap } = this.#options;
     const { log, metrics, barrier, surroundings, keyLog, credentials } = this.#tools;
     const mtu = eap.mtu ?? eapPacketOf(pana.interface);
-    const options = {
+    const options: AttemptOptions = {
       id,
       paa,
       port: pana.port,
@@ -223,19 +254,12 @@ export class Attachments {
       // The current session occupies the configured port.
       localPort: beside || pana['local-port'] === 0 ? undefined : pana['local-port'],
       initiate: pana.initiate || beside,
-      pana: sessionConfig(this.#options, limit, keyLog !== undefined),
+      pana: { ...sessionConfig(this.#options, limit, keyLog !== undefined), preAuthentication: early },
       eap: () => ({ identity: eap.identity, mtu, credentials: credentials() }),
     };
-    const tools = { log, metrics, keyLog, guard: barrier, surroundings, failure: this.failure };
-    try {
-      const attempt = await Attempt.open(options, tools, (event) => this.#happened(id, event));
-      this.#attempts.set(id, attempt);
-      log.debug({ address: paa, port: pana.port, careOfAddress: attempt.careOfAddress }, 'session starting');
-    } catch (error) {
-      this.#driver.feed({ type: 'unreachable', attempt: id, reason: reasonOf(error) });
-      return;
-    }
-    this.#driver.feed({ type: 'opened', attempt: id });
+    // The failure of another PAA is not that of the node.
+    const failure = early ? { last: undefined } : this.failure;
+    return Attempt.open(options, { log, metrics, keyLog, guard: barrier, surroundings, failure }, onEvent);
   }
 
   #end(id: number, how: (attempt: Attempt) => Promise<void>): void {
@@ -302,8 +326,9 @@ export class Attachments {
 
   /** The PAAs on the node's link, or all if there are none. None if the discovery fails. */
   async #found(): Promise<readonly string[]> {
-    const { onLink, others } = await this.#paas().catch(() => ({ onLink: [], others: [] }));
-    return onLink.length > 0 ? onLink : others;
+    const paas = this.#paas().catch(() => ({ onLink: [], others: [] }));
+    const [here, { onLink, others }] = await Promise.all([this.candidates.here(), paas]);
+    return [...here, ...(onLink.length > 0 ? onLink : others)];
   }
 
   #happened(id: number, event: AttemptEvent): void {
@@ -311,6 +336,9 @@ export class Attachments {
       case 'authorized':
         this.#driver.feed({ type: 'authorized', attempt: id });
         this.#authorized(id, event);
+        break;
+      case 'arrived':
+        this.#arrived(id);
         break;
       case 'closed':
         this.#driver.feed({ type: 'closed', attempt: id, cause: event.cause, heard: event.heard });
@@ -324,25 +352,24 @@ export class Attachments {
     }
   }
 
-  #authorized(id: number, { sessionId, reauthentication, lifetime, algorithms }: PacAuthorized): void {
+  #authorized(id: number, event: PacAuthorized): void {
     const attempt = this.#attempts.get(id);
     if (!attempt) return;
-    const { log, metrics, node, surroundings } = this.#tools;
-    const duration = surroundings.host.monotonic() - attempt.startedAt;
-    metrics.count('sessions', { result: reauthentication ? 'reauthenticated' : 'authorized' });
-    if (!reauthentication) metrics.time('bootstrap', duration);
-    log.info(
-      {
-        session: sessionText(sessionId),
-        address: attempt.paa,
-        lifetime: lifetime === undefined ? undefined : Math.round(lifetime / 1000),
-        ...(reauthentication ? {} : { duration: Math.round(duration) }),
-        protection: algorithms?.integrity.name ?? 'none',
-        encryption: algorithms?.encryption?.name ?? 'none',
-      },
-      reauthentication ? 'session reauthenticated' : 'session authorized',
-    );
-    node.authorized(attempt);
+    reportAuthorized(attempt, event, this.#tools);
+    this.#tools.node.authorized(attempt);
+    if (attempt === this.current) this.candidates.served(attempt.paa);
+  }
+
+  /**
+   * The node is let in where it was pre-authenticated. It keeps its home agent and its key until the authentication that
+   * follows, and then leaves the session that has them.
+   */
+  #arrived(id: number): void {
+    const attempt = this.#attempts.get(id);
+    const event = attempt?.authorized?.event;
+    if (!attempt || !event) return;
+    reportAuthorized(attempt, { ...event, reauthentication: false }, this.#tools, true);
+    this.#tools.node.moved(attempt, false);
   }
 
   #detached(id: number, kept: boolean): void {
@@ -352,36 +379,6 @@ export class Attachments {
     const { event, at = 0 } = attempt.authorized ?? {};
     if (!kept) node.withdraw(attempt);
     else if (event?.lifetime !== undefined) node.keepUntil(at + event.lifetime, attempt);
-  }
-
-  #report(event: AttachmentEvent): void {
-    const { log, metrics } = this.#tools;
-    switch (event.type) {
-      case 'no-paa':
-        log.warn(
-          { reason: 'pana.paa is empty, and neither DHCP nor a default router provides a PAA' },
-          'PAA not found',
-        );
-        break;
-      case 'no-way':
-        log.warn({ address: event.paa, reason: event.reason }, 'PAA unreachable');
-        break;
-      case 'waiting':
-        log.info({ duration: Math.round(event.milliseconds) }, 'session retry scheduled');
-        break;
-      case 'silent':
-        log.warn({ address: event.paa }, 'PAA not responding');
-        break;
-      case 'answers-again':
-        log.info({ address: event.paa }, 'PAA responding again');
-        break;
-      case 'ended': {
-        const { paa: address, cause: reason } = event;
-        metrics.count('sessions', { result: reason });
-        if (event.authorized) log.info({ address, reason }, 'session ended');
-        else log.warn({ address, reason }, 'session refused');
-      }
-    }
   }
 }
 

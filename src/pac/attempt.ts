@@ -1,21 +1,18 @@
 import type { RunKeys } from '../protocol/attachment/binding.js';
+import { isSameAddress } from '../protocol/attachment/care-of-address.js';
 import { Silence } from '../protocol/attachment/silence.js';
 import type { EapPeerEvent } from '../protocol/eap/peer.js';
 import { PacSession } from '../protocol/pana/session/pac.js';
-import type { PacAuthorized, PacConfig, PacInput, PacOutput } from '../protocol/pana/session/pac-interface.js';
+import type { PacAuthorized, PacInput, PacOutput } from '../protocol/pana/session/pac-interface.js';
 import type { AlgorithmOffer, DropCode } from '../protocol/pana/session/session.js';
 import { INTEGRITY_ALGORITHMS, PRF_ALGORITHMS } from '../protocol/pana/wire/algorithms.js';
-import { EapPeer, type EapPeerOptions } from '../runtime/eap/peer.js';
-import type { Logger } from '../runtime/log/events.js';
-import { panaFields } from '../runtime/log/pana-fields.js';
+import { EapPeer } from '../runtime/eap/peer.js';
 import type { DatagramSocket } from '../runtime/net/udp.js';
-import type { FaultPlace, Guard } from '../runtime/service/barrier.js';
-import type { Metrics } from '../runtime/service/metrics.js';
-import type { Surroundings } from '../runtime/surroundings/surroundings.js';
+import type { FaultPlace } from '../runtime/service/barrier.js';
 import { Driver } from '../runtime/system/driver.js';
 import { Inbox } from '../runtime/system/inbox.js';
-import type { KeySink } from '../runtime/tls/key-log.js';
-import type { Source } from './source.js';
+import type { AttemptEvent, AttemptOptions, AttemptTools } from './attempt-interface.js';
+import { type Connected, connect, nameList, trace } from './attempt-socket.js';
 
 /**
  * How long the PAA of a replaced session may take to answer the PTR, in milliseconds. It may have to be asked through an
@@ -26,44 +23,8 @@ const RETIRE_LIMIT = 30_000;
 /** The same if the node is stopping. */
 const HURRIED_LIMIT = 2_000;
 
-export interface AttemptOptions {
-  /** The number of the attempt in the Attachment machine. */
-  readonly id: number;
-  readonly paa: string;
-  readonly port: number;
-  /**
-   * Finds the local address. Undefined: the route chooses it. Rejects if this host has no address from which to reach the
-   * PAA.
-   */
-  readonly findSource: () => Promise<Source | undefined>;
-  /** Undefined: chosen by the system. */
-  readonly localPort: number | undefined;
-  /** Whether to send PCIs. False: wait for the PAA. */
-  readonly initiate: boolean;
-  readonly pana: PacConfig;
-  /** Called for each EAP run, because certificates may have been reloaded. */
-  readonly eap: () => EapPeerOptions;
-}
-
-export interface AttemptTools {
-  readonly log: Logger;
-  readonly metrics: Metrics;
-  readonly keyLog: KeySink | undefined;
-  readonly guard: Guard;
-  readonly surroundings: Pick<Surroundings, 'host' | 'udp'>;
-  readonly failure: EapFailure;
-}
-
-/** Why the last authentication failed in EAP; undefined: it did not. The attempts of a daemon share it. */
-export interface EapFailure {
-  last: { readonly reason: string; readonly detail: string | undefined } | undefined;
-}
-
-export type AttemptEvent =
-  | PacAuthorized
-  | { readonly type: 'silent' | 'heard' }
-  /** `heard`: the PAA sent at least one valid message. */
-  | { readonly type: 'closed'; readonly cause: string; readonly heard: boolean };
+/** How long a PAA may take to let in a node that is pre-authenticated and has come, in milliseconds: two PNRs. */
+const ARRIVAL_LIMIT = 2_500;
 
 /** Receives the session's events: first the owner; after `retire`, the caller that waits for the end; then nobody. */
 type Audience = { readonly name: 'owner' | 'nobody' } | { readonly name: 'retirement'; readonly onClosed: () => void };
@@ -72,9 +33,7 @@ type Audience = { readonly name: 'owner' | 'nobody' } | { readonly name: 'retire
  * An attempt to reach one PAA, from the first PCI to the end of the session: its socket, session machine and EAP peer.
  */
 export class Attempt {
-  readonly id: number;
   readonly paa: string;
-  readonly startedAt: number;
   /** The keys of the last EAP run, until they are wiped. */
   keys: RunKeys | undefined;
   authorized: { readonly event: PacAuthorized; readonly at: number } | undefined;
@@ -82,7 +41,14 @@ export class Attempt {
   readonly #tools: AttemptTools;
   readonly #session: PacSession;
   readonly #driver: Driver<PacInput, PacOutput>;
-  readonly #onEvent: (event: AttemptEvent) => void;
+  #id: number;
+  #startedAt: number;
+  #onEvent: (event: AttemptEvent) => void;
+  /** `arriving`, `arrived`: the node is pre-authenticated, and goes to the network of the PAA. */
+  #arrival: 'none' | 'arriving' | 'arrived' = 'none';
+  #cancelArrival: () => void = () => undefined;
+  /** Whether the PAA refused a pre-authentication. */
+  isUnsupported = false;
   #audience: Audience = { name: 'owner' };
   #socket: DatagramSocket;
   #interface: string | undefined;
@@ -100,8 +66,8 @@ export class Attempt {
     onEvent: (event: AttemptEvent) => void,
   ) {
     const { host } = tools.surroundings;
-    this.startedAt = host.monotonic();
-    this.id = options.id;
+    this.#startedAt = host.monotonic();
+    this.#id = options.id;
     this.paa = options.paa;
     this.#options = options;
     this.#tools = tools;
@@ -131,6 +97,16 @@ export class Attempt {
     return attempt;
   }
 
+  /** The number of the attempt in the machine of its owner. */
+  get id(): number {
+    return this.#id;
+  }
+
+  /** When it began; after a pre-authentication, when the node came. */
+  get startedAt(): number {
+    return this.#startedAt;
+  }
+
   get state(): PacSession['state'] {
     return this.#session.state;
   }
@@ -154,8 +130,17 @@ export class Attempt {
     return this.#interface;
   }
 
+  /** Another owner takes over a pre-authenticated session. `begin` then goes to the PAA. */
+  adopt(id: number, onEvent: (event: AttemptEvent) => void): void {
+    this.#id = id;
+    this.#onEvent = onEvent;
+    this.#startedAt = this.#tools.surroundings.host.monotonic();
+    this.#arrival = 'arriving';
+  }
+
   begin(): void {
-    if (this.#options.initiate) this.feed({ type: 'start' });
+    if (this.#arrival === 'arriving') void this.#arrive();
+    else if (this.#options.initiate) this.feed({ type: 'start' });
   }
 
   /** Whether at least one message of its PAA was accepted. */
@@ -176,7 +161,7 @@ export class Attempt {
    * Continues the session from the current address. Resolves with the previous one. Rejects if there is no route to the
    * PAA.
    */
-  async move(): Promise<string> {
+  async move(by: 'moved' | 'arrive' = 'moved'): Promise<string> {
     const before = this.#socket;
     const isPortFixed = this.#options.localPort !== undefined;
     const source = await this.#options.findSource();
@@ -186,8 +171,35 @@ export class Attempt {
     this.#socket = await connect(this.#options, this.#tools, source, take);
     this.#interface = source?.interface;
     if (!isPortFixed) await before.close();
-    this.feed({ type: 'moved' });
+    this.feed({ type: by });
     return before.place;
+  }
+
+  /** Whether the node would choose the local address that this attempt has. */
+  async isAtSource(): Promise<boolean> {
+    const source = await this.#options.findSource();
+    return source === undefined || isSameAddress(source.address, this.careOfAddress);
+  }
+
+  /** RFC 5873 3: tells the PAA, from the address that the node has in its network. */
+  async #arrive(): Promise<void> {
+    const failed = { type: 'closed', cause: 'no-answer', heard: false } as const;
+    this.#cancelArrival = this.#tools.surroundings.host.after(ARRIVAL_LIMIT, () => this.#report(failed));
+    try {
+      if (await this.isAtSource()) this.feed({ type: 'arrive' });
+      else await this.move('arrive');
+    } catch {
+      this.#cancelArrival();
+      this.#report(failed);
+    }
+  }
+
+  #arrived(): void {
+    this.#cancelArrival();
+    this.#arrival = 'arrived';
+    this.#report({ type: 'arrived' });
+    // The home agent, and the whole lifetime, come with an authentication here.
+    this.feed({ type: 'reauthenticate' });
   }
 
   /** Wipes the keys of the last EAP run. */
@@ -201,6 +213,7 @@ export class Attempt {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#cancelArrival();
     this.#audience = { name: 'nobody' };
     this.#driver.stop();
     this.#session.destroy();
@@ -265,6 +278,7 @@ export class Attempt {
       case 'dropped':
         metrics.count('dropped', { code: output.code });
         log.debug({ reason: output.code }, 'message dropped');
+        if (output.code === 'pre-authentication') this.isUnsupported = true;
         if (output.offered) this.#refuseOffer(output.code, output.offered);
         break;
       case 'eapRestart':
@@ -279,6 +293,10 @@ export class Attempt {
       case 'authorized':
         this.#tools.failure.last = undefined;
         if (output.sealed && this.keys) keyLog?.writeSealing({ ...this.keys, wish: output.sealed.wish });
+        // The I bit of a pre-authentication takes effect here (RFC 5873 3).
+        if (this.#arrival === 'arrived' && this.authorized?.event.reconfigure)
+          output = { ...output, reconfigure: true };
+        if (this.#arrival === 'arrived') this.#arrival = 'none';
         this.authorized = { event: output, at: surroundings.host.monotonic() };
         this.#report(output);
         this.forgetKeys();
@@ -286,6 +304,9 @@ export class Attempt {
       case 'silent':
       case 'heard':
         this.#report(output);
+        break;
+      case 'arrived':
+        this.#arrived();
         break;
       case 'closed':
         this.#report({ type: 'closed', cause: output.cause, heard: this.#session.heard });
@@ -355,43 +376,4 @@ export class Attempt {
         this.feed({ type: 'eapDiscarded' });
     }
   }
-}
-
-/** How many algorithms of an offer a log line names: a stranger can offer thousands. */
-const SHOWN_ALGORITHMS = 8;
-
-/** The names of algorithms; `none`: there are none. */
-function nameList(ids: readonly number[], known: ReadonlyMap<number, { readonly hash: string }>): string {
-  const names = ids.slice(0, SHOWN_ALGORITHMS).map((id) => known.get(id)?.hash ?? String(id));
-  return [...names, ...(ids.length > names.length ? ['…'] : [])].join(',') || 'none';
-}
-
-interface Connected {
-  readonly socket: DatagramSocket;
-  readonly interface: string | undefined;
-}
-
-/** Opens a socket to a PAA. */
-function connect(
-  { paa, port, localPort }: AttemptOptions,
-  { log, metrics, guard, surroundings }: AttemptTools,
-  source: Source | undefined,
-  take: (octets: Uint8Array) => void,
-): Promise<DatagramSocket> {
-  const from = {
-    ...(source === undefined ? {} : { address: source.address }),
-    ...(localPort === undefined ? {} : { port: localPort }),
-  };
-  const onDatagram = (octets: Uint8Array) => {
-    metrics.count('datagrams', { direction: 'in' });
-    trace(log, 'message received', octets);
-    take(octets);
-  };
-  return surroundings.udp.connect({ address: paa, port }, from, (octets) =>
-    guard.run('datagram', () => onDatagram(octets)),
-  );
-}
-
-function trace(log: Logger, message: 'message sent' | 'message received', octets: Uint8Array): void {
-  if (log.isLevelEnabled('debug')) log.debug({ ...panaFields(octets), octets: octets.length }, message);
 }

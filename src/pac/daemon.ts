@@ -1,3 +1,4 @@
+import { isSameAddress } from '../protocol/attachment/care-of-address.js';
 import { makeHookRunner, prepareHookFolder } from '../runtime/hooks/reporter.js';
 import type { Logger } from '../runtime/log/events.js';
 import { EventFeed } from '../runtime/log/feed.js';
@@ -18,7 +19,7 @@ import { type KeySink, warnOfKeyLog } from '../runtime/tls/key-log.js';
 import { openWeb } from '../runtime/web/open-web.js';
 import { Attachments } from './attachments.js';
 import type { Attempt } from './attempt.js';
-import { PAC_API } from './control-api.js';
+import { PAC_API, type PreauthRequest } from './control-api.js';
 import type { PacCredentials } from './credentials.js';
 import { HomeAgentFinder } from './home-agent-finder.js';
 import { PAC_METRICS, registerGauges } from './metrics.js';
@@ -105,6 +106,7 @@ export class PacDaemon implements Service<PacOptions> {
     this.#node.onSession = (type) => this.#finder?.feed({ type });
     registerGauges(this.#metrics, {
       hasSession: () => this.#attachments.current?.authorized !== undefined,
+      preAuthenticated: () => this.#attachments.candidates.size,
       hasHomeAddress: () => this.#node.status().binding !== undefined,
       hooks: () => hooks.status(),
     });
@@ -153,6 +155,7 @@ export class PacDaemon implements Service<PacOptions> {
           'GET /status': () => this.status(),
           'POST /reauth': () => this.#trigger({ type: 'reauthenticate' }),
           'POST /ping': () => this.#trigger({ type: 'ping' }),
+          'POST /preauth': ({ body }) => this.#preauth(body),
           'POST /move': () => this.#attachments.move(),
         }),
       },
@@ -262,6 +265,7 @@ export class PacDaemon implements Service<PacOptions> {
       ...this.#describe(current),
       remainingSeconds: remaining,
       lastFailure: this.#attachments.failure.last,
+      candidates: this.#attachments.candidates.status(),
       ...(standby ? { beside: this.#describe(standby) } : {}),
     };
   }
@@ -276,6 +280,15 @@ export class PacDaemon implements Service<PacOptions> {
       careOfAddress,
       encryption: authorized && (authorized.event.algorithms?.encryption?.name ?? 'none'),
     };
+  }
+
+  /** A candidate that is known is tried at once. */
+  #preauth({ paa }: PreauthRequest): object {
+    const { current, candidates } = this.#attachments;
+    if (!current?.authorized) throw new ControlError('there is no open session');
+    if (isSameAddress(current.paa, paa)) throw new ControlError(`the session is with ${paa}: name another PAA`);
+    candidates.name(paa);
+    return { asked: `pre-authentication with ${paa}` };
   }
 
   #trigger(input: { readonly type: 'reauthenticate' | 'ping' }): object {

@@ -49,8 +49,16 @@ export const PAC_METRICS: MetricDescriptions = {
       series: each('reason', FAILED),
     },
     sessions: {
-      help: 'Sessions by outcome: authorized, reauthenticated, replaced by a session with another PAA, or the cause of their end',
-      series: each('result', ['authorized', 'reauthenticated', 'replaced', 'moved', ...CLOSED]),
+      help: 'Sessions by outcome: authorized, reauthenticated, pre-authenticated or failed to be, replaced by a session with another PAA, or the cause of their end',
+      series: each('result', [
+        'authorized',
+        'reauthenticated',
+        'pre-authenticated',
+        'pre-authentication-failed',
+        'replaced',
+        'moved',
+        ...CLOSED,
+      ]),
     },
     network_events: {
       help: 'Events that the kernel reported about links, addresses and routes; unreadable: lines of the monitor that are no event; lost: the monitor ended, or reported more than 1,000 events a second',
@@ -74,13 +82,20 @@ export const PAC_METRICS: MetricDescriptions = {
 
 export interface PacMeasuredParts {
   readonly hasSession: () => boolean;
+  /** Number of PAAs. */
+  readonly preAuthenticated: () => number;
   readonly hasHomeAddress: () => boolean;
   readonly hooks: () => readonly HookView[];
 }
 
 /** Registers gauges of the state of the node. */
-export function registerGauges(metrics: Metrics, { hasSession, hasHomeAddress, hooks }: PacMeasuredParts): void {
+export function registerGauges(
+  metrics: Metrics,
+  { hasSession, preAuthenticated, hasHomeAddress, hooks }: PacMeasuredParts,
+): void {
   metrics.gauge('session_open', 'Whether this node has an authorized session with a PAA', () => Number(hasSession()));
+  const early = 'PAAs to which this node may move, and with which it is authenticated';
+  metrics.gauge('pre_authenticated_sessions', early, preAuthenticated);
   metrics.gauge('home_address_assigned', 'Whether this node has a home agent and a home address', () =>
     Number(hasHomeAddress()),
   );

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MAX_CANDIDATES } from '../protocol/attachment/candidates.js';
 import { PANA_PORT } from '../protocol/pana/wire/ports.js';
 import { control } from '../runtime/config/control-section.js';
 import { refuseEncryption } from '../runtime/config/encryption.js';
@@ -19,6 +20,14 @@ const schema = z.strictObject({
     ),
     'default-router': reloadable(
       z.boolean().default(true).describe('try the default router if paa and discovery-file name no PAA'),
+    ),
+    candidates: reloadable(
+      z
+        .array(section.address())
+        .max(MAX_CANDIDATES)
+        .default([])
+        .describe('PAAs of other networks to which the node may move: it authenticates there before (RFC 5873)')
+        .meta({ examples: [['2001:db8:b::1']] }),
     ),
     port: section.port().min(1).default(PANA_PORT).describe('UDP port of the PAA'),
     'local-address': section.address().optional().describe('local address [default: chosen by the route to the PAA]'),

@@ -30,6 +30,15 @@ export function runCommandLine(): Promise<void> {
           async (argv) => print(readable(await askDaemon(argv, flags, 'POST', '/reauth'))),
         )
         .command(
+          'preauth <paa>',
+          'Authenticate to a PAA to which the node may move',
+          (run) =>
+            withControl(run, flags)
+              .positional('paa', { type: 'string', demandOption: true, description: 'IP address of the PAA' })
+              .example('pana-pac preauth 2001:db8:b::1', 'the next network is known; "status" shows the result'),
+          async (argv) => print(readable(await askDaemon(argv, flags, 'POST', '/preauth', { paa: argv.paa }))),
+        )
+        .command(
           'move',
           'Move the session to the current address and another port, as after a change of network',
           (run) => withControl(run, flags).example('pana-pac move', 'if the daemon did not notice a change'),

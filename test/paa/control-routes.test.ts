@@ -8,6 +8,7 @@ const VIEW: NasSessionView = {
   sessionId: 0xab,
   peer: { address: '192.0.2.7', port: 49_152, local: 'lo4' },
   state: 'OPEN',
+  preAuthenticated: false,
   encryption: undefined,
   remaining: 59_600,
   nai: 'mn@home.example',
@@ -16,9 +17,9 @@ const VIEW: NasSessionView = {
 };
 
 /** The routes of a PAA with one session that listens on IPv4 only, and the inputs of its NAS. */
-function routes() {
+function routes(view = VIEW) {
   const fed: NasInput[] = [];
-  const nas = { has: (id: number) => id === VIEW.sessionId, list: () => [VIEW] } as unknown as Nas;
+  const nas = { has: (id: number) => id === VIEW.sessionId, list: () => [view] } as unknown as Nas;
   const all = paaRoutes({
     nas,
     feed: (input) => fed.push(input),
@@ -46,6 +47,13 @@ describe('paaRoutes', () => {
         diameterSession: 'paa;1;2',
       },
     ]);
+  });
+
+  it('names the state of a client that has not come yet', () => {
+    const view = { ...VIEW, preAuthenticated: true };
+    expect(routes(view).call('GET /sessions')).toMatchObject([{ state: 'PRE_AUTHENTICATED' }]);
+    const half = { ...view, state: 'WAIT_EAP_MSG' };
+    expect(routes(half).call('GET /sessions')).toMatchObject([{ state: 'WAIT_EAP_MSG' }]);
   });
 
   it.each([1, 716, 65_535])('starts a session with a PaC that listens on port %i', (port) => {

@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { Attachments, type AttachmentTools } from '../../src/pac/attachments.js';
-import type { AttemptEvent, AttemptOptions } from '../../src/pac/attempt.js';
+import type { AttemptEvent, AttemptOptions } from '../../src/pac/attempt-interface.js';
 import { pacSchema } from '../../src/pac/options.js';
 import { systemPacSurroundings } from '../../src/pac/surroundings.js';
 import type { HostAddress } from '../../src/protocol/attachment/care-of-address.js';

@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { Attempt, type AttemptEvent } from '../../src/pac/attempt.js';
+import { Attempt } from '../../src/pac/attempt.js';
+import type { AttemptEvent } from '../../src/pac/attempt-interface.js';
 import { pacSchema } from '../../src/pac/options.js';
 import { sessionConfig } from '../../src/pac/session-config.js';
 import { PacSession } from '../../src/protocol/pana/session/pac.js';

@@ -64,7 +64,13 @@ export interface AccessConfig {
 
 export type AccessInput =
   /** `asked`: the EAP-Request/Identity that PAR[S] carried. */
-  | { readonly type: 'start'; readonly wish: number | undefined; readonly asked?: Uint8Array | undefined }
+  | {
+      readonly type: 'start';
+      readonly wish: number | undefined;
+      readonly asked?: Uint8Array | undefined;
+      /** Limit of the lifetime, in milliseconds; undefined: none. */
+      readonly longest?: number | undefined;
+    }
   | { readonly type: 'packet'; readonly packet: Uint8Array }
   /** Answers `propose`: the proposal of the visited network, if it has one. */
   | { readonly type: 'proposal'; readonly local: HomeAgentOffer | undefined }
@@ -124,6 +130,7 @@ export class Access {
   readonly #binding = new ServerBinding();
   #aaaState: Uint8Array | undefined;
   #rounds = 0;
+  #longest: number | undefined;
   /** The AAA server has authorized the user, in this authentication or an earlier one. */
   #hasBeenGranted = false;
   /** Class AVPs of the last success, for STR and later authentications (RFC 6733 8.20). */
@@ -154,6 +161,7 @@ export class Access {
   handle(input: AccessInput): AccessOutput[] {
     switch (input.type) {
       case 'start':
+        this.#longest = input.longest;
         return this.#start(input.wish, input.asked);
       case 'packet':
         return this.#packet(input.packet);
@@ -275,7 +283,9 @@ export class Access {
     if (answer.Class) this.#classes = totalOf(answer.Class) <= MAX_ECHOED ? answer.Class : [];
     const named = answer['User-Name'];
     const userName = (named !== undefined && named.length <= MAX_IDENTITY ? named : this.#identity) ?? '';
-    const { lifetime, authorizationLifetime } = sessionLifetimes(answer, this.#config.sessionLifetime);
+    const granted = sessionLifetimes(answer, this.#config.sessionLifetime);
+    const lifetime = Math.min(granted.lifetime, this.#longest ?? granted.lifetime);
+    const { authorizationLifetime } = granted;
     const mobility = answerMobility(answer, {
       wish: this.#wish,
       local: this.#local,

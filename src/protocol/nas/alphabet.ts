@@ -14,6 +14,8 @@ export interface NasConfig {
   readonly paa: PaaConfig;
   /** Lifetime that PANA announces if the AAA server sets no limit. */
   readonly sessionLifetime: number;
+  /** Longest lifetime of a session whose client has not come to this network yet (RFC 5873). */
+  readonly preAuthenticationLifetime?: number;
   /** Maximum number of sessions per subscriber. A further one ends the oldest. */
   readonly sessionsPerSubscriber: number;
   /**
@@ -108,6 +110,15 @@ export type NasEvent =
       readonly encryption: string | undefined;
       /** Time since PAN[S]. */
       readonly elapsed: number;
+      /** Whether the client had been pre-authenticated, and has come. */
+      readonly preAuthenticated: boolean;
+    })
+  /** RFC 5873: the client is authenticated, and is not in this network yet. */
+  | (NasSubject & {
+      readonly type: 'preAuthenticated';
+      readonly grant: Grant;
+      readonly reauthentication: boolean;
+      readonly encryption: string | undefined;
     })
   /** `resultCode` undefined: no server answered. */
   | (NasSubject & {
@@ -139,6 +150,8 @@ export interface NasSessionView {
   readonly sessionId: number;
   readonly peer: PacEndpoint;
   readonly state: string;
+  /** Whether the client has not been let into this network yet (RFC 5873). */
+  readonly preAuthenticated: boolean;
   /** The algorithm that encrypts AVPs (RFC 6786); undefined: none. */
   readonly encryption: string | undefined;
   /** Remaining lifetime in milliseconds. */

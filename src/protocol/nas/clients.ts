@@ -34,6 +34,10 @@ export interface Client {
   permitted: boolean;
   /** Whether its permit was revoked because this side terminates the session. */
   barred: boolean;
+  /** Name of the Encryption-Algorithm; undefined: AVPs are not encrypted. */
+  encryption: string | undefined;
+  /** Whether the client has not been let into this network yet (RFC 5873). */
+  preAuthenticated: boolean;
   /** Key of the subscriber in the table of authorized sessions. */
   admittedAs: string | undefined;
 }
@@ -72,6 +76,8 @@ export class Clients {
       localUser: undefined,
       permitted: false,
       barred: false,
+      encryption: undefined,
+      preAuthenticated: false,
       admittedAs: undefined,
     };
     this.#byPana.set(panaSession, client);
@@ -91,9 +97,12 @@ export class Clients {
     return this.#byPana.values();
   }
 
-  /** Adds an authorized client. Returns the oldest clients of its subscriber that exceed `most`. */
+  /**
+   * Adds an authorized client. Returns the oldest clients of its subscriber that exceed `most`. Pre-authenticated ones are
+   * counted apart.
+   */
   admit(client: Client, most: number): Client[] {
-    const { granted } = client;
+    const { granted, preAuthenticated } = client;
     if (!granted || granted.userName === '') return [];
     // The same user name at another AAA server is another subscriber.
     const key = `${client.access.server ?? ''}\n${granted.userName}`.toLowerCase();
@@ -101,7 +110,8 @@ export class Clients {
     const clients = this.#byUser.get(key) ?? new Set();
     this.#byUser.set(key, clients.add(client));
     client.admittedAs = key;
-    return [...clients].slice(0, Math.max(0, clients.size - most));
+    const alike = [...clients].filter((other) => other.preAuthenticated === preAuthenticated);
+    return alike.slice(0, Math.max(0, alike.length - most));
   }
 
   remove(client: Client): void {

@@ -7,11 +7,20 @@ import { type StepContext, say, subjectOf, type Tokens } from './step-context.js
 /** With `wait`: how long a client is permitted before its PAN[C] has proven that it has the key, in milliseconds. */
 export const PROVISIONAL = 10_000;
 
+/**
+ * How long the answer to a client that has come waits for its permit, in milliseconds: less than the client waits before
+ * it asks again. Its first packets are then not lost.
+ */
+export const WELCOME_WAIT = 500;
+
 type Success = Extract<PaaSessionInput, { type: 'eapSuccess' }>;
 
-interface HeldSuccess {
+/** What the session gets when its client is permitted: the success, or the answer to a client that has come. */
+type Held = Success | Extract<PaaSessionInput, { type: 'welcome' }>;
+
+interface HeldInput {
   readonly client: Client;
-  readonly success: Success;
+  readonly input: Held;
 }
 
 /**
@@ -21,7 +30,7 @@ interface HeldSuccess {
 export class Enforcement {
   readonly #tokens: Tokens;
   /** Successes that wait for `permitted`, by token, and their time limits. */
-  readonly #held = new Map<number, HeldSuccess>();
+  readonly #held = new Map<number, HeldInput>();
   readonly #until = new DeadlineQueue<number>();
 
   constructor(tokens: Tokens) {
@@ -35,16 +44,29 @@ export class Enforcement {
   /** Takes the success of a client and passes it to the session, immediately or later. */
   succeed(context: StepContext, client: Client, success: Success): void {
     const { enforcement } = context.config;
-    if (!enforcement || enforcement.wait === 0 || client.permitted) {
+    if (!enforcement || enforcement.wait === 0 || client.permitted || client.preAuthenticated) {
       context.next.push({ type: 'session', sessionId: client.panaSession, input: success });
       return;
     }
+    const { lifetime = PROVISIONAL } = success.grant;
+    this.#hold(context, client, success, enforcement.wait, Math.min(lifetime, PROVISIONAL));
+  }
+
+  /** Permits a pre-authenticated client that has come, and then has its message answered (RFC 5873 3). */
+  welcome(context: StepContext, client: Client): void {
+    const input = { type: 'welcome' } as const;
+    const { enforcement } = context.config;
+    const lifetime = permitLifetime(context, client);
+    if (enforcement) this.#hold(context, client, input, Math.max(enforcement.wait, WELCOME_WAIT), lifetime);
+    else context.next.push({ type: 'session', sessionId: client.panaSession, input });
+  }
+
+  #hold(context: StepContext, client: Client, input: Held, wait: number, lifetime: number | undefined): void {
     const token = this.#tokens.next();
     client.waitsForPermit = token;
-    this.#held.set(token, { client, success });
-    this.#until.set(token, context.now + enforcement.wait);
-    const { lifetime = PROVISIONAL } = success.grant;
-    this.#admit(context, client, Math.min(lifetime, PROVISIONAL), token);
+    this.#held.set(token, { client, input });
+    this.#until.set(token, context.now + wait);
+    this.#admit(context, client, lifetime, token);
   }
 
   /** Passes a held success to the session, because `permitted` has arrived or the time limit has passed. */
@@ -52,7 +74,7 @@ export class Enforcement {
     const held = this.#take(token);
     if (!held) return;
     held.client.waitsForPermit = undefined;
-    context.next.push({ type: 'session', sessionId: held.client.panaSession, input: held.success });
+    context.next.push({ type: 'session', sessionId: held.client.panaSession, input: held.input });
   }
 
   tick(context: StepContext): void {
@@ -63,13 +85,11 @@ export class Enforcement {
 
   /** Permits a client for the lifetime of its session plus a margin, because its PAN[C] has arrived. */
   admit(context: StepContext, client: Client): void {
-    const lifetime = client.granted?.grant.lifetime;
-    const { lifetimeGrace } = context.config.paa;
-    this.#admit(context, client, lifetime === undefined ? undefined : lifetime + lifetimeGrace, undefined);
+    this.#admit(context, client, permitLifetime(context, client), undefined);
   }
 
-  move(context: StepContext, { panaSession: sessionId, peer, barred }: Client): void {
-    if (!context.config.enforcement || barred) return;
+  move(context: StepContext, { panaSession: sessionId, peer, barred, preAuthenticated }: Client): void {
+    if (!context.config.enforcement || barred || preAuthenticated) return;
     context.out.push({ type: 'move', sessionId, address: peer.address, relay: peer.relay?.address });
   }
 
@@ -88,13 +108,13 @@ export class Enforcement {
   /** Revokes the permit of a client whose session has ended. */
   expel(context: StepContext, client: Client): void {
     const held = client.waitsForPermit === undefined ? undefined : this.#take(client.waitsForPermit);
-    held?.success.msk?.wipe();
-    if (context.config.enforcement && !client.barred) {
+    if (held?.input.type === 'eapSuccess') held.input.msk?.wipe();
+    if (context.config.enforcement && !client.barred && !client.preAuthenticated) {
       context.out.push({ type: 'expel', sessionId: client.panaSession });
     }
   }
 
-  #take(token: number): HeldSuccess | undefined {
+  #take(token: number): HeldInput | undefined {
     const held = this.#held.get(token);
     this.#held.delete(token);
     this.#until.set(token, undefined);
@@ -117,4 +137,10 @@ export class Enforcement {
       lifetime,
     });
   }
+}
+
+/** The lifetime of the session plus a margin; undefined: no limit. */
+function permitLifetime({ config }: StepContext, { granted }: Client): number | undefined {
+  const lifetime = granted?.grant.lifetime;
+  return lifetime === undefined ? undefined : lifetime + config.paa.lifetimeGrace;
 }

@@ -88,6 +88,11 @@ export class Nas {
     return this.#paa.encrypting;
   }
 
+  /** Number of sessions of clients that are authenticated, and are not in this network yet (RFC 5873). */
+  get preAuthenticated(): number {
+    return this.#paa.preAuthenticated;
+  }
+
   /** The local home agent; undefined: there is none. */
   get localHomeAgent(): Pick<LocalHomeAgent, 'config' | 'used' | 'isAt'> | undefined {
     return this.#authentication.localHomeAgent;
@@ -251,11 +256,16 @@ export class Nas {
     const client = this.#clients.ofPana(sessionId);
     switch (event.type) {
       case 'eapStart': {
-        const { wish, asked } = event;
-        this.#authentication.step(context, client ?? this.#begin(context, sessionId, peer), {
+        const { wish, asked, preAuthentication: isElsewhere } = event;
+        const one = client ?? this.#begin(context, sessionId, peer);
+        if (!client) one.preAuthenticated = isElsewhere;
+        // The home agent stays with the session that the client has where it is.
+        const longest = isElsewhere ? context.config.preAuthenticationLifetime : undefined;
+        this.#authentication.step(context, one, {
           type: 'start',
-          wish,
+          wish: isElsewhere ? undefined : wish,
           asked,
+          longest,
         });
         break;
       }
@@ -264,6 +274,9 @@ export class Nas {
         break;
       case 'authorized':
         if (client) this.#authorized(context, client, event);
+        break;
+      case 'arrived':
+        if (client) this.#arrived(context, client);
         break;
       case 'unkeyed':
         if (client) this.#authentication.unkeyed(context, client, event.missing);
@@ -291,12 +304,43 @@ export class Nas {
     const { granted } = client;
     if (!granted) return;
     const { grant, kind } = granted;
-    const type = reauthentication ? 'reauthenticated' : 'authorized';
-    say(context, { type, ...subjectOf(client), grant, kind, encryption, elapsed: context.now - client.startedAt });
-    for (const older of this.#clients.admit(client, context.config.sessionsPerSubscriber)) {
-      context.next.push({ type: 'session', sessionId: older.panaSession, input: { type: 'replace' } });
+    client.encryption = encryption;
+    if (client.preAuthenticated) {
+      say(context, { type: 'preAuthenticated', ...subjectOf(client), grant, reauthentication, encryption });
+      this.#replace(context, this.#clients.admit(client, 1));
+      return;
     }
+    const type = reauthentication ? 'reauthenticated' : 'authorized';
+    const elapsed = context.now - client.startedAt;
+    say(context, { type, ...subjectOf(client), grant, kind, encryption, elapsed, preAuthenticated: false });
+    this.#replace(context, this.#clients.admit(client, context.config.sessionsPerSubscriber));
     this.#enforcement.admit(context, client);
+  }
+
+  #replace(context: StepContext, clients: readonly Client[]): void {
+    for (const { panaSession: sessionId } of clients) {
+      context.next.push({ type: 'session', sessionId, input: { type: 'replace' } });
+    }
+  }
+
+  /** RFC 5873 3: a pre-authenticated client has come. From now on it is like any other. */
+  #arrived(context: StepContext, client: Client): void {
+    const { granted, encryption } = client;
+    if (!granted || !client.preAuthenticated) return;
+    client.preAuthenticated = false;
+    const { grant, kind } = granted;
+    const elapsed = context.now - client.startedAt;
+    say(context, {
+      type: 'authorized',
+      ...subjectOf(client),
+      grant,
+      kind,
+      encryption,
+      elapsed,
+      preAuthenticated: true,
+    });
+    this.#replace(context, this.#clients.admit(client, context.config.sessionsPerSubscriber));
+    this.#enforcement.welcome(context, client);
   }
 
   #moved(context: StepContext, { sessionId, from, peer }: Extract<PaaOutput, { type: 'moved' }>): void {

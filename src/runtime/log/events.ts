@@ -103,6 +103,8 @@ export type LogEvent =
   | 'session authorized'
   /** A session was authenticated again. */
   | 'session reauthenticated'
+  /** A client is authenticated that has not come to this network yet (RFC 5873); on a node: a PAA to which it may move. */
+  | 'session pre-authenticated'
   /** The AAA server refused a client. */
   | 'session refused'
   /** A session continues at another address of its client. */
@@ -309,6 +311,8 @@ interface FieldTypes {
   /** A message by its RFC name and by the paper's name; its sequence number and size in octets. */
   readonly message: string;
   readonly paper: string;
+  /** Whether the client had been pre-authenticated (RFC 5873). */
+  readonly preAuthenticated: boolean | undefined;
   /** Whether it came or went through a relay (RFC 6345). */
   readonly relayed: boolean;
   readonly sequence: number;

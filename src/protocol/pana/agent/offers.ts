@@ -4,7 +4,7 @@ import { ENCRYPTION } from '../wire/algorithms.js';
 import type { PanaAvp } from '../wire/codec.js';
 import { makeAvp } from '../wire/dictionary.js';
 import type { PaaConfig } from './paa-interface.js';
-import { STARTS_PER_EPOCH, StatelessStart, VARIANT } from './stateless-start.js';
+import { PRE_AUTHENTICATION, STARTS_PER_EPOCH, StatelessStart, VARIANT } from './stateless-start.js';
 
 /** Number of kinds of offers, which alternate: optimised (if configured), full, plain. */
 const OFFERS = 3;
@@ -44,10 +44,16 @@ export class PaaOffers {
 
   /**
    * The PAR[S] for a PaC to which `before` offers were sent, with a session identifier that is not `taken`. Undefined:
-   * this address and port have used up the starts of the epoch.
+   * this address and port have used up the starts of the epoch. `preAuthentication`: with the E flag (RFC 5873).
    */
-  offer(peer: PacEndpoint, before: number, now: number, taken: (sessionId: number) => boolean): Start | undefined {
-    const variant = this.#variantOf(before);
+  offer(
+    peer: PacEndpoint,
+    before: number,
+    now: number,
+    taken: (sessionId: number) => boolean,
+    preAuthentication = false,
+  ): Start | undefined {
+    const variant = this.#variantOf(before) + (preAuthentication ? PRE_AUTHENTICATION : 0);
     for (let salt = 0; salt < STARTS_PER_EPOCH; salt += 1) {
       const start = this.#starts.offer(peer, now, variant, salt);
       if (!taken(start.sessionId)) return start;

@@ -1,3 +1,4 @@
+import type { AddressSet } from '../../bytes/address-set.js';
 import type { PaaSessionConfig, PaaSessionInput, PaaSessionOutput } from '../session/paa-interface.js';
 import type { PaaState } from '../session/paa-state.js';
 import type { Dropped } from '../session/session.js';
@@ -15,8 +16,18 @@ export interface PaaLimits {
   readonly sessions: number;
 }
 
+/** RFC 5873: PaCs of other networks may authenticate before they come. */
+export interface PreAuthenticationConfig {
+  /** Addresses from which they may. */
+  readonly networks: 'any' | Pick<AddressSet, 'has'>;
+  /** Maximum number of sessions whose PaC has not come yet. */
+  readonly sessions: number;
+}
+
 export interface PaaConfig extends PaaSessionConfig {
   readonly limits: PaaLimits;
+  /** Undefined: there is no pre-authentication. */
+  readonly preAuthentication?: PreAuthenticationConfig | undefined;
   /** OPTIMIZED_INIT of RFC 5609 8: the EAP-Request in PAR[S]; undefined: PAR[S] carries none. */
   readonly firstRequest: Uint8Array | undefined;
   /** Addresses of the relays (RFC 6345) whose messages are accepted; undefined: none. */
@@ -43,7 +54,7 @@ export interface SessionFault {
   readonly error: unknown;
 }
 
-type SessionEvent = Exclude<PaaSessionOutput, { type: 'send' | 'dropped' | 'heard' | 'reached' }>;
+type SessionEvent = Exclude<PaaSessionOutput, { type: 'send' | 'dropped' | 'heard' | 'arriving' | 'reached' }>;
 
 export type PaaOutput =
   | { readonly type: 'send'; readonly octets: Uint8Array; readonly to: PacEndpoint }
@@ -59,6 +70,8 @@ export interface PaaSessionView {
   readonly sessionId: number;
   readonly peer: PacEndpoint;
   readonly state: PaaState['name'];
+  /** Whether the PaC has not been let into this network yet (RFC 5873). */
+  readonly preAuthenticated: boolean;
   /** The algorithm that encrypts AVPs (RFC 6786); undefined: none. */
   readonly encryption: string | undefined;
   /** Milliseconds. */

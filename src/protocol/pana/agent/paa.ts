@@ -5,15 +5,17 @@ import { PaaSession } from '../session/paa-session.js';
 import { nextRetransmission, type Retransmission, startRetransmission } from '../session/retransmission.js';
 import { type Dropped, dropped, isRequest, type Received, receive } from '../session/session.js';
 import { type PacEndpoint, placeOf } from '../session/start.js';
-import { FLAG, HEADER_LENGTH, MESSAGE_TYPE } from '../wire/codec.js';
+import { FLAG, MESSAGE_TYPE } from '../wire/codec.js';
 import { isRelay } from '../wire/relayed.js';
+import { CandidateSessions, mayPreAuthenticate } from './candidates.js';
 import { EndedSessions } from './ended-sessions.js';
 import { PaaOffers } from './offers.js';
 import type { PaaConfig, PaaInput, PaaOutput, PaaSessionView, SessionFault } from './paa-interface.js';
 import { PciLimiter, type PciLimits } from './pci-limiter.js';
 import { openRelay, toPac } from './relays.js';
-import { Entry, SessionTable } from './session-table.js';
+import { Entry, hasAccess, SessionTable } from './session-table.js';
 import { EPOCH } from './stateless-start.js';
+import { lengthProblem, typeOf } from './undecoded.js';
 
 /**
  * Maximum number of deadlines handled in one tick, so that datagrams are not delayed while those of a hundred thousand
@@ -48,6 +50,7 @@ export class Paa {
   readonly #pciLimiter: PciLimiter;
   readonly #sessions = new SessionTable();
   readonly #ended = new EndedSessions();
+  readonly #candidates = new CandidateSessions<Entry>();
   /** Invited PaCs, to which an unsolicited PAR[S] was sent, by address and port. */
   readonly #invited = new Map<string, Invitation>();
   /** Deadlines of sessions by identifier, and of invitations by address and port. */
@@ -74,16 +77,19 @@ export class Paa {
 
   /** Number of authenticated sessions that encrypt AVPs (RFC 6786). */
   get encrypting(): number {
-    let count = 0;
-    for (const { session } of this.#sessions.all())
-      if (session.admitted && session.encryption !== undefined) count += 1;
-    return count;
+    const isCounted = ({ session }: Entry) => session.admitted && session.encryption !== undefined;
+    return [...this.#sessions.all()].filter(isCounted).length;
+  }
+
+  get preAuthenticated(): number {
+    return this.#candidates.size;
   }
 
   *list(now: number): Generator<PaaSessionView> {
     for (const { session, where } of this.#sessions.all()) {
-      const { sessionId, state, encryption } = session;
-      yield { sessionId, peer: where.peer, state, encryption, remaining: session.remaining(now) };
+      const { sessionId, state, encryption, preAuthenticates: preAuthenticated } = session;
+      const remaining = session.remaining(now);
+      yield { sessionId, peer: where.peer, state, preAuthenticated, encryption, remaining };
     }
   }
 
@@ -210,13 +216,18 @@ export class Paa {
     // The PaC repeats PCI until it receives a PAR without S, so this PCI belongs to the start in progress.
     const starting = [...this.#sessions.at(from)].findLast(({ session }) => session.starting);
     if (starting) return [{ type: 'send', octets: starting.session.iPar, to: from }];
-    return this.#offer(from, now, this.#pciLimiter.repeats(from.address, from.port, Math.floor(now / EPOCH)));
+    const asks = (message.flags & FLAG.E) !== 0;
+    const grants = asks && mayPreAuthenticate(this.#config.preAuthentication, from.address);
+    const before = this.#pciLimiter.repeats(from.address, from.port, Math.floor(now / EPOCH));
+    // RFC 5873 3: the answer without E refuses.
+    const refused = asks && !grants ? [refuse('pre-authentication', from)] : [];
+    return [...refused, ...this.#offer(from, now, before, grants)];
   }
 
   /** Sends a PAR[S] to a PaC to which `before` offers were sent. */
-  #offer(peer: PacEndpoint, now: number, before: number): PaaOutput[] {
+  #offer(peer: PacEndpoint, now: number, before: number, preAuthentication = false): PaaOutput[] {
     const taken = (id: number) => this.#sessions.get(id) !== undefined || this.#ended.has(id, now);
-    const start = this.#offers.offer(peer, before, now, taken);
+    const start = this.#offers.offer(peer, before, now, taken, preAuthentication);
     return start ? [{ type: 'send', octets: start.iPar, to: peer }] : [refuse('starts-of-epoch', peer)];
   }
 
@@ -225,7 +236,12 @@ export class Paa {
     const start = this.#offers.prove(from, sessionId, sequence, now);
     if (!start || this.#ended.has(sessionId, now)) return [refuse('bad-start', from)];
     this.#pciLimiter.proven(from.address, from.port);
-    const { limits } = this.#config;
+    const { limits, preAuthentication } = this.#config;
+    if (start.preAuthentication) {
+      if (!preAuthentication) return [refuse('pre-authentication', from)];
+      const refusal = this.#candidates.refusal(preAuthentication, limits.halfOpen);
+      if (refusal) return [refuse(refusal, from)];
+    }
     const { size, halfOpen } = this.#sessions;
     const room = this.#sessions.room(
       from.address,
@@ -246,6 +262,7 @@ export class Paa {
     const { instead } = room;
     const out = instead ? this.#perform(instead, instead.session.end('pushed-out'), now) : [];
     this.#sessions.add(entry);
+    if (start.preAuthentication) this.#candidates.add(entry);
     return [...out, ...this.#perform(entry, begun.out, now)];
   }
 
@@ -271,13 +288,18 @@ export class Paa {
           if (from) where.hear(from, output.askedAt, now);
           break;
         case 'reached':
-          out.push(...this.#arrive(entry));
+          out.push(...this.#arrive(entry), ...this.#enter(entry, now));
+          break;
+        case 'arriving':
+          entry.isArriving = true;
+          if (!from || placeOf(from) === placeOf(where.peer)) out.push(...this.#enter(entry, now));
           break;
         case 'fault':
           out.push({ ...output, sessionId });
           break;
         default:
-          if (output.type === 'authorized' && where.isTryingByRun) out.push(...this.#arrive(entry));
+          if (output.type === 'authorized' && where.isTryingByRun)
+            out.push(...this.#arrive(entry), ...this.#enter(entry, now));
           out.push({ type: 'session', sessionId, peer: where.peer, event: output });
           if (output.type === 'authorized') out.push(...this.#authorized(entry, now));
           if (output.type === 'closed') this.#remove(entry, now);
@@ -299,6 +321,11 @@ export class Paa {
   /** Ends the older sessions at the address of a node that started again there and is now authorized. */
   #authorized(entry: Entry, now: number): PaaOutput[] {
     this.#sessions.admit(entry);
+    this.#candidates.admit(entry);
+    return hasAccess(entry.session) ? this.#replaceOthers(entry, now) : [];
+  }
+
+  #replaceOthers(entry: Entry, now: number): PaaOutput[] {
     const out: PaaOutput[] = [];
     for (const other of [...this.#sessions.at(entry.where.peer)]) {
       if (other !== entry && other.session.admitted)
@@ -345,24 +372,23 @@ export class Paa {
     return from ? [{ type: 'moved', sessionId, from, peer: entry.where.peer }] : [];
   }
 
+  /** RFC 5873 3: a pre-authenticated PaC has come, and is where it says. */
+  #enter(entry: Entry, now: number): PaaOutput[] {
+    if (!entry.isArriving) return [];
+    entry.isArriving = false;
+    this.#candidates.delete(entry);
+    const { sessionId } = entry.session;
+    const arrived = { type: 'session', sessionId, peer: entry.where.peer, event: { type: 'arrived' } } as const;
+    return [arrived, ...this.#replaceOthers(entry, now)];
+  }
+
   #remove(entry: Entry, now: number): void {
     const { sessionId } = entry.session;
     this.#sessions.remove(entry);
+    this.#candidates.delete(entry);
     this.#deadlines.set(sessionId, undefined);
     this.#ended.add(sessionId, now);
   }
-}
-
-/** Message Type of an undecoded datagram, RFC 5191 6.2. */
-function typeOf(octets: Uint8Array): number {
-  return ((octets[6] ?? 0) << 8) | (octets[7] ?? 0);
-}
-
-/** Why the length of an undecoded datagram is invalid, RFC 5191 6.2; undefined: it is valid. */
-function lengthProblem(octets: Uint8Array): 'truncated' | 'leftover' | undefined {
-  const length = ((octets[2] ?? 0) << 8) | (octets[3] ?? 0);
-  if (octets.length < HEADER_LENGTH || octets.length < length) return 'truncated';
-  return octets.length > length ? 'leftover' : undefined;
 }
 
 function pciLimits({ limits }: PaaConfig): PciLimits {

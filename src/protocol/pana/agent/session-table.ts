@@ -8,6 +8,8 @@ export class Entry implements HalfOpenMember {
   readonly session: PaaSession;
   readonly origin: PacEndpoint;
   readonly where: PacLocation;
+  /** Whether the PaC says that it has come to this network (RFC 5873), and its location is not proven yet. */
+  isArriving = false;
 
   constructor(session: PaaSession, origin: PacEndpoint) {
     this.session = session;
@@ -47,9 +49,9 @@ export class SessionTable {
     return this.#places.get(placeOf(place)) ?? [];
   }
 
-  /** Authenticated sessions of other PaCs at this address. */
+  /** Sessions of other PaCs at this address that have access here. */
   holders(address: string, except: Entry): Entry[] {
-    return [...(this.#addresses.get(address) ?? [])].filter((entry) => entry !== except && entry.session.admitted);
+    return [...(this.#addresses.get(address) ?? [])].filter((entry) => entry !== except && hasAccess(entry.session));
   }
 
   room(address: string, limits: HalfOpenLimits, now: number): Room<Entry> {
@@ -97,6 +99,11 @@ export class SessionTable {
     remove(this.#places, placeOf(peer), entry);
     remove(this.#addresses, peer.address, entry);
   }
+}
+
+/** Whether a session is authenticated, and its PaC is in this network (RFC 5873). */
+export function hasAccess(session: Pick<PaaSession, 'admitted' | 'preAuthenticates'>): boolean {
+  return session.admitted && !session.preAuthenticates;
 }
 
 function insert(table: Map<string, Set<Entry>>, key: string, entry: Entry): void {

@@ -24,6 +24,9 @@ const CLEAR_BITS = EPOCH_BITS + VARIANT_BITS + SALT_BITS;
  */
 export const VARIANT = { FULL: 0, PLAIN: 1, OPTIMISED: 2 } as const;
 
+/** Added to a variant: the same with the E flag (RFC 5873). */
+export const PRE_AUTHENTICATION = 3;
+
 /** The variant encoded in a sequence number of this PAA. To a PaC the number looks random. */
 function variantOf(sequence: number): number {
   return (sequence >>> SALT_BITS) % (1 << VARIANT_BITS);
@@ -32,6 +35,7 @@ function variantOf(sequence: number): number {
 /** An encoded PAR[S] in which only the numbers are missing; these are at fixed offsets (RFC 5191 6.2). */
 interface Form {
   readonly octets: Uint8Array;
+  readonly preAuthentication: boolean;
   readonly offersMobility: boolean;
   readonly encryption: readonly number[];
   readonly eapRequest: Uint8Array | undefined;
@@ -51,18 +55,12 @@ export class StatelessStart {
   readonly #secret: Uint8Array;
   readonly #forms: readonly Form[];
 
-  /** `variants`: the AVPs of each variant; at most 8. */
+  /** `variants`: the AVPs of each variant, as VARIANT numbers them. */
   constructor(secret: Uint8Array, variants: readonly (readonly PanaAvp[])[]) {
-    if (variants.length > 1 << VARIANT_BITS) throw new RangeError('at most 8 variants of the offer');
+    if (variants.length > PRE_AUTHENTICATION)
+      throw new RangeError(`at most ${PRE_AUTHENTICATION} variants of the offer`);
     this.#secret = secret;
-    this.#forms = variants.map((avps) => ({
-      octets: encodePana({ type: MESSAGE_TYPE.AUTH, flags: FLAG.R | FLAG.S, sessionId: 0, sequence: 0, avps }),
-      offersMobility: avps.some((avp) => avp.code === AVPS['Mobility-Capability'].code),
-      encryption: avps.flatMap(({ code, value }) =>
-        code === AVPS['Encryption-Algorithm'].code ? [new DataView(value.buffer, value.byteOffset).getUint32(0)] : [],
-      ),
-      eapRequest: avps.find((avp) => avp.code === AVPS['EAP-Payload'].code)?.value,
-    }));
+    this.#forms = [0, FLAG.E].flatMap((phase) => variants.map((avps) => formOf(avps, phase)));
   }
 
   /** The PAR[S] for a PaC. It is the same for equal epochs, variants and salts. */
@@ -99,7 +97,21 @@ export class StatelessStart {
     const header = new DataView(iPar.buffer);
     header.setUint32(SESSION_ID_AT, sessionId);
     header.setUint32(SEQUENCE_AT, sequence);
-    const { offersMobility, encryption, eapRequest } = form;
-    return { sessionId, sequence, salt, iPar, offersMobility, encryption, eapRequest };
+    const { preAuthentication, offersMobility, encryption, eapRequest } = form;
+    return { sessionId, sequence, salt, iPar, preAuthentication, offersMobility, encryption, eapRequest };
   }
+}
+
+/** `phase`: the E flag, or 0. */
+function formOf(avps: readonly PanaAvp[], phase: number): Form {
+  const flags = FLAG.R | FLAG.S | phase;
+  return {
+    octets: encodePana({ type: MESSAGE_TYPE.AUTH, flags, sessionId: 0, sequence: 0, avps }),
+    preAuthentication: phase !== 0,
+    offersMobility: avps.some((avp) => avp.code === AVPS['Mobility-Capability'].code),
+    encryption: avps.flatMap(({ code, value }) =>
+      code === AVPS['Encryption-Algorithm'].code ? [new DataView(value.buffer, value.byteOffset).getUint32(0)] : [],
+    ),
+    eapRequest: avps.find((avp) => avp.code === AVPS['EAP-Payload'].code)?.value,
+  };
 }

@@ -83,6 +83,8 @@ export class Channel {
   #protection: Protection | undefined;
   #previous: Protection | undefined;
   #replays = { since: 0, count: 0 };
+  /** Whether messages have the E flag (RFC 5873 3). */
+  preAuthenticates = false;
 
   constructor(drbg: Drbg, parameters: RetransmissionParameters, sessionId: number, txSeq = drbg.u32()) {
     this.#unit = xorshift(drbg.u32());
@@ -292,7 +294,8 @@ export class Channel {
   #encode(draft: Draft, extraFlags: number, sequence: number, protection: Protection | undefined): Uint8Array {
     const auth = protection ? [makeAvp('AUTH', new Uint8Array(protection.integrity.tagLength))] : [];
     const { type, flags, avps, hidden = [] } = draft;
-    const header = { type, flags: flags | extraFlags, sessionId: this.#sessionId, sequence };
+    const phase = this.preAuthenticates ? FLAG.E : 0;
+    const header = { type, flags: flags | extraFlags | phase, sessionId: this.#sessionId, sequence };
     const encryption = hidden.length > 0 ? protection?.encryption : undefined;
     const shown = encryption ? [encapsulate(hidden, encryption, header)] : hidden;
     const octets = encodePana({ ...header, avps: [...avps, ...shown, ...auth] });

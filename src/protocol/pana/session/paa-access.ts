@@ -48,6 +48,14 @@ export function pnr(
   const { channel, liveness } = context;
   liveness.heard(now);
   channel.accept(message, octets, verified);
+  if (context.role === 'candidate' && !isReauthentication && (message.flags & FLAG.E) === 0 && verified) {
+    // OPEN       PNR[P] without E  | was pre-authenticated | let it in    | same
+    channel.preAuthenticates = false;
+    context.role = 'arriving';
+    const out = heardFrom(context, undefined);
+    // A PaC whose PAN[C] was lost is known to be authenticated when that arrives.
+    return stay(state, state.name === 'WAIT_SUCC_PAN' && context.run.first ? out : [...out, { type: 'arriving' }]);
+  }
   const draft = isReauthentication ? reauthentication() : pingDraft();
   const out: PaaSessionOutput[] = [...sends(channel.answer(draft)), ...heardFrom(context, undefined)];
   if (!isReauthentication) return stay(state, out);
@@ -128,6 +136,20 @@ export function prove(context: PaaContext, state: PaaState, now: number): PaaSte
   liveness.pinged(now);
   const out = sends(channel.request(pingDraft([makeAvp('Echo', proof, config.vendorId)]), now));
   return stay(state.name === 'OPEN' ? { ...state, name: 'WAIT_PNA_PING' } : state, out);
+}
+
+// OPEN       the PaC was let in                | Tx PNA[P]           | OPEN
+export function welcome(context: PaaContext, state: PaaState, now: number): PaaStep {
+  if (context.role !== 'arriving' || state.name === 'CLOSED') return stay(state);
+  context.role = 'serving';
+  const out = sends(context.channel.answer(pingDraft()));
+  return stay(isIdle(state) ? { ...state, reauthenticateAt: nextRun(context, state.until, now) } : state, out);
+}
+
+/** When the PAA authenticates a PaC again that it has let in, if the PaC does not. */
+function nextRun({ config }: PaaContext, until: number | undefined, now: number): number | undefined {
+  if (until === undefined || config.reauthenticateAt === 0) return undefined;
+  return now + Math.max(0, until - config.lifetimeGrace - now) * config.reauthenticateAt;
 }
 
 // OPEN       terminate trigger                 | Tx PTR; ST-; RTX+   | SESS_TERM

@@ -44,7 +44,13 @@ export function restartRun(context: PaaContext, now: number): PaaStep {
 function startEap(context: PaaContext, now: number): PaaStep {
   const until = progressLimit(context, now);
   return stay({ name: 'WAIT_EAP_MSG', until, retryAt: undefined }, [
-    { type: 'eapStart', reauthentication: true, wish: context.wish, asked: undefined },
+    {
+      type: 'eapStart',
+      reauthentication: true,
+      preAuthentication: context.role === 'candidate',
+      wish: context.wish,
+      asked: undefined,
+    },
   ]);
 }
 

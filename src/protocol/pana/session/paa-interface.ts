@@ -67,6 +67,8 @@ export type PaaSessionInput =
   | { readonly type: 'eapPostponed' }
   /** Send a PNR with an Echo AVP. Its return proves that the PaC is at the destination address. */
   | { readonly type: 'prove' }
+  /** After `arrived`: the PaC has been let in, and its PNR[P] is answered (RFC 5873 3). */
+  | { readonly type: 'welcome' }
   /** Another session replaces this one: it ends immediately, and one PTR is sent to its PaC. */
   | { readonly type: 'replace' }
   | { readonly type: 'ping' }
@@ -101,6 +103,8 @@ export type PaaSessionOutput =
   | {
       readonly type: 'eapStart';
       readonly reauthentication: boolean;
+      /** Whether the PaC is not in this network yet (RFC 5873). */
+      readonly preAuthentication: boolean;
       readonly wish: number | undefined;
       readonly asked: Uint8Array | undefined;
     }
@@ -113,6 +117,8 @@ export type PaaSessionOutput =
       /** Name of the Encryption-Algorithm; undefined: AVPs are not encrypted. */
       readonly encryption?: string | undefined;
     }
+  /** The PaC, which was pre-authenticated, is in this network (RFC 5873 3). `welcome` must follow. */
+  | { readonly type: 'arrived' }
   /** The AAA server authorized the client, but no key for the promised SA can be derived: access is refused. */
   | { readonly type: 'unkeyed'; readonly missing: 'msk' | 'nonce' }
   /** `granted`: the AAA server had authorized the session, so it needs an STR. */
@@ -123,5 +129,7 @@ export type PaaSessionOutput =
    * request.
    */
   | { readonly type: 'heard'; readonly askedAt: number | undefined }
+  /** RFC 5873 3: the pre-authenticated PaC says that it is in this network, at the source of the message. */
+  | { readonly type: 'arriving' }
   /** The Echo value of the last `prove` has come back. */
   | { readonly type: 'reached' };

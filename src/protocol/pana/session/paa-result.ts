@@ -93,8 +93,11 @@ export function open(context: PaaContext, grant: Grant, now: number): PaaStep {
   const times = [authorizationLifetime, ofLifetime].filter((time) => time !== undefined);
   const until = lifetime === undefined ? undefined : now + lifetime + config.lifetimeGrace;
   context.admission = { until };
-  const reauthenticateAt = times.length > 0 ? now + Math.min(...times) : undefined;
+  // A PaC that is not here yet decides itself how long it stays pre-authenticated.
+  const isHere = context.role !== 'candidate';
+  const reauthenticateAt = isHere && times.length > 0 ? now + Math.min(...times) : undefined;
   return stay({ name: 'OPEN', until, reauthenticateAt }, [
     { type: 'authorized', reauthentication: !run.first, grant, encryption: context.algorithms?.encryption?.name },
+    ...(context.role === 'arriving' && run.first ? [{ type: 'arriving' } as const] : []),
   ]);
 }

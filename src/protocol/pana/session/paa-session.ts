@@ -7,7 +7,7 @@ import { FLAG, MESSAGE_TYPE } from '../wire/codec.js';
 import { Channel } from './channel.js';
 import { Run } from './key-agreement.js';
 import { Liveness } from './liveness.js';
-import { answer, ping, pnr, prove, ptr, replace, terminate } from './paa-access.js';
+import { answer, ping, pnr, prove, ptr, replace, terminate, welcome } from './paa-access.js';
 import { beginRun, eapPostponed, eapRequest, par, restartRun, takenUp } from './paa-authentication.js';
 import type { PaaClosed, PaaSessionConfig, PaaSessionInput, PaaSessionOutput } from './paa-interface.js';
 import { eapFailure, eapSuccess } from './paa-result.js';
@@ -21,7 +21,7 @@ import {
   progressLimit,
   runUntil,
 } from './paa-state.js';
-import { type Dropped, dropped, open, type Received, replays, sends } from './session.js';
+import { type Dropped, dropped, isInPhase, open, type Received, replays, sends } from './session.js';
 import type { Start } from './start.js';
 import { after, stay } from './step.js';
 
@@ -58,7 +58,10 @@ export class PaaSession {
     const [integrity] = values['Integrity-Algorithm'];
     const none = prf === undefined && integrity === undefined;
     const offered = config.prf.includes(prf ?? 0) && config.integrity.includes(integrity ?? 0);
-    if (none ? config.sa === 'required' : !offered) return dropped('no-algorithm');
+    if (start.preAuthentication !== ((pan.message.flags & FLAG.E) !== 0)) return dropped('pre-authentication');
+    // RFC 5873 3: without a key nothing would prove who arrives.
+    const isKeyed = config.sa === 'required' || start.preAuthentication;
+    if (none ? isKeyed : !offered) return dropped('no-algorithm');
     // RFC 6786 2: encryption needs the keys of an SA, and an algorithm of this PAR[S].
     const [cipher] = values['Encryption-Algorithm'];
     const encryption = start.encryption.includes(cipher ?? 0) ? ENCRYPTION_ALGORITHMS.get(cipher ?? 0) : undefined;
@@ -70,7 +73,10 @@ export class PaaSession {
     const until = progressLimit(context, now);
     const state: PaaState =
       asked && !packet ? { name: 'WAIT_PAN_OR_PAR', until } : { name: 'WAIT_EAP_MSG', until, retryAt: undefined };
-    const out: PaaSessionOutput[] = [{ type: 'eapStart', reauthentication: false, wish: context.wish, asked }];
+    const { wish, role } = context;
+    const out: PaaSessionOutput[] = [
+      { type: 'eapStart', reauthentication: false, preAuthentication: role === 'candidate', wish, asked },
+    ];
     if (packet) out.push({ type: 'eapPacket', packet });
     return { session: new PaaSession(context, state), out };
   }
@@ -90,6 +96,11 @@ export class PaaSession {
   /** The algorithm that encrypts AVPs (RFC 6786); undefined: none. */
   get encryption(): string | undefined {
     return this.#context.algorithms?.encryption?.name;
+  }
+
+  /** Whether the PaC has not been let into this network yet (RFC 5873). */
+  get preAuthenticates(): boolean {
+    return this.#context.role !== 'serving';
   }
 
   /** Whether the PaC supports Echo. */
@@ -198,6 +209,8 @@ export class PaaSession {
         return replace(context, state, now);
       case 'prove':
         return prove(context, state, now);
+      case 'welcome':
+        return welcome(context, state, now);
       case 'ping':
         return context.liveness.mayPing(now) ? ping(context, state, now) : stay(state, [dropped('pings')]);
       case 'reauthenticate':
@@ -246,6 +259,7 @@ export class PaaSession {
     const state = this.#state;
     if (state.name === 'CLOSED') return stay(state, [dropped('unknown-session')]);
     const { flags } = received.message;
+    if (!isInPhase(received.message, context.channel)) return stay(state, [dropped('pre-authentication')]);
     if (flags & FLAG.R) return this.#request(received, now);
     if (flags & FLAG.S) {
       // A repeated PAN[S] means that the first PAR may be lost; its timer retransmits it. Any other PAN[S] is too late.
@@ -286,6 +300,7 @@ function contextOf(
   now: number,
 ): PaaContext {
   const channel = new Channel(drbg, config.request, start.sessionId, (start.sequence + 1) >>> 0);
+  channel.preAuthenticates = start.preAuthentication;
   // A requested capability that was not offered is ignored. Exception: legacy peers receive no offer, so their request
   // is accepted.
   const mayAsk = start.offersMobility || (config.peers === 'legacy' && config.mobility !== undefined);
@@ -305,6 +320,7 @@ function contextOf(
     admission: undefined,
     starting: { response: undefined },
     postponed: 0,
+    role: start.preAuthentication ? 'candidate' : 'serving',
     proof: undefined,
     liveness: new Liveness(config.pingInterval, now),
   };

@@ -40,6 +40,11 @@ export interface PaaContext extends Agreement {
   starting: Starting | undefined;
   /** Number of consecutive authentications without a decision of the AAA server. */
   postponed: number;
+  /**
+   * RFC 5873: `candidate` while the PaC is pre-authenticated, or being so; `arriving` after its PNR[P] without E, which is
+   * answered when it has been let in; `serving` otherwise.
+   */
+  role: 'candidate' | 'arriving' | 'serving';
   /** The Echo value that was sent last. */
   proof: Uint8Array | undefined;
 }

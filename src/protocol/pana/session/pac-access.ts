@@ -86,6 +86,11 @@ export function answer(context: PacContext, state: Begun, received: Received, no
   if (session.silent || session.awaited) out.push({ type: 'heard' });
   session.silent = false;
   session.awaited = false;
+  const isArrival = message.type === MESSAGE_TYPE.NOTIFICATION && (message.flags & (FLAG.P | FLAG.E)) === FLAG.P;
+  if (session.arriving && isArrival) {
+    session.arriving = false;
+    out.push({ type: 'arrived' });
+  }
   // SESS_TERM  PTA                             | DISC                | CLOSED
   if (message.type === MESSAGE_TYPE.TERMINATION) return after(out, close(state, 'terminated'));
   // WAIT_PNA_PING  PNA[P]                      | RTX-                | OPEN
@@ -123,6 +128,19 @@ export function moved(context: PacContext, state: PacState, now: number): PacSte
   const isAsked = channel.queues(MESSAGE_TYPE.NOTIFICATION, FLAG.P);
   if (state.name === 'SESS_TERM' || isAsked) return stay(state, again);
   return stay(state, [...again, ...sends(channel.request(pingDraft(), now))]);
+}
+
+/**
+ * RFC 5873 3: the node is in the network of the PAA. It says so by a PNR[P] without E, and no message has E from now on.
+ * The PNR follows the outstanding request, to which the PAA may have answered before.
+ */
+export function arrive(context: PacContext, state: PacState, now: number): PacStep {
+  if (!('session' in state)) return stay(state);
+  const { channel } = state.session;
+  if (!channel.protection || !channel.preAuthenticates) return stay(state);
+  channel.preAuthenticates = false;
+  state.session.arriving = true;
+  return moved(context, state, now);
 }
 
 /** Checks whether the PAA still has the session although the address is the same (RFC 5191 4.2). */

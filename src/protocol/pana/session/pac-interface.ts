@@ -15,6 +15,8 @@ export interface PacConfig {
   readonly sa: 'required' | 'optional';
   /** Whether AVPs are encrypted, RFC 6786; undefined: off. */
   readonly encryption?: EncryptionPolicy;
+  /** Whether the session is made with a PAA to which the node may move (RFC 5873); `arrive` is given when it is there. */
+  readonly preAuthentication?: boolean;
   /** Whether EAP responses are sent in PAN; otherwise they are sent in a PAR (RFC 5191 4.1). */
   readonly piggyback: boolean;
   /** How long PAN waits for an EAP response; then it is sent without one. */
@@ -64,6 +66,8 @@ export type PacInput =
   | { readonly type: 'ping' }
   /** The local address or port has changed; the next datagram is sent from the new one. */
   | { readonly type: 'moved' }
+  /** As `moved`: the node has come to the network of a PAA with which it is pre-authenticated (RFC 5873 3). */
+  | { readonly type: 'arrive' }
   /**
    * The node may be on another link: the next message that proves that the PAA has the session leads to `heard`. Before
    * there is a session, PCI is sent again.
@@ -123,4 +127,6 @@ export type PacOutput =
    * also follows `probe` and `moved`.
    */
   | { readonly type: 'silent' | 'heard' }
+  /** After `arrive`: the PAA knows that the node is in its network, and has let it in. */
+  | { readonly type: 'arrived' }
   | { readonly type: 'closed'; readonly cause: PacClosed; readonly sessionId: number | undefined };

@@ -43,9 +43,10 @@ export function startAnew(context: PacContext, state: Initial, now: number): Pac
   return state.pci ? start(context, { ...state, pci: undefined }, now) : stay(state);
 }
 
-function pci({ offers }: PacContext): Send {
+function pci({ config, offers }: PacContext): Send {
   offers.asked();
-  const octets = encodePana({ type: MESSAGE_TYPE.PCI, flags: 0, sessionId: 0, sequence: 0, avps: [] });
+  const flags = config.preAuthentication ? FLAG.E : 0;
+  const octets = encodePana({ type: MESSAGE_TYPE.PCI, flags, sessionId: 0, sequence: 0, avps: [] });
   return { type: 'send', octets };
 }
 
@@ -82,6 +83,9 @@ export function parStart(context: PacContext, state: PacState, par: Received, no
   if (state.name !== 'INITIAL' && state.name !== 'WAIT_PAA' && state.name !== 'WAIT_EAP_MSG') return unexpected(state);
   if (state.name !== 'INITIAL' && state.session.begun) return unexpected(state);
   const { config, drbg, offers } = context;
+  // RFC 5873 3, 5: a PAA that does not pre-authenticate answers without E.
+  const preAuthenticates = config.preAuthentication === true;
+  if (((par.message.flags & FLAG.E) !== 0) !== preAuthenticates) return stay(state, [dropped('pre-authentication')]);
   const offered = {
     prf: par.values['PRF-Algorithm'],
     integrity: par.values['Integrity-Algorithm'],
@@ -91,6 +95,8 @@ export function parStart(context: PacContext, state: PacState, par: Received, no
   const isRepeated = state.name !== 'INITIAL' && equalOctets(par.octets, state.session.iPar);
   if (algorithms === 'none' && !isRepeated) return stay(state, [{ ...dropped('no-algorithm'), offered }]);
   const isClear = algorithms === undefined || algorithms === 'none';
+  // RFC 5873 3: without a key the PAA could not know who arrives.
+  if (preAuthenticates && isClear) return stay(state, [{ ...dropped('no-algorithm'), offered }]);
   const ciphers = isClear ? [] : offered.encryption;
   if (chooseEncryption(config.encryption ?? 'off', ciphers) === 'none' && !isRepeated)
     return stay(state, [{ ...dropped('no-encryption'), offered }]);
@@ -163,6 +169,7 @@ function answerStart(
   const encryption = cipher === 'none' ? undefined : cipher;
   const algorithms = chosen === 'none' || !chosen ? undefined : { ...chosen, encryption };
   const channel = new Channel(drbg, config.request, par.message.sessionId, firstSequence);
+  channel.preAuthenticates = config.preAuthentication === true;
   channel.accept(par.message, par.octets);
   const avps: PanaAvp[] = [...algorithmAvps(algorithms)];
   if (packet) avps.push(makeAvp('EAP-Payload', packet));
@@ -181,6 +188,7 @@ function answerStart(
     keys: undefined,
     begun: false,
     silent: false,
+    arriving: false,
     awaited: false,
   };
   return { session, out: sends(sent) };

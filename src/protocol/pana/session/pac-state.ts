@@ -40,6 +40,8 @@ export interface Session extends Agreement {
   begun: boolean;
   /** The PAA does not answer a request, and this was reported. */
   silent: boolean;
+  /** Whether the node has come to the network of the PAA, which has not confirmed it yet (RFC 5873 3). */
+  arriving: boolean;
   /** Whether to report the answer to the outstanding request, because it proves that the PAA still has the session. */
   awaited: boolean;
 }

@@ -4,6 +4,7 @@ import { FLAG, MESSAGE_TYPE } from '../wire/codec.js';
 import { Liveness } from './liveness.js';
 import {
   answer,
+  arrive,
   moved,
   ping,
   pnr,
@@ -29,7 +30,7 @@ import {
   type PacState,
   type PacStep,
 } from './pac-state.js';
-import { dropped, open, type Received, receive, replays } from './session.js';
+import { dropped, isInPhase, open, type Received, receive, replays } from './session.js';
 import { after, stay } from './step.js';
 
 /**
@@ -119,6 +120,8 @@ export class PacSession {
         return context.liveness.mayPing(now) ? ping(context, state, now) : stay(state, [dropped('pings')]);
       case 'moved':
         return moved(context, state, now);
+      case 'arrive':
+        return arrive(context, state, now);
       case 'probe':
         return probe(context, state, now);
       case 'reauthenticate':
@@ -153,7 +156,9 @@ export class PacSession {
     const isRequest = (flags & FLAG.R) !== 0;
     if (isRequest && type === MESSAGE_TYPE.AUTH && flags & FLAG.S) return parStart(context, state, received, now);
     if (!('session' in state)) return stay(state, [dropped('unexpected')]);
-    if (sessionId !== state.session.channel.sessionId) return stay(state, [dropped('unknown-session')]);
+    const { channel } = state.session;
+    if (sessionId !== channel.sessionId) return stay(state, [dropped('unknown-session')]);
+    if (!isInPhase(received.message, channel)) return stay(state, [dropped('pre-authentication')]);
     return isRequest ? this.#request(state, received, now) : answer(context, state, received, now);
   }
 

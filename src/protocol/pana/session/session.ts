@@ -1,6 +1,6 @@
 import { DecodeError, type DecodeErrorCode } from '../../bytes/decode-error.js';
 import type { Secret } from '../../bytes/secret.js';
-import { decodePana, MAX_AVPS, type PanaMessage } from '../wire/codec.js';
+import { decodePana, FLAG, MAX_AVPS, type PanaMessage } from '../wire/codec.js';
 import { type PanaValues, type PanaViolation, readPana } from '../wire/dictionary.js';
 import { openEncapsulation } from '../wire/encryption.js';
 import type { Protection } from '../wire/keys.js';
@@ -47,6 +47,13 @@ export type DropCode =
   | 'echo'
   /** The message was processed, but the sender's new address is not accepted because another session has it. */
   | 'address-held'
+  /**
+   * RFC 5873 3: one end pre-authenticates and the other does not; the PAA allows no pre-authentication, or not from there.
+   */
+  | 'pre-authentication'
+  /** Limits of sessions that are being pre-authenticated, and of pre-authenticated ones. */
+  | 'half-open-pre-authenticated'
+  | 'pre-authenticated-in-all'
   /** PAN[S] came from an address to which no PAR[S] was sent, or belongs to a start that has ended. */
   | 'bad-start';
 
@@ -104,6 +111,19 @@ export function dropped(code: DropCode): Dropped {
 export function replays(octets: Uint8Array | 'replays' | undefined): (Send | Dropped)[] {
   if (octets === 'replays') return [dropped('replays')];
   return octets ? [{ type: 'send', octets }] : [];
+}
+
+/**
+ * Whether the E flag of a message fits a session that is, or is not, being pre-authenticated (RFC 5873 3). Only before
+ * there is a key: from then on AUTH covers the flag, and messages of before the node's arrival may still be in transit.
+ */
+export function isInPhase({ flags }: PanaMessage, { preAuthenticates, protection }: Phase): boolean {
+  return protection !== undefined || ((flags & FLAG.E) !== 0) === preAuthenticates;
+}
+
+interface Phase {
+  readonly preAuthenticates: boolean;
+  readonly protection: Protection | undefined;
 }
 
 /** Whether an encoded message is a request: the R flag, RFC 5191 6.2. */

@@ -26,6 +26,8 @@ export interface Start {
   readonly sequence: number;
   readonly salt: number;
   readonly iPar: Uint8Array;
+  /** Whether PAR[S] had the E flag (RFC 5873). */
+  readonly preAuthentication: boolean;
   /** Whether PAR[S] had a Mobility-Capability. */
   readonly offersMobility: boolean;
   /** The values of Encryption-Algorithm in PAR[S]. */

@@ -79,14 +79,17 @@ const MIP6_GRANT = {
 /** What protects a message. */
 const SHIELD = { 'Encryption-Encap': '0-1', AUTH: '0-1' } as const;
 
-/** Compact grammar of RFC 5191 7.1 to 7.7 with the table of section 8, keyed by type and R flag. */
+/**
+ * Compact grammar of RFC 5191 7.1 to 7.7 with the table of section 8, keyed by type and R flag. RFC 5873 4: each of them
+ * may have the E flag.
+ */
 const MESSAGES = {
   // PCI ::= < PANA-Header: 1 > *[ AVP ]
-  '1': { flags: 0, avps: {} },
+  '1': { flags: FLAG.E, avps: {} },
   // PAR ::= < PANA-Header: 2,REQ[,STA][,COM][,IPR] > [ EAP-Payload ] [ Nonce ] *[ PRF-Algorithm ]
   //         *[ Integrity-Algorithm ] [ Result-Code ] [ Session-Lifetime ] [ Key-Id ] *[ AVP ] 0*1< AUTH >
   '2R': {
-    flags: FLAG.R | FLAG.S | FLAG.C | FLAG.I,
+    flags: FLAG.R | FLAG.S | FLAG.C | FLAG.I | FLAG.E,
     avps: {
       'EAP-Payload': '0-1',
       Nonce: '0-1',
@@ -105,7 +108,7 @@ const MESSAGES = {
   // PAN ::= < PANA-Header: 2[,STA][,COM] > [ Nonce ] [ PRF-Algorithm ] [ Integrity-Algorithm ] [ EAP-Payload ]
   //         [ Key-Id ] *[ AVP ] 0*1< AUTH >
   '2': {
-    flags: FLAG.S | FLAG.C,
+    flags: FLAG.S | FLAG.C | FLAG.E,
     avps: {
       Nonce: '0-1',
       'PRF-Algorithm': '0-1',
@@ -118,13 +121,13 @@ const MESSAGES = {
     },
   },
   // PTR ::= < PANA-Header: 3,REQ > < Termination-Cause > *[ AVP ] 0*1< AUTH >
-  '3R': { flags: FLAG.R, first: 'Termination-Cause', avps: { 'Termination-Cause': '1', ...SHIELD } },
+  '3R': { flags: FLAG.R | FLAG.E, first: 'Termination-Cause', avps: { 'Termination-Cause': '1', ...SHIELD } },
   // PTA ::= < PANA-Header: 3 > *[ AVP ] 0*1< AUTH >
-  '3': { flags: 0, avps: SHIELD },
+  '3': { flags: FLAG.E, avps: SHIELD },
   // PNR ::= < PANA-Header: 4,REQ[,REA][,PIN] > *[ AVP ] 0*1< AUTH >
-  '4R': { flags: FLAG.R | FLAG.A | FLAG.P, avps: { Echo: '0-1', ...SHIELD } },
+  '4R': { flags: FLAG.R | FLAG.A | FLAG.P | FLAG.E, avps: { Echo: '0-1', ...SHIELD } },
   // PNA ::= < PANA-Header: 4[,REA][,PIN] > *[ AVP ] 0*1< AUTH >
-  '4': { flags: FLAG.A | FLAG.P, avps: { Echo: '0-1', ...SHIELD } },
+  '4': { flags: FLAG.A | FLAG.P | FLAG.E, avps: { Echo: '0-1', ...SHIELD } },
   // PRY ::= < PANA-Header: 5 > { PaC-Information } { Relayed-Message } *[ AVP ]
   '5': { flags: 0, avps: { 'PaC-Information': '1', 'Relayed-Message': '1' } },
 } as const satisfies Record<string, MessageSpec>;

@@ -106,6 +106,8 @@ export class Ladder {
   readonly pac: PacSession;
   readonly paa: Paa;
   from: PacEndpoint = FROM;
+  /** Whether the enforcement point has not let an arrived PaC in yet. */
+  holdsWelcome = false;
   readonly #options: Options;
   readonly #wire: {
     readonly at: number;
@@ -140,7 +142,9 @@ export class Ladder {
     else this.#paa(this.paa.handle({ type: 'datagram', octets, from }, this.now));
   }
 
-  toSession(input: { type: 'ping' } | { type: 'reauthenticate' } | { type: 'terminate'; cause: 4 | 8 }): void {
+  toSession(
+    input: { type: 'ping' } | { type: 'welcome' } | { type: 'reauthenticate' } | { type: 'terminate'; cause: 4 | 8 },
+  ): void {
     const [session] = [...this.paa.list(this.now)];
     if (!session) throw new Error('the PAA has no session');
     this.#paa(this.paa.handle({ type: 'session', sessionId: session.sessionId, input }, this.now));
@@ -200,6 +204,8 @@ export class Ladder {
       const { event, sessionId } = output;
       const answer = (input: Parameters<Paa['handle']>[0] & { type: 'session' }) =>
         this.#paa(this.paa.handle(input, this.now));
+      if (event.type === 'arrived' && !this.holdsWelcome)
+        answer({ type: 'session', sessionId, input: { type: 'welcome' } });
       if (event.type === 'eapStart') {
         this.#round = 0;
         this.#run += 1;
