@@ -50,9 +50,10 @@ export class EapConversations {
   perform(output: EapOutput): void {
     switch (output.type) {
       case 'open': {
-        const { conversation, mtu } = output;
+        const { conversation, mtu, extendedMasterSecret } = output;
         const turn = () => this.#turn(conversation);
-        this.#open.set(conversation, this.server.conversation({ mtu, session: String(conversation), turn }));
+        const parts = { mtu, session: String(conversation), turn, extendedMasterSecret };
+        this.#open.set(conversation, this.server.conversation(parts));
         break;
       }
       case 'eap':

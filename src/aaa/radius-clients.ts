@@ -17,13 +17,14 @@ export interface RadiusMaterial {
 /** Reads the secrets of the configured RADIUS clients, and the credentials of RadSec. Throws OperatorError. */
 export async function readRadius(radius: RadiusSection, host: Host): Promise<RadiusMaterial> {
   const clients = radius.clients.map(
-    async ({ name, from, 'secret-file': file, 'home-agent': isHomeAgent, certificate, dae }) => ({
+    async ({ name, from, 'secret-file': file, 'home-agent': isHomeAgent, certificate, dae, ...rest }) => ({
       name,
       from,
       secret: file === undefined ? RADSEC_SECRET : await readRadiusSecret(`radius.clients.${name}.secret-file`, file),
       certificate,
       isHomeAgent,
       dynamic: dynamicOf(dae),
+      extendedMasterSecret: rest['extended-master-secret'],
     }),
   );
   return { clients: await Promise.all(clients), tls: await readRadiusTls(radius, host) };

@@ -72,6 +72,11 @@ const client = z.strictObject({
     .boolean()
     .default(false)
     .describe('the client is the home agent of this name: it gets the home address as Framed-IPv6-Address'),
+  'extended-master-secret': z
+    .enum(['required', 'wanted'])
+    .optional()
+    .describe('extended master secret (RFC 7627) with TLS 1.2 of nodes behind this client [default: as tls says]')
+    .meta({ examples: ['wanted'] }),
   dae: z
     .strictObject({
       address: section.address().optional().describe('its address; not with over: radsec'),

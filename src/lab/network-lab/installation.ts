@@ -103,13 +103,13 @@ export class Installation {
     }
     const secret = lab.path('ha.secret');
     await writeFile(secret, `${RADIUS_SECRET}\n`, { mode: 0o600 });
+    // The TLS of strongSwan 5.9.8 does not know it.
+    const older = { 'extended-master-secret': 'wanted' };
     const client = { name: 'ha1', from: ['127.0.0.0/8'], 'secret-file': secret, 'home-agent': true };
     const { aaa, place } = await this.#startAaa({
-      // The TLS of strongSwan 5.9.8 does not know it.
-      tls: { 'extended-master-secret': 'wanted' },
       // A probe gives the home agent the connection of nodes that it does not know yet.
       hooks: { probe: hookPath('ha-linux.sh') },
-      radius: { listen: ['127.0.0.1'], clients: [{ ...client, dae: { address: '127.0.0.1' } }] },
+      radius: { listen: ['127.0.0.1'], clients: [{ ...client, ...older, dae: { address: '127.0.0.1' } }] },
     });
     this.#servers = { aaa, paas: new Map([['a', await this.#startPaa('a', place)]]) };
     if (this.abilities.radvd) await network.advertise();

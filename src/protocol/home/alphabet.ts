@@ -72,6 +72,8 @@ export interface AccessRequest {
   /** Maximum size of an EAP packet that the NAS can deliver to the client, in octets. */
   readonly mtu: number | undefined;
   readonly wish: MobilityWish | undefined;
+  /** Whether its node needs the extended master secret (RFC 7627) with TLS 1.2; undefined: as all others. */
+  readonly extendedMasterSecret?: 'required' | 'wanted' | undefined;
   /** Set if the NAS is a home agent: a node authenticates to it by EAP in IKEv2, and gets its home address. */
   readonly homeAgent?: HomeAgentClient | undefined;
 }
@@ -311,7 +313,13 @@ export type HomeInput =
 
 export type HomeOutput =
   | { readonly type: 'answer'; readonly token: Token; readonly answer: HomeAnswer }
-  | { readonly type: 'open'; readonly conversation: Token; readonly sessionId: string; readonly mtu: number }
+  | {
+      readonly type: 'open';
+      readonly conversation: Token;
+      readonly sessionId: string;
+      readonly mtu: number;
+      readonly extendedMasterSecret: AccessRequest['extendedMasterSecret'];
+    }
   | { readonly type: 'eap'; readonly token: Token; readonly conversation: Token; readonly packet: Uint8Array }
   | { readonly type: 'close'; readonly conversation: Token }
   | { readonly type: 'authorization'; readonly token: Token; readonly authorization: ClientAuthorization }

@@ -125,7 +125,8 @@ export class IncomingRequests {
     if (pushedOut === conversation) return 'too-busy';
     if (pushedOut) this.#context.put({ type: 'close', conversation: pushedOut.id });
     const mtu = Math.min(this.#config.mtu, request.mtu ?? UNSAID_MTU);
-    this.#context.put({ type: 'open', conversation: id, sessionId, mtu });
+    const { extendedMasterSecret } = request;
+    this.#context.put({ type: 'open', conversation: id, sessionId, mtu, extendedMasterSecret });
     return conversation;
   }
 }

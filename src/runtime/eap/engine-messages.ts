@@ -1,6 +1,7 @@
 import type { ServerTlsInput } from '../../protocol/eap/tls-authenticator.js';
 import { readCrl } from '../../protocol/x509/crl.js';
 import { Revocation, type RevocationPolicy } from '../tls/certificates/revocation.js';
+import type { MasterSecretPolicy } from '../tls/settings.js';
 import type { TlsServerOptions } from './tls-server.js';
 
 /**
@@ -24,8 +25,14 @@ export interface EngineStart {
 }
 
 export type ToEngineThread =
-  /** A flight of a client. `begins`: the first flight of a handshake. */
-  | { readonly type: 'exchange'; readonly id: HandshakeId; readonly begins: boolean; readonly flight: Uint8Array }
+  /** A flight of a client. `begins`: the first flight of a handshake. `policy`: in place of that of the settings. */
+  | {
+      readonly type: 'exchange';
+      readonly id: HandshakeId;
+      readonly begins: boolean;
+      readonly policy: MasterSecretPolicy | undefined;
+      readonly flight: Uint8Array;
+    }
   | { readonly type: 'commit'; readonly id: HandshakeId; readonly applicationData: Uint8Array }
   | { readonly type: 'destroy'; readonly id: HandshakeId }
   | { readonly type: 'reload'; readonly settings: EngineSettings }

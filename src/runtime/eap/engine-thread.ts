@@ -92,7 +92,7 @@ function handle(message: ToEngineThread): void {
   switch (message.type) {
     case 'exchange': {
       const { id, flight } = message;
-      if (message.begins) handshakes.set(id, engine.begin(flight));
+      if (message.begins) handshakes.set(id, engine.begin(flight, 0, message.policy));
       const handshake = handshakes.get(id);
       if (handshake) handshake.exchange(flight, (given) => answer(id, given));
       else post({ type: 'answer', id, answer: { type: 'busy' } });

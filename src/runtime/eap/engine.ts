@@ -2,6 +2,7 @@ import type { EapKeys } from '../../protocol/eap/keys.js';
 import type { ServerTlsInput } from '../../protocol/eap/tls-authenticator.js';
 import type { PeerTlsInput } from '../../protocol/eap/tls-peer.js';
 import type { Revocation } from '../tls/certificates/revocation.js';
+import type { MasterSecretPolicy } from '../tls/settings.js';
 
 /**
  * The interface between the EAP method and the TLS engine that produces its flights. In production the engine is Node's
@@ -81,9 +82,9 @@ export interface ServerEngine<O> {
   readonly running?: number;
   /**
    * Begins a handshake with a client whose first flight is `hello`. The caller passes the same flight to `exchange`.
-   * `thread`: which of its threads an engine with several uses.
+   * `thread`: which of its threads an engine with several uses. `policy`: in place of that of its settings.
    */
-  begin(hello: Uint8Array, thread?: number): ServerHandshake;
+  begin(hello: Uint8Array, thread?: number, policy?: MasterSecretPolicy): ServerHandshake;
   /** Replaces the credentials, or throws and keeps the old ones. */
   reload(options: O): void;
   /**

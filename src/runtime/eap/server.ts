@@ -8,6 +8,7 @@ import type { Authorization } from '../../protocol/eap/tls-authenticator.js';
 import type { PeerIdentity } from '../../protocol/eap/verified-peer.js';
 import { unguarded } from '../service/barrier.js';
 import { type Host, systemHost } from '../system/host.js';
+import type { MasterSecretPolicy } from '../tls/settings.js';
 import type { ServerEngine, ServerEngineAnswer, ServerEngineEnd, ServerHandshake, ServerJudge } from './engine.js';
 import { TlsServerEngine, type TlsServerOptions } from './tls-server.js';
 
@@ -33,6 +34,8 @@ export interface ConversationParts {
   readonly session?: string | undefined;
   /** Awaited before each flight. Undefined: the engine processes all flights at once. */
   readonly turn?: EngineTurn | undefined;
+  /** In place of that of the options. */
+  readonly extendedMasterSecret?: MasterSecretPolicy | undefined;
 }
 
 export interface EapServerOptions<G> extends TlsServerOptions {
@@ -108,6 +111,7 @@ export class EapConversation<G> {
   readonly #options: () => EapServerOptions<G>;
   readonly #session: string;
   readonly #turn: EngineTurn | undefined;
+  readonly #extendedMasterSecret: MasterSecretPolicy | undefined;
   #handshake: ServerHandshake | undefined;
   #caller: Caller<G> | undefined;
 
@@ -115,13 +119,14 @@ export class EapConversation<G> {
     method: EapAuthenticator<G>,
     engine: ServerEngine<TlsServerOptions>,
     options: () => EapServerOptions<G>,
-    { session = '', turn }: ConversationParts,
+    { session = '', turn, extendedMasterSecret }: ConversationParts,
   ) {
     this.#method = method;
     this.#engine = engine;
     this.#options = options;
     this.#session = session;
     this.#turn = turn;
+    this.#extendedMasterSecret = extendedMasterSecret;
   }
 
   /** Whether the client has proven possession of an accepted certificate. */
@@ -200,7 +205,7 @@ export class EapConversation<G> {
 
   #exchange(token: number, flight: Uint8Array, { engine, done }: GrantedTurn): void {
     try {
-      this.#handshake ??= this.#engine.begin(flight, engine);
+      this.#handshake ??= this.#engine.begin(flight, engine, this.#extendedMasterSecret);
       this.#handshake.exchange(flight, (answer) => {
         done();
         this.#answered(token, answer);

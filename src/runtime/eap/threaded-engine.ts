@@ -5,6 +5,7 @@ import { unguarded } from '../service/barrier.js';
 import { type CancelTimer, every, type Host, systemHost } from '../system/host.js';
 import type { PeerJudge } from '../tls/peer-certificate.js';
 import { TICKET_KEY } from '../tls/session-tickets.js';
+import type { MasterSecretPolicy } from '../tls/settings.js';
 import type { ServerEngine, ServerEngineAnswer, ServerEngineEnd, ServerHandshake } from './engine.js';
 import {
   type EngineStart,
@@ -175,17 +176,20 @@ class EngineThread {
 class ThreadHandshake implements ServerHandshake {
   readonly #thread: EngineThread;
   readonly #id: HandshakeId;
+  readonly #policy: MasterSecretPolicy | undefined;
   #begun = false;
 
-  constructor(thread: EngineThread) {
+  constructor(thread: EngineThread, policy: MasterSecretPolicy | undefined) {
     this.#thread = thread;
+    this.#policy = policy;
     this.#id = thread.begin();
   }
 
   exchange(flight: Uint8Array, answer: (answer: ServerEngineAnswer) => void): void {
     const begins = !this.#begun;
     this.#begun = true;
-    this.#thread.ask({ type: 'exchange', id: this.#id, begins, flight: own(flight) }, (given) => {
+    const asked = { type: 'exchange', id: this.#id, begins, policy: this.#policy, flight: own(flight) } as const;
+    this.#thread.ask(asked, (given) => {
       if (given.type === 'finished') throw new Error('an answer to another question');
       answer(given.type === 'fault' ? { type: 'fault', error: errorOf(given.error) } : given);
     });
@@ -265,9 +269,9 @@ export class ThreadedTlsEngine implements ServerEngine<TlsServerOptions> {
     return this.#places.filter(({ thread }) => thread !== undefined).length;
   }
 
-  begin(hello: Uint8Array, thread = 0): ServerHandshake {
+  begin(hello: Uint8Array, thread = 0, policy?: MasterSecretPolicy): ServerHandshake {
     const there = this.#places[thread % this.#places.length]?.thread;
-    return there && !there.isOver ? new ThreadHandshake(there) : this.#main.begin(hello);
+    return there && !there.isOver ? new ThreadHandshake(there, policy) : this.#main.begin(hello, thread, policy);
   }
 
   reload(options: TlsServerOptions): void {

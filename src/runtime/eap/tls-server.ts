@@ -110,8 +110,8 @@ export class TlsServerEngine implements ServerEngine<TlsServerOptions> {
     this.#derivedKey.wipe();
   }
 
-  begin(hello: Uint8Array): TlsServerHandshake {
-    const { extendedMasterSecret } = this.#options;
+  begin(hello: Uint8Array, _thread = 0, policy?: MasterSecretPolicy): TlsServerHandshake {
+    const extendedMasterSecret = policy ?? this.#options.extendedMasterSecret;
     const handshake = new TlsServerHandshake({ judge: this.#judge, host: this.#host, extendedMasterSecret });
     const server = this.#mayResume(hello) ? this.#server : this.#withoutTickets();
     const connection: HandshakeServer = Object.create(server, { handshake: { value: handshake } });

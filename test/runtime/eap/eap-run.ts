@@ -53,6 +53,7 @@ export interface Ends {
   readonly withoutCertificate?: boolean;
   readonly serverOptions?: Partial<EapServerOptions<string>>;
   readonly eapServer?: EapServer<string>;
+  readonly extendedMasterSecret?: 'required' | 'wanted';
   /** Number of the engine thread. */
   readonly thread?: number;
   /** Of an earlier run, with its ticket. */
@@ -101,7 +102,7 @@ export async function runEap(pki: TestPki, ends: Ends = {}): Promise<Outcome> {
   const mtu = ends.mtu ?? 1100;
   const { thread: engine = 0 } = ends;
   const turn = () => Promise.resolve({ engine, done: () => undefined });
-  const conversation = server.conversation({ mtu, turn });
+  const conversation = server.conversation({ mtu, turn, extendedMasterSecret: ends.extendedMasterSecret });
   const credentials = ends.credentials ?? makeCredentials(pki, ends);
   const events: EapPeerEvent[] = [];
   let onResponse: (packet: Uint8Array | undefined) => void = () => undefined;

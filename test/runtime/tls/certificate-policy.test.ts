@@ -243,6 +243,14 @@ describe('The extended master secret of TLS 1.2', () => {
     expect(server.answer.type).not.toBe('success');
   });
 
+  it('may be missing in one conversation only', async () => {
+    const eapServer = makeServer(pki);
+    const allowed = { eapServer, credentials: older('wanted'), extendedMasterSecret: 'wanted' } as const;
+    expect((await runEap(pki, allowed)).answer.type).toBe('success');
+    const other = await runEap(pki, { eapServer, credentials: older('wanted') });
+    expect(other.answer).toMatchObject({ type: 'failure', reason: 'extended-master-secret' });
+  });
+
   it('may be missing if the configuration allows it, and is checked in resumptions too', async () => {
     const eapServer = makeServer(pki, { serverOptions: { extendedMasterSecret: 'wanted' } });
     const first = await runEap(pki, { eapServer, credentials: older('wanted') });

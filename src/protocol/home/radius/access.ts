@@ -67,6 +67,7 @@ export function readAccessRequest(
     packet: eap,
     mtu: framedMtu === undefined ? undefined : Math.max(MIN_FRAMED_MTU, framedMtu) - EAPOL_HEADER,
     wish: readWish(packet, client, vendorId),
+    extendedMasterSecret: client.extendedMasterSecret,
     homeAgent: client.isHomeAgent ? { name: client.name, user: reader.one('User-Name') } : undefined,
   };
 }

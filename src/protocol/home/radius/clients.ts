@@ -20,6 +20,8 @@ export interface RadiusClient {
    * nowhere.
    */
   readonly dynamic: { readonly address: string; readonly port: number } | 'radsec' | undefined;
+  /** Whether its nodes need the extended master secret (RFC 7627); undefined: as all others. */
+  readonly extendedMasterSecret?: 'required' | 'wanted' | undefined;
 }
 
 /** Precedes the name of a client in the origin of its sessions. No DiameterIdentity contains a colon. */

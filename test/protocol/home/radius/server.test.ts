@@ -39,6 +39,15 @@ describe('An Access-Request', () => {
     expect(rig.asked.request.sessionId).toMatch(/^radius;ap1;[0-9a-f]{24}$/);
   });
 
+  it('has the setting of its client for the master secret of TLS', () => {
+    const older = clientOf('ha1', ['192.0.2.99'], { extendedMasterSecret: 'wanted' });
+    const rig = new RadiusRig({ clients: [clientOf('ap1', ['192.0.2.7']), older] });
+    rig.packet(rig.request(), { address: '192.0.2.99' });
+    expect(rig.asked.request.extendedMasterSecret).toBe('wanted');
+    rig.packet(rig.request());
+    expect(rig.asked.request.extendedMasterSecret).toBeUndefined();
+  });
+
   it('gets the answer of the home machine, signed, with Message-Authenticator first and Proxy-States in order', () => {
     const rig = new RadiusRig();
     const states = [[1, 2], [], [3]].flatMap((octets) => attribute('Proxy-State', Uint8Array.from(octets)));
