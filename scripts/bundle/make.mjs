@@ -58,14 +58,51 @@ const adaptModules = {
   }),
 };
 
-/** The messages of zod in languages that no program selects are a third of its code. */
-const ONE_LANGUAGE = {
-  name: 'one-language',
-  transform: (code, id) =>
-    /[/\\]zod[/\\]v4[/\\]locales[/\\]index\.js$/.test(id)
-      ? { code: "export { default as en } from './en.js';\n", map: null }
-      : { code, map: null },
+/** Modules of packages of which programs use a part: without the rest, less is loaded at each start. */
+const IN_PART = {
+  name: 'in-part',
+  transform: (code, id) => {
+    const [path] = id.replaceAll('\\', '/').split('/node_modules/').reverse();
+    const part = PARTS[path]?.();
+    if (part !== undefined) replaced.add(path);
+    return { code: part ?? code, map: null };
+  },
 };
+
+/** The modules of PARTS that were found. */
+const replaced = new Set();
+
+const PARTS = {
+  // No program selects another language of its messages.
+  'zod/v4/locales/index.js': () => "export { default as en } from './en.js';\n",
+  // Its namespace keeps all modules.
+  'zod/index.js': () => {
+    const members = membersOf('z', 'zod');
+    const names = members.map((member) => `${member} as _${member}`);
+    const values = members.map((member) => `${member}: _${member}`);
+    return `import { ${names} } from './v4/classic/external.js';\nexport const z = { ${values} };\n`;
+  },
+  // Without the modules for clusters and the gateway, which load HTTPS.
+  'prom-client/index.js': () =>
+    [
+      ...['registry', 'counter', 'gauge', 'histogram'].map(
+        (name) => `exports.${name[0].toUpperCase()}${name.slice(1)} = require('./lib/${name}');\n`,
+      ),
+      "exports.collectDefaultMetrics = require('./lib/defaultMetrics');\n",
+    ].join(''),
+  // Used with traces of OpenTelemetry only, which no program makes.
+  '@opentelemetry/api/dist/index.cjs': () => '',
+};
+
+/** The members of a package's namespace that compiled modules use. */
+function membersOf(namespace, packageName) {
+  const files = readdirSync(DIST, { recursive: true }).filter((file) => /^(?!bundle).*\.js$/.test(file));
+  const uses = files
+    .map((file) => readFileSync(join(DIST, file), 'utf8'))
+    .filter((text) => text.includes(`import { ${namespace} } from '${packageName}'`))
+    .flatMap((text) => [...text.matchAll(new RegExp(`\\b${namespace}\\.(\\w+)`, 'g'))].map(([, member]) => member));
+  return [...new Set(uses)].sort();
+}
 
 const entries = [...Object.values(PROGRAMS), ...threadPrograms()];
 for (const entry of entries) {
@@ -82,7 +119,7 @@ const bundle = await rolldown({
   ),
   platform: 'node',
   external: EXTERNAL,
-  plugins: [ONE_LANGUAGE, adaptModules],
+  plugins: [IN_PART, adaptModules],
   // A part of yargs that is not used.
   transform: { define: { 'import.meta.resolve': 'undefined' } },
   onLog: (level, log, report) => {
@@ -106,6 +143,9 @@ const { output } = await bundle.write({
   sourcemapExcludeSources: true,
 });
 await bundle.close();
+for (const path of Object.keys(PARTS)) {
+  if (!replaced.has(path)) throw new Error(`there is no module ${path} any more`);
+}
 
 copyFileSync(fileURLToPath(new URL('loader.cjs', import.meta.url)), join(BUNDLE, 'loader.cjs'));
 writeFileSync(join(BUNDLE, 'make-cache.cjs'), "'use strict';\nrequire('./loader.cjs').makeCache();\n");

@@ -4,7 +4,7 @@ import type { HookView } from '../runtime/hooks/runner.js';
 import { ControlError } from '../runtime/service/control.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 import { counterRows, factRows, hookRows, peerRows } from '../runtime/web/common-tables.js';
-import type { WebPage } from '../runtime/web/open-web.js';
+import type { WebPage } from '../runtime/web/page.js';
 import type { OperationName } from '../store/operations.js';
 import type { Administrator } from './administrator.js';
 import type { StoreCalls } from './measured-store.js';

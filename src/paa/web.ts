@@ -8,7 +8,7 @@ import { ControlError } from '../runtime/service/control.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 import type { Host } from '../runtime/system/host.js';
 import { counterRows, factRows, hookRows, peerRows } from '../runtime/web/common-tables.js';
-import type { WebPage } from '../runtime/web/open-web.js';
+import type { WebPage } from '../runtime/web/page.js';
 import { commandSession, describeSession } from './control-routes.js';
 import type { DhcpRelayView } from './dhcp-relay.js';
 import type { EnforcementRunner } from './enforcement-runner.js';

@@ -1,7 +1,7 @@
 import type { Logger } from '../runtime/log/events.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 import { counterRows, factRows, hookRows } from '../runtime/web/common-tables.js';
-import type { WebPage } from '../runtime/web/open-web.js';
+import type { WebPage } from '../runtime/web/page.js';
 import type { MobileNode } from './mobile-node.js';
 
 export interface PacWebParts {

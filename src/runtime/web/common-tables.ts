@@ -1,7 +1,7 @@
 import type { NodePeerStatus } from '../../protocol/diameter/node/alphabet.js';
 import type { HookView } from '../hooks/runner.js';
 import type { Metrics } from '../service/metrics.js';
-import type { Rows } from './open-web.js';
+import type { Rows } from './page.js';
 
 /** Single values by name. */
 export function factRows(facts: Readonly<Record<string, unknown>>): Rows {
