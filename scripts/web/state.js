@@ -81,11 +81,13 @@ export function grouped(number) {
   return number.toLocaleString('en');
 }
 
-/** Milliseconds as text: `12.3 ms`, `4.5 s`, `3 min`, `2 h`. */
+/** Milliseconds as text, rounded down: `12.3 ms`, `4.5 s`, `45 s`, `59 min`, `8 h`, `3 d`. The commands print the same. */
 export function duration(milliseconds) {
   const value = Math.max(0, milliseconds);
-  if (value < 1000) return `${value < 100 ? value.toFixed(1) : Math.round(value)} ms`;
-  if (value < 60_000) return `${(value / 1000).toFixed(1)} s`;
+  if (value < 100) return `${Number(value.toFixed(1))} ms`;
+  if (value < 1000) return `${Math.floor(value)} ms`;
+  if (value < 10_000) return `${Math.floor(value / 100) / 10} s`;
+  if (value < 120_000) return `${Math.floor(value / 1000)} s`;
   if (value < 2 * 3_600_000) return `${Math.floor(value / 60_000)} min`;
   if (value < 2 * 86_400_000) return `${Math.floor(value / 3_600_000)} h`;
   return `${Math.floor(value / 86_400_000)} d`;

@@ -403,8 +403,15 @@ export class Events {
 function fieldsOf(event) {
   return Object.entries(event)
     .filter(([name, value]) => !EVENT_FIELDS.has(name) && value !== undefined)
-    .map(([name, value]) => `${name}=${textOf(value)}`)
+    .map(([name, value]) => `${name}=${fieldText(name, value)}`)
     .join('  ');
+}
+
+/** Fields of events that are times, and their unit in milliseconds. */
+const TIMES = { duration: 1, lifetime: 1000 };
+
+function fieldText(name, value) {
+  return Object.hasOwn(TIMES, name) && typeof value === 'number' ? duration(value * TIMES[name]) : textOf(value);
 }
 
 function lineOf(event) {

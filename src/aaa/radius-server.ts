@@ -10,7 +10,7 @@ import {
 } from '../protocol/home/radius/alphabet.js';
 import { clientOfOrigin, type RadiusClient } from '../protocol/home/radius/clients.js';
 import { RadiusServer } from '../protocol/home/radius/server.js';
-import { CODE } from '../protocol/radius/wire/codec.js';
+import { codeName } from '../protocol/radius/wire/codec.js';
 import { refusedReporter } from '../runtime/diameter/reporter.js';
 import type { Logger } from '../runtime/log/events.js';
 import type { DatagramSocket, Udp } from '../runtime/net/udp.js';
@@ -199,6 +199,14 @@ export class RadiusPort implements NasPort {
     this.#sockets.set(socket.label, socket);
   }
 
+  #trace(
+    message: 'message sent' | 'message received',
+    { code, client: peer, sessionId: session }: { code: number; client: string; sessionId: string | undefined },
+  ): void {
+    const { log } = this.#parts;
+    if (log.isLevelEnabled('debug')) log.debug({ peer, message: codeName(code), session }, message);
+  }
+
   #perform(output: RadiusOutput): void {
     const { metrics, log, feed, host } = this.#parts;
     switch (output.type) {
@@ -212,6 +220,9 @@ export class RadiusPort implements NasPort {
         socket?.send(output.octets, output.to);
         break;
       }
+      case 'packet':
+        this.#trace(output.direction === 'in' ? 'message received' : 'message sent', output);
+        break;
       case 'accounted': {
         const { client, request } = output;
         const { status, sessionId, cause, report } = request;
@@ -225,7 +236,8 @@ export class RadiusPort implements NasPort {
         else feed(output.input);
         break;
       case 'served':
-        metrics.count('radius_answers', { code: nameOf(output.code) });
+        this.#trace('message sent', output);
+        metrics.count('radius_answers', { code: codeName(output.code) });
         if (output.isRepeated) metrics.count('radius_duplicates');
         this.#tally.served(output, host.wall());
         break;
@@ -238,9 +250,4 @@ export class RadiusPort implements NasPort {
       }
     }
   }
-}
-
-/** The name of a code. */
-function nameOf(code: number): string {
-  return Object.entries(CODE).find(([, own]) => own === code)?.[0] ?? String(code);
 }

@@ -2,6 +2,7 @@ import type { Argv } from 'yargs';
 import { PANA_PORT } from '../protocol/pana/wire/ports.js';
 import { print, table } from '../runtime/cli/cli.js';
 import { askDaemon, runDaemonProgram, watch, withControl } from '../runtime/cli/daemon-commands.js';
+import { durationText } from '../runtime/cli/duration-text.js';
 import { readable } from '../runtime/cli/readable.js';
 import { paaSchema } from './options.js';
 
@@ -130,7 +131,7 @@ function sessionTable(rows: readonly SessionRow[]): string {
       row.homeAgent ?? '-',
       row.homeAddress ?? '-',
       row.encryption ?? '-',
-      row.remainingSeconds === undefined ? '-' : `${row.remainingSeconds} s`,
+      row.remainingSeconds === undefined ? '-' : durationText(row.remainingSeconds * 1000),
     ]),
   );
 }

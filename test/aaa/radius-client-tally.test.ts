@@ -10,7 +10,7 @@ const client = (name: string, certificate?: string) => ({
   isHomeAgent: false,
   dynamic: undefined,
 });
-const ACCEPT = { type: 'served', code: 2, client: 'nas1', isRepeated: false } as const;
+const ACCEPT = { type: 'served', code: 2, client: 'nas1', sessionId: undefined, isRepeated: false } as const;
 const DROP = { type: 'dropped', cause: 'wrong-authenticator', address: '192.0.2.1', report: 1 } as const;
 
 it('counts what each RADIUS client got, without watchdogs and repetitions, and shows the problem until the next answer', () => {

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Lab, type Place } from '../../dist/lab/lab.js';
+import type { FeedEvent } from '../../src/runtime/log/feed.js';
 import { eventually } from '../eventually.js';
 import { SEED } from '../seed.js';
 import { LossyLink, type RadiusNetwork, radiusNetwork, radiusServer, sessionsOf } from './radius-network.js';
@@ -60,6 +61,16 @@ describe('A PAA that asks the AAA server over RADIUS', () => {
     expect(await aaa.line('session ended', ({ reason }) => reason === 'User-Request')).toMatchObject({ known: true });
     await eventually(async () => expect([await network.sessions(), await at.leases()]).toEqual([[], []]));
     expect(paa.lines.filter(({ level }) => Number(level) >= 40)).toEqual([]);
+    // Both ends log each message with its session.
+    for (const message of ['Access-Request', 'Access-Accept', 'Accounting-Request', 'Accounting-Response']) {
+      const isRequest = message.endsWith('Request');
+      const [atPaa, atAaa] = isRequest ? (['sent', 'received'] as const) : (['received', 'sent'] as const);
+      await paa.line(
+        `message ${atPaa}`,
+        (line) => line['message'] === message && line['diameterSession'] !== undefined,
+      );
+      await aaa.line(`message ${atAaa}`, (line) => line['message'] === message && line['session'] !== undefined);
+    }
   });
 
   // Without accounting, the server knows a session only as its Access-Requests name it.
@@ -79,6 +90,12 @@ describe('A PAA that asks the AAA server over RADIUS', () => {
       expect(ended).toMatchObject({ status: 0, stderr: '' });
       expect(ended.stdout).toContain('SUCCESS');
       await paa.line('request accepted', ({ message }) => message === 'Disconnect-Request');
+      const is = (name: string) => (line: FeedEvent) =>
+        line.message === name && (line.session ?? line.diameterSession) !== undefined;
+      await aaa.line('message sent', is('Disconnect-Request'));
+      await paa.line('message received', is('Disconnect-Request'));
+      await paa.line('message sent', is('Disconnect-ACK'));
+      await aaa.line('message received', is('Disconnect-ACK'));
       await pac.line('session ended');
       await aaa.line('request answered', ({ resultCode }) => resultCode === 'SUCCESS');
       expect([await network.sessions(), await at.leases()]).toEqual([[], []]);

@@ -2,6 +2,7 @@ import type { Argv } from 'yargs';
 import { plainSubscriber, type Subscriber } from '../../protocol/home/records.js';
 import { hasRealm } from '../../protocol/mip6/names.js';
 import { warn, withOptions } from '../../runtime/cli/cli.js';
+import { exactDuration } from '../../runtime/cli/duration-text.js';
 import { OperatorError } from '../../runtime/system/failure.js';
 import type { SubscriberChange } from '../../store/records.js';
 import { details, json, list, show, text, time, withPaging, yesNo } from './output.js';
@@ -78,7 +79,7 @@ export function subscriberCommands(cli: Argv): Argv {
               yesNo(subscriber.localHomeAgent),
               subscriber.homeAgent ?? 'any',
               subscriber.homeAddress ?? 'any',
-              subscriber.sessionLifetime === undefined ? 'default' : `${subscriber.sessionLifetime} s`,
+              subscriber.sessionLifetime === undefined ? 'default' : exactDuration(subscriber.sessionLifetime),
               certificateOf(subscriber),
             ],
             filters: ['match', 'home-agent', 'enabled'],
@@ -258,7 +259,10 @@ function describe(subscriber: Subscriber): (readonly [string, string])[] {
     ['home agent', subscriber.homeAgent ?? 'any'],
     ['home address', subscriber.homeAddress ?? 'any'],
     ['IKE key from', subscriber.pskRoot ?? 'default'],
-    ['session lifetime', subscriber.sessionLifetime === undefined ? 'default' : `${subscriber.sessionLifetime} s`],
+    [
+      'session lifetime',
+      subscriber.sessionLifetime === undefined ? 'default' : exactDuration(subscriber.sessionLifetime),
+    ],
     ['certificate name', subscriber.certificateName ?? 'its NAI'],
     ['certificate SHA-256', subscriber.certificateSha256 ?? 'any'],
     ['second session', subscriber.sessions === 'one' ? 'is refused' : 'takes over the lease'],

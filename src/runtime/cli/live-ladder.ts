@@ -6,9 +6,6 @@ import { drawLadder, type Rung } from './ladder.js';
 const TIME = 11;
 const NARROWEST = 20;
 
-/** Diameter messages between peers, which belong to no session. */
-const PEER_MESSAGES = /^(CE|DW|DP)[RA]$/;
-
 /** Where the messages of a daemon go. */
 export interface LadderColumns {
   readonly names: readonly string[];
@@ -24,7 +21,8 @@ export function liveLadder(events: readonly FeedEvent[], columns: LadderColumns,
     const { msg, message, peer, address, at } = event;
     const isOut = msg === 'message sent';
     if ((!isOut && msg !== 'message received') || message === undefined) return [];
-    if (peer !== undefined && PEER_MESSAGES.test(message)) return [];
+    // Messages of peers without a session only watch the connection.
+    if (peer !== undefined && (event.diameterSession ?? event.session) === undefined) return [];
     const other = peer === undefined ? columns.client : columns.peers;
     if (other === undefined) return [];
     const [from, to] = isOut ? [columns.own, other] : [other, columns.own];

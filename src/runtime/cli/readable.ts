@@ -1,7 +1,11 @@
 import { visible } from '../system/terminal.js';
+import { durationText } from './duration-text.js';
 
 /** Keys whose name alone would mislead. */
 const LABELS: Readonly<Record<string, string>> = { hooks: 'unfinished hooks' };
+
+/** Keys of times in seconds; the unit is printed with the value instead. */
+const SECONDS = /Seconds$|^lifetime$/;
 
 /** Formats a value as indented lines. Each object of a list begins with a dash. */
 export function readable(value: unknown, indent = ''): string {
@@ -11,7 +15,11 @@ export function readable(value: unknown, indent = ''): string {
   }
   const entries = Object.entries(value as Record<string, unknown>)
     .filter(([, inner]) => inner !== undefined)
-    .map(([key, inner]) => [visible(LABELS[key] ?? key), inner] as const);
+    .map(([key, inner]) => {
+      const isTime = typeof inner === 'number' && SECONDS.test(key);
+      const label = LABELS[key] ?? (isTime ? key.replace(/Seconds$/, '') : key);
+      return [visible(label), isTime ? durationText(inner * 1000) : inner] as const;
+    });
   const width = Math.max(0, ...entries.map(([key]) => key.length));
   return entries
     .map(([key, inner]) => {

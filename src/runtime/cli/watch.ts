@@ -3,6 +3,7 @@ import { followDaemon } from '../service/control.js';
 import { OperatorError } from '../system/failure.js';
 import { type CancelTimer, type Host, systemHost } from '../system/host.js';
 import { visible, visibleLines } from '../system/terminal.js';
+import { durationText } from './duration-text.js';
 import { Screen, type Terminal } from './screen.js';
 
 /** How often the state is read at most and at least, and the shortest time between two frames, in milliseconds. */
@@ -225,11 +226,20 @@ function clock(at: Date): string {
 export function eventLine({ level, name, time, at, msg, ...fields }: FeedEvent): string {
   const words = Object.entries(fields).flatMap(([field, value]) => {
     if (value === undefined) return [];
-    const text = visible(typeof value === 'object' ? JSON.stringify(value) : String(value));
+    const text = visible(fieldText(field, value));
     return [`${visible(field)}=${/[\s"]/.test(text) ? JSON.stringify(text) : text}`];
   });
   const when = time === undefined ? '' : `${visible(time).slice(11, 23)} `;
   return `${when}${LEVEL_NAMES[level] ?? ''} ${visible(msg)}${words.length > 0 ? `  ${words.join(' ')}` : ''}`;
+}
+
+/** Log fields that are times, and their unit in milliseconds. */
+const TIMES: Readonly<Record<string, number>> = { duration: 1, lifetime: 1_000 };
+
+function fieldText(field: string, value: unknown): string {
+  const unit = TIMES[field];
+  if (unit !== undefined && typeof value === 'number') return durationText(value * unit);
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
 /** Watches until SIGINT, SIGTERM or SIGHUP; the terminal is then as it was. */

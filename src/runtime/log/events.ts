@@ -53,9 +53,9 @@ export type LogEvent =
   /** A session is terminated, because its certificate is revoked. */
   | 'certificate revoked'
   // Messages of PANA and Diameter.
-  /** A PANA or Diameter message was sent. */
+  /** A PANA, Diameter or RADIUS message was sent. */
   | 'message sent'
-  /** A PANA or Diameter message came. */
+  /** A PANA, Diameter or authentic RADIUS message came. */
   | 'message received'
   /** The PAA accepted a request of a RADIUS server to end or re-authenticate a session. */
   | 'request accepted'

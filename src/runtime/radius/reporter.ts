@@ -1,8 +1,8 @@
 import type { GatewayEvent } from '../../protocol/nas/radius/alphabet.js';
 import type { EndpointName } from '../../protocol/radius/client/alphabet.js';
-import { CODE } from '../../protocol/radius/wire/codec.js';
+import { codeName } from '../../protocol/radius/wire/codec.js';
 import { ERROR_CAUSE } from '../../protocol/radius/wire/dictionary.js';
-import type { Logger } from '../log/events.js';
+import type { LogFields, Logger } from '../log/events.js';
 import { each, type MetricDescriptions } from '../service/metric-descriptions.js';
 import type { Metrics } from '../service/metrics.js';
 import type { Host } from '../system/host.js';
@@ -37,11 +37,6 @@ const REMEDIES: Readonly<Record<string, string>> = {
 /** A server discards packets of strangers and with another secret, and does not say so. */
 const SILENCE = 'does it run, and is this host a client of it with the same secret?';
 
-const DYNAMIC: Readonly<Record<number, string>> = {
-  [CODE['Disconnect-Request']]: 'Disconnect-Request',
-  [CODE['CoA-Request']]: 'CoA-Request',
-};
-
 /** Returns a function that logs and counts the events of the RADIUS gateway. */
 export function radiusReporter(log: Logger, metrics: Metrics, host: Host): (event: GatewayEvent) => void {
   /** When the last warning of each kind was logged. Addresses of strangers share one entry. */
@@ -54,6 +49,9 @@ export function radiusReporter(log: Logger, metrics: Metrics, host: Host): (even
   };
   return (event) => {
     switch (event.type) {
+      case 'packet':
+        if (log.isLevelEnabled('debug')) log.debug(fieldsOf(event), MESSAGES[event.direction]);
+        break;
       case 'serverUp':
         log.info({ peer: peerOf(event) }, 'peer connected');
         break;
@@ -81,7 +79,7 @@ export function radiusReporter(log: Logger, metrics: Metrics, host: Host): (even
       case 'dynamic': {
         const { server: peer, code, sessionId: diameterSession, errorCause } = event;
         metrics.count('radius_server_requests', { result: errorCause === undefined ? 'ack' : 'nak' });
-        const message = DYNAMIC[code] ?? `code ${code}`;
+        const message = codeName(code);
         if (errorCause === undefined || errorCause === ERROR_CAUSE['Request-Initiated']) {
           log.info({ peer, message, diameterSession }, 'request accepted');
         } else log.warn({ peer, message, reason: nameOfCause(errorCause) }, 'request rejected');
@@ -99,6 +97,13 @@ export function radiusReporter(log: Logger, metrics: Metrics, host: Host): (even
         log.warn({ count: event.records, reason: event.reason }, 'accounting records lost');
     }
   };
+}
+
+const MESSAGES = { in: 'message received', out: 'message sent' } as const;
+
+function fieldsOf({ server, service, code, sessionId }: Extract<GatewayEvent, { type: 'packet' }>): LogFields {
+  const peer = service === 'dynamic' ? server : peerOf({ server, service });
+  return { peer, message: codeName(code), diameterSession: sessionId };
 }
 
 function peerOf({ server, service }: EndpointName): string {

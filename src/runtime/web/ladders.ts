@@ -59,6 +59,9 @@ const NO_SESSION = '00000000';
 const PINGS = new Set(['PNR[P]', 'PNA[P]']);
 const PEER_MESSAGES = new Set(['CER', 'CEA', 'DWR', 'DWA', 'DPR', 'DPA']);
 
+/** Messages that begin an authentication at an AAA server, if none of this session is running. */
+const FIRST_MESSAGES = new Set(['DER', 'Access-Request']);
+
 /** Events of a PaC that belong to its newest session. */
 const OF_NODE = /^(?:bootstrap|EAP|hook|PAA|Mobile IPv6|session) /;
 
@@ -120,7 +123,7 @@ export class Ladders {
     const rung: Rung = [event.at, out ? own : other, out ? other : own, text];
     if (peer !== undefined) {
       const id = diameterSession === undefined ? session : this.#panaSession(diameterSession);
-      if (id !== undefined) this.#add(id, rung, event, this.#daemon === 'pana-aaa' && message === 'DER');
+      if (id !== undefined) this.#add(id, rung, event, this.#daemon === 'pana-aaa' && FIRST_MESSAGES.has(message));
       return;
     }
     // Anybody can send a message of any session. A PAA that answers with more than PAR[S] has the session.
@@ -130,11 +133,11 @@ export class Ladders {
     } else this.#keep(event, rung);
   }
 
-  /** The column at the other end of a message: of a Diameter peer or of PANA. */
-  #otherColumn(isDiameter: boolean): number {
+  /** The column at the other end of a message: of a peer of Diameter or RADIUS, or of PANA. */
+  #otherColumn(isPeer: boolean): number {
     if (this.#daemon === 'pana-pac') return 1;
     if (this.#daemon === 'pana-aaa') return 0;
-    return isDiameter ? 2 : 0;
+    return isPeer ? 2 : 0;
   }
 
   #addOrKeep(session: string, rung: Rung, event: FeedEvent): void {

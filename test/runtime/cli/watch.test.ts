@@ -205,9 +205,17 @@ describe('liveLadder', () => {
     const events = [
       event({ msg: 'message received', message: 'PCI', address: '::7', at: 10 }),
       event({ msg: 'session starting' }),
-      event({ msg: 'message sent', message: 'DER', peer: 'aaa', at: 12 }),
+      event({ msg: 'message sent', message: 'DER', peer: 'aaa', diameterSession: 'x;1;2', at: 12 }),
       event({ msg: 'message received', message: 'DWR', peer: 'aaa', at: 12 }),
-      event({ msg: 'message received', message: 'DEA', resultCode: 'SUCCESS', peer: 'aaa', at: 14 }),
+      event({
+        msg: 'message received',
+        message: 'DEA',
+        resultCode: 'SUCCESS',
+        peer: 'aaa',
+        diameterSession: 'x;1;2',
+        at: 14,
+      }),
+      event({ msg: 'message sent', message: 'Status-Server', peer: 'radius', at: 15 }),
     ];
     const [head, ...rungs] = liveLadder(events, COLUMNS, 100);
     expect(head).toMatch(/client +router +AAA/);

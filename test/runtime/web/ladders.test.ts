@@ -44,6 +44,16 @@ function texts(ladder: Ladder | undefined): string[] {
 describe('Ladders of a PAA', () => {
   beforeEach(() => open('pana-paa'));
 
+  it('have the RADIUS messages of their session, and none of the watchdog', () => {
+    arrives(10, SESSION);
+    const of = (at: number, msg: 'message sent' | 'message received', message: string, diameterSession?: string) =>
+      ladders.handle(event(at, msg, { message, peer: '192.0.2.1:1812', diameterSession }, 10));
+    of(20, 'message sent', 'Status-Server');
+    of(21, 'message sent', 'Access-Request', DIAMETER);
+    of(22, 'message received', 'Access-Challenge', DIAMETER);
+    expect(texts(ladders.all()[0]).slice(-2)).toEqual(['21 1>2 Access-Request', '22 2>1 Access-Challenge']);
+  });
+
   it('grow from PCI to PAN[C], with Diameter beside', () => {
     arrives(10, SESSION);
     received(20, 'PAN', SESSION);

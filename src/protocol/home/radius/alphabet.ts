@@ -73,6 +73,14 @@ export type RadiusOutput =
   | { readonly type: 'send'; readonly octets: Uint8Array; readonly end: RadiusEnd }
   /** A request of this server to a client. */
   | { readonly type: 'sendRequest'; readonly octets: Uint8Array; readonly to: RadiusPlace }
+  /** An authentic packet that was received, or a packet of a demand that is sent. */
+  | {
+      readonly type: 'packet';
+      readonly direction: 'in' | 'out';
+      readonly code: number;
+      readonly client: string;
+      readonly sessionId: string | undefined;
+    }
   /** What a client reports about a session. */
   | { readonly type: 'accounted'; readonly client: string; readonly request: AccountingRequest }
   /** For the home machine. */
@@ -85,6 +93,7 @@ export type RadiusOutput =
       /** Code of the answer. */
       readonly code: number;
       readonly client: string;
+      readonly sessionId: string | undefined;
       /** The answer to the same request is sent again. */
       readonly isRepeated: boolean;
       /** It answers a Status-Server. */

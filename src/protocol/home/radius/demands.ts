@@ -30,6 +30,13 @@ const PORTS: ReadonlySet<number> = new Set([ATTRIBUTES['NAS-Port'].type, ATTRIBU
 interface Sent {
   readonly token: Token;
   readonly demand: Demand;
+  readonly about: DemandPacket['about'];
+}
+
+/** A packet of a demand, where it goes, and what it is about. */
+export interface DemandPacket extends RadiusTarget {
+  readonly octets: Uint8Array;
+  readonly about: { readonly client: string; readonly sessionId: string };
 }
 
 /** Answers to these requests. */
@@ -52,47 +59,53 @@ export class RadiusDemands {
    * milliseconds since 1970, UTC.
    */
   send(
-    sent: Sent & { readonly session: Session },
+    sent: Omit<Sent, 'about'> & { readonly session: Session },
     client: RadiusClient | undefined,
     connection: string | undefined,
     now: number,
     wall: number,
-  ): (RadiusTarget & { readonly octets: Uint8Array }) | { readonly failure: string } {
+  ): DemandPacket | { readonly failure: string } {
     const { token, demand, session } = sent;
     if (!client) return { failure: `no RADIUS client ${session.origin} is configured` };
     if (!client.dynamic) return { failure: `the RADIUS client ${client.name} has no dae address` };
+    const about = { client: client.name, sessionId: session.sessionId };
     const target = targetOf(client, client.dynamic, connection);
     if (!target) return { failure: `the RADIUS client ${client.name} has no RadSec connection` };
     const codes = CODES[demand];
     const attributes = [...identificationOf(session), ...attribute('Event-Timestamp', wall), ...changeFor(demand)];
     const octets = this.#requests.add(
-      { token, demand },
+      { token, demand, about },
       target,
       (identifier) => encodeDigestedRequest({ code: codes.request, identifier, attributes }, target.secret),
       // RFC 5176 3.4 leaves the Message-Authenticator of an answer to the client.
       { codes: [codes.ack, codes.nak], mustBeSigned: false },
       now,
     );
-    return octets ? { ...target, octets } : { failure: `too many requests to ${client.name} are unanswered` };
+    return octets ? { ...target, octets, about } : { failure: `too many requests to ${client.name} are unanswered` };
   }
 
   /** Takes a packet. Undefined: it answers no request. */
   receive(
     octets: Uint8Array,
     from: { readonly address: string; readonly port: number },
-  ): { readonly token: Token; readonly outcome: DemandOutcome } | undefined {
+  ):
+    | { readonly token: Token; readonly outcome: DemandOutcome; readonly code: number; readonly about: Sent['about'] }
+    | undefined {
     const received = this.#requests.receive(octets, from);
     if (!received?.answer) return undefined;
-    const { token, demand } = received.token;
-    return { token, outcome: outcomeOf(received.answer, demand) };
+    const { token, demand, about } = received.token;
+    return { token, outcome: outcomeOf(received.answer, demand), code: received.answer.code, about };
   }
 
   tick(now: number): {
-    readonly repeat: readonly (RadiusTarget & { readonly octets: Uint8Array })[];
+    readonly repeat: readonly DemandPacket[];
     readonly lost: readonly Token[];
   } {
     const { repeat, lost } = this.#requests.tick(now);
-    return { repeat, lost: lost.map(({ token }) => token) };
+    return {
+      repeat: repeat.map(({ token, ...packet }) => ({ ...packet, about: token.about })),
+      lost: lost.map(({ token }) => token),
+    };
   }
 
   /** Removes the requests of a RadSec connection and returns their tokens. */

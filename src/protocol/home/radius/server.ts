@@ -2,7 +2,6 @@ import { BoundedMap } from '../../bytes/bounded-map.js';
 import { earliest } from '../../bytes/deadline-queue.js';
 import { DecodeError } from '../../bytes/decode-error.js';
 import { toHex } from '../../bytes/octets.js';
-import type { RadiusTarget } from '../../radius/client/requests.js';
 import { checkRequest, encodeAccountingResponse, encodeResponse } from '../../radius/wire/authenticators.js';
 import { type Attribute, CODE, decodeRadius, type RadiusPacket } from '../../radius/wire/codec.js';
 import { ATTRIBUTES } from '../../radius/wire/dictionary.js';
@@ -20,7 +19,7 @@ import type {
 } from './alphabet.js';
 import { clientOfOrigin, originOf, type RadiusClient, RadiusClients } from './clients.js';
 import { RadiusConnections } from './connections.js';
-import { DEMAND_ANSWERS, endOfConnection, RadiusDemands } from './demands.js';
+import { DEMAND_ANSWERS, type DemandPacket, endOfConnection, RadiusDemands } from './demands.js';
 import { DropReports } from './drop-reports.js';
 import { Duplicates, type ServedRequest } from './duplicates.js';
 import { newSessionId, SESSION_RANDOM } from './session-id.js';
@@ -43,6 +42,7 @@ const PROXY_STATE = ATTRIBUTES['Proxy-State'].type;
 /** A request that the home machine processes. */
 interface Asked {
   readonly served: ServedRequest;
+  readonly sessionId: string;
   /** The answer to send when the home machine has stored how the client knows the session. */
   readonly held: RadiusAnswer | undefined;
 }
@@ -171,15 +171,17 @@ export class RadiusServer {
   /** RFC 5997 4.2: each Status-Server is answered, repeated ones too. */
   #status(packet: RadiusPacket, client: RadiusClient, end: RadiusEnd, service: RadiusService): void {
     const code = service === 'accounting' ? CODE['Accounting-Response'] : CODE['Access-Accept'];
+    this.#received(packet.code, client, undefined);
     this.#put({ type: 'send', octets: sign({ code, attributes: [] }, packet, client), end });
-    this.#put({ type: 'served', code, client: client.name, isRepeated: false, isStatus: true });
+    this.#put({ type: 'served', code, client: client.name, sessionId: undefined, isRepeated: false, isStatus: true });
   }
 
   #request(packet: RadiusPacket, client: RadiusClient, end: RadiusEnd): void {
     const same = this.#duplicates.find(client, end, packet);
     if (same) {
+      this.#received(packet.code, client, same.sessionId);
       // A request that is being processed needs no second answer.
-      if (same.response) this.#send(same.response, same.response[0] ?? 0, client, end, true);
+      if (same.response) this.#send(same.response, same.response[0] ?? 0, client, end, same.sessionId, true);
       return;
     }
     try {
@@ -194,13 +196,14 @@ export class RadiusServer {
     const fresh = newSessionId(client, toHex(this.#random(SESSION_RANDOM)));
     const request = readAccessRequest(packet, client, fresh, this.#config);
     const served = this.#duplicates.add(client, end, packet, this.#now);
+    this.#received(packet.code, client, request?.sessionId);
     if (!request) {
       this.#respond(served, { code: CODE['Access-Reject'], attributes: [] });
       return;
     }
     served.sessionId = request.sessionId;
     this.#connections.uses(request.sessionId, end.local);
-    this.#put({ type: 'home', input: { type: 'request', token: this.#ask(served, undefined), request } });
+    this.#put({ type: 'home', input: { type: 'request', token: this.#ask(served, request.sessionId), request } });
   }
 
   /** RFC 2866 2: the answer says that the request was recorded. A session that is unknown is not made. */
@@ -209,13 +212,14 @@ export class RadiusServer {
     const served = this.#duplicates.add(client, end, packet, this.#now);
     const answer: RadiusAnswer = { code: CODE['Accounting-Response'], attributes: [] };
     const { status, sessionId, report, cause } = request;
+    this.#received(packet.code, client, sessionId);
     if (status === 'other' || sessionId === undefined) {
       this.#respond(served, answer);
       return;
     }
     this.#connections.uses(sessionId, end.local);
     this.#put({ type: 'accounted', client: client.name, request });
-    const token = this.#ask(served, answer);
+    const token = this.#ask(served, sessionId, answer);
     const { origin } = report;
     if (status === 'Stop') {
       this.#put({ type: 'home', input: { type: 'termination', token, request: { sessionId, origin, cause } } });
@@ -224,9 +228,9 @@ export class RadiusServer {
     }
   }
 
-  #ask(served: ServedRequest, held: RadiusAnswer | undefined): Token {
+  #ask(served: ServedRequest, sessionId: string, held?: RadiusAnswer): Token {
     this.#last -= 1;
-    this.#asked.set(this.#last, { served, held });
+    this.#asked.set(this.#last, { served, sessionId, held });
     return this.#last;
   }
 
@@ -240,12 +244,12 @@ export class RadiusServer {
     const asked = this.#taken(token);
     // The client may have sent another request with this identifier, or be removed from the configuration.
     if (!asked || !this.#duplicates.has(asked.served)) return;
-    const { served, held } = asked;
+    const { served, sessionId, held } = asked;
     if (held) {
-      this.#recorded(served, held, answer);
+      this.#recorded(asked, held, answer);
       return;
     }
-    const { client, packet: request, sessionId = '' } = served;
+    const { client, packet: request } = served;
     const context = { client, request, sessionId, salt: Math.floor(this.#unit() * SALTS) };
     const written = writeAnswer(answer, context, this.#config);
     if (!written) {
@@ -253,18 +257,18 @@ export class RadiusServer {
     } else if (answer.type === 'accept') {
       const report = { sessionId, origin: originOf(client.name), nas: nasOf(request), octets: undefined };
       this.#newest.set(placeOf(report.origin, report.nas), sessionId);
-      this.#put({ type: 'home', input: { type: 'report', token: this.#ask(served, written), report } });
+      this.#put({ type: 'home', input: { type: 'report', token: this.#ask(served, sessionId, written), report } });
     } else {
-      this.#respond(served, written);
+      this.#respond(served, written, sessionId);
     }
   }
 
   /** The home machine has stored a report or the end of a session, or could not. */
-  #recorded(served: ServedRequest, held: RadiusAnswer, answer: HomeAnswer): void {
+  #recorded({ served, sessionId }: Asked, held: RadiusAnswer, answer: HomeAnswer): void {
     // The session of an Access-Accept is stored already. Without the report, only demands may not find it. A session of
     // another client counts as unknown.
     const isRecorded = answer.type !== 'denied' || answer.because === 'unknown-session';
-    if (isRecorded || held.code === CODE['Access-Accept']) this.#respond(served, held);
+    if (isRecorded || held.code === CODE['Access-Accept']) this.#respond(served, held, sessionId);
     else this.#withdraw(served);
   }
 
@@ -286,8 +290,11 @@ export class RadiusServer {
   /** Takes an answer to a demand. Returns whether it is one. */
   #answered(octets: Uint8Array, from: RadiusPlace): boolean {
     const answered = this.#demands.receive(octets, from);
-    if (answered) this.#put({ type: 'home', input: { type: 'demandAnswered', ...answered } });
-    return answered !== undefined;
+    if (!answered) return false;
+    const { token, outcome, code, about } = answered;
+    this.#put({ type: 'packet', direction: 'in', code, ...about });
+    this.#put({ type: 'home', input: { type: 'demandAnswered', token, outcome } });
+    return true;
   }
 
   #repeatDemands(): void {
@@ -302,7 +309,8 @@ export class RadiusServer {
     }
   }
 
-  #sendRequest({ octets, address, port, isReliable }: RadiusTarget & { readonly octets: Uint8Array }): void {
+  #sendRequest({ octets, address, port, isReliable, about }: DemandPacket): void {
+    this.#put({ type: 'packet', direction: 'out', code: octets[0] ?? 0, ...about });
     if (isReliable) this.#put({ type: 'send', octets, end: { address, port, local: address } });
     else this.#put({ type: 'sendRequest', octets, to: { address, port } });
   }
@@ -313,10 +321,10 @@ export class RadiusServer {
     return ((high << 8) | low) / 0x1_0000;
   }
 
-  #respond(served: ServedRequest, answer: RadiusAnswer): void {
+  #respond(served: ServedRequest, answer: RadiusAnswer, sessionId?: string): void {
     const { client, end, packet } = served;
     served.response = sign(answer, packet, client);
-    this.#send(served.response, answer.code, client, end, false);
+    this.#send(served.response, answer.code, client, end, sessionId, false);
   }
 
   /** Leaves a request unanswered. A repeated one is processed again. */
@@ -326,9 +334,20 @@ export class RadiusServer {
     this.#drop('not-served', 'the server cannot decide now', served.client, served.end);
   }
 
-  #send(octets: Uint8Array, code: number, client: RadiusClient, end: RadiusEnd, isRepeated: boolean): void {
+  #received(code: number, { name }: RadiusClient, sessionId: string | undefined): void {
+    this.#put({ type: 'packet', direction: 'in', code, client: name, sessionId });
+  }
+
+  #send(
+    octets: Uint8Array,
+    code: number,
+    client: RadiusClient,
+    end: RadiusEnd,
+    sessionId: string | undefined,
+    isRepeated: boolean,
+  ): void {
     this.#put({ type: 'send', octets, end });
-    this.#put({ type: 'served', code, client: client.name, isRepeated });
+    this.#put({ type: 'served', code, client: client.name, sessionId, isRepeated });
   }
 
   #drop(cause: DropCause, detail: string, client: RadiusClient | undefined, { address }: RadiusEnd): void {

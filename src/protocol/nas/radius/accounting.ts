@@ -47,6 +47,8 @@ export interface RadiusSession {
 /** An Accounting-Request. */
 export interface AccountingRecord {
   readonly attributes: readonly Attribute[];
+  /** Undefined: it concerns the whole NAS. */
+  readonly sessionId: string | undefined;
   /** The server to try first, or the only one. */
   readonly first: string | undefined;
   readonly only: string | undefined;
@@ -117,7 +119,7 @@ export class Accounting {
     const status = attribute('Acct-Status-Type', ACCT_STATUS_TYPE['Accounting-On']);
     const id = attribute('Acct-Session-Id', `on-${Math.floor(wall / 1000)}`);
     const attributes = [...status, ...id, ...this.#identity(), ...attribute('Event-Timestamp', wall)];
-    return this.#queue({ attributes, first: undefined, only: server, tries: 0 });
+    return this.#queue({ attributes, sessionId: undefined, first: undefined, only: server, tries: 0 });
   }
 
   start(session: RadiusSession, interim: number, now: number, wall: number): boolean {
@@ -169,7 +171,7 @@ export class Accounting {
       ...more,
       ...attribute('Event-Timestamp', wall),
     ];
-    return this.#queue({ attributes, first: server, only: undefined, tries: 0 });
+    return this.#queue({ attributes, sessionId: id, first: server, only: undefined, tries: 0 });
   }
 
   #queue(record: AccountingRecord): boolean {

@@ -1,5 +1,11 @@
 import type { ApplicationInput, ApplicationOutput } from '../../diameter/node/application.js';
-import type { ClientConfig, ClientEvent, ClientInput, ClientOutput } from '../../radius/client/alphabet.js';
+import type {
+  ClientConfig,
+  ClientEvent,
+  ClientInput,
+  ClientOutput,
+  RadiusService,
+} from '../../radius/client/alphabet.js';
 
 /** An address and a port, as sockets show them. */
 export interface UdpPlace {
@@ -57,7 +63,16 @@ export type DynamicDropCode =
   | 'busy';
 
 export type GatewayEvent =
-  | ClientEvent
+  | Exclude<ClientEvent, { type: 'packet' }>
+  /** A packet that is sent, or an authentic one that was received. `sessionId` undefined: it belongs to no session. */
+  | {
+      readonly type: 'packet';
+      readonly direction: 'in' | 'out';
+      readonly server: string;
+      readonly service: RadiusService | 'dynamic';
+      readonly code: number;
+      readonly sessionId: string | undefined;
+    }
   /** A request of a server (RFC 5176). `errorCause` undefined: it was accepted. */
   | {
       readonly type: 'dynamic';

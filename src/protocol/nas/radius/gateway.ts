@@ -14,13 +14,13 @@ import {
 } from '../../diameter/wire/dictionary.js';
 import { Grammarian, isViolation, type Message } from '../../diameter/wire/grammar.js';
 import { isSuccess, RESULT } from '../../diameter/wire/result-codes.js';
-import type { ClientOutput, EndpointStatus } from '../../radius/client/alphabet.js';
+import type { ClientEvent, ClientOutput, EndpointStatus } from '../../radius/client/alphabet.js';
 import { RadiusClient } from '../../radius/client/client.js';
 import { attribute } from '../../radius/wire/attributes.js';
 import { ERROR_CAUSE } from '../../radius/wire/dictionary.js';
 import { accessAttributes, readAccessAnswer } from './access.js';
 import { Accounting, type AccountingRecord, MAX_ASKED, type RadiusSession } from './accounting.js';
-import type { GatewayConfig, GatewayInput, GatewayOutput } from './alphabet.js';
+import type { GatewayConfig, GatewayEvent, GatewayInput, GatewayOutput } from './alphabet.js';
 import { DynamicAuthorization, type DynamicRequest } from './dynamic.js';
 
 /** Origin-Realm of the answers. RADIUS has no realms of servers. */
@@ -196,7 +196,8 @@ export class RadiusGateway {
   /** Passes on the outputs of the client. */
   #relay(outputs: readonly ClientOutput[], now: number): GatewayOutput[] {
     return outputs.flatMap((output): GatewayOutput[] => {
-      if (output.type === 'send' || output.type === 'event') return [output];
+      if (output.type === 'send') return [output];
+      if (output.type === 'event') return [{ type: 'event', event: this.#named(output.event) }];
       const asked = this.#asked.get(output.token);
       this.#asked.delete(output.token);
       if (!asked) return [];
@@ -207,6 +208,15 @@ export class RadiusGateway {
       if (output.type === 'answered' || this.#accounting.failed(asked.record, now)) return [];
       return this.#lost(1, output.reason);
     });
+  }
+
+  /** The event of the client, with the session of a packet. */
+  #named(event: ClientEvent): GatewayEvent {
+    if (event.type !== 'packet') return event;
+    const { token, ...packet } = event;
+    const asked = token === undefined ? undefined : this.#asked.get(token);
+    const sessionId = asked?.type === 'access' ? asked.der['Session-Id'] : asked?.record.sessionId;
+    return { ...packet, sessionId };
   }
 
   #decided(
@@ -294,14 +304,17 @@ export class RadiusGateway {
       case 'repeated':
         return [{ type: 'reply', octets: result.octets, to: from }];
       case 'refused':
-        return this.#reply(result.request, undefined, result.errorCause);
+        return [
+          dynamicPacket(result.request, 'in', undefined),
+          ...this.#reply(result.request, undefined, result.errorCause),
+        ];
       case 'wish': {
         const { request, wish, session, isAuthorizeOnly } = result;
         this.#lastToken += 1;
         const token = this.#lastToken;
         this.#serving.set(token, { request, sessionId: session.id, isAuthorizeOnly });
         const message = this.#messageFor(wish, session);
-        return [{ type: 'serve', token, peer: session.server, message }];
+        return [dynamicPacket(request, 'in', session.id), { type: 'serve', token, peer: session.server, message }];
       }
     }
   }
@@ -334,11 +347,26 @@ export class RadiusGateway {
   #reply(request: DynamicRequest, sessionId: string | undefined, errorCause: number | undefined): GatewayOutput[] {
     const { server, packet, from } = request;
     const event = { type: 'dynamic', server: server.name, code: packet.code, sessionId, errorCause } as const;
+    const octets = this.#dynamic.answer(request, errorCause);
     return [
-      { type: 'reply', octets: this.#dynamic.answer(request, errorCause), to: from },
+      dynamicPacket(request, 'out', sessionId, octets[0]),
+      { type: 'reply', octets, to: from },
       { type: 'event', event },
     ];
   }
+}
+
+/** A packet of a request of a server, or of its answer. */
+function dynamicPacket(
+  { server, packet }: DynamicRequest,
+  direction: 'in' | 'out',
+  sessionId: string | undefined,
+  code = packet.code,
+): GatewayOutput {
+  return {
+    type: 'event',
+    event: { type: 'packet', direction, server: server.name, service: 'dynamic', code, sessionId },
+  };
 }
 
 function failed(token: Token, text: string): GatewayOutput {

@@ -73,6 +73,13 @@ export type ClientOutput =
 export type ClientDropCode = 'malformed' | 'unknown-answer' | 'forged' | 'no-message-authenticator' | 'wrong-code';
 
 export type ClientEvent =
+  /** A packet that is sent, or an authentic one that was received. `token`: its request; undefined: Status-Server. */
+  | (EndpointName & {
+      readonly type: 'packet';
+      readonly direction: 'in' | 'out';
+      readonly code: number;
+      readonly token: number | undefined;
+    })
   | (EndpointName & { readonly type: 'serverUp' | 'serverSuspected' | 'serverDown' })
   | (EndpointName & { readonly type: 'retransmitted' })
   | { readonly type: 'failedOver'; readonly from: string; readonly to: string; readonly service: RadiusService }

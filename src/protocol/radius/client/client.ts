@@ -88,7 +88,7 @@ export class RadiusClient {
       if (!slot) continue;
       request.tried.add(endpoint.name.server);
       const code = request.service === 'accounting' ? CODE['Accounting-Request'] : CODE['Access-Request'];
-      return [this.#transmit(endpoint, slot, code, request, now)];
+      return this.#transmit(endpoint, slot, code, request, now);
     }
     return undefined;
   }
@@ -99,7 +99,7 @@ export class RadiusClient {
     code: number,
     request: Request | undefined,
     now: number,
-  ): ClientOutput {
+  ): ClientOutput[] {
     const { secret, name } = endpoint.server;
     const more = request?.first === name ? request.firstOnly : [];
     const attributes = request ? [...request.attributes, ...more] : this.#config.identity;
@@ -123,7 +123,7 @@ export class RadiusClient {
     };
     endpoint.add(pending);
     this.#retransmissions.set(pending, Math.min(now + wait, request?.until ?? Number.POSITIVE_INFINITY));
-    return { type: 'send', ...endpoint.name, socket: slot.socket, octets };
+    return sending(pending);
   }
 
   /** The servers that a request can be sent to, the best first. */
@@ -177,10 +177,11 @@ export class RadiusClient {
     this.#forget(pending);
     endpoint.heardAt = now;
     const out = this.#health(endpoint, pending.request ? 'answer' : 'alive', now);
-    if (!pending.request) return out;
+    const arrived = packetEvent(pending, 'in', packet.code);
+    if (!pending.request) return [arrived, ...out];
     const { token } = pending.request;
     const requestAuthenticator = pending.authenticator;
-    return [...out, { type: 'answered', token, server, packet, requestAuthenticator, secret }];
+    return [arrived, ...out, { type: 'answered', token, server, packet, requestAuthenticator, secret }];
   }
 
   #forget(pending: Pending): void {
@@ -225,12 +226,7 @@ export class RadiusClient {
     this.#retransmissions.set(pending, Math.min(now + pending.wait, request.until));
     if (endpoint.server.isReliable && !pending.isLost) return out;
     pending.isLost = false;
-    const { socket } = pending.slot;
-    return [
-      ...out,
-      { type: 'send', ...endpoint.name, socket, octets: pending.octets },
-      say({ type: 'retransmitted', ...endpoint.name }),
-    ];
+    return [...out, ...sending(pending), say({ type: 'retransmitted', ...endpoint.name })];
   }
 
   /**
@@ -308,7 +304,7 @@ export class RadiusClient {
 
   #ask(endpoint: Endpoint, now: number): ClientOutput[] {
     const slot = endpoint.identifiers.take();
-    return slot ? [this.#transmit(endpoint, slot, CODE['Status-Server'], undefined, now)] : [];
+    return slot ? this.#transmit(endpoint, slot, CODE['Status-Server'], undefined, now) : [];
   }
 
   /** Unchanged servers keep their requests and their state. */
@@ -342,6 +338,15 @@ export class RadiusClient {
   #unit(): number {
     return this.#drbg.u32() / 2 ** 32;
   }
+}
+
+function sending(pending: Pending): ClientOutput[] {
+  const { endpoint, slot, octets } = pending;
+  return [packetEvent(pending, 'out', octets[0] ?? 0), { type: 'send', ...endpoint.name, socket: slot.socket, octets }];
+}
+
+function packetEvent({ endpoint, request }: Pending, direction: 'in' | 'out', code: number): ClientOutput {
+  return say({ type: 'packet', direction, ...endpoint.name, code, token: request?.token });
 }
 
 function failed({ token }: Request, reason: string): ClientOutput {

@@ -119,10 +119,10 @@ export class RadiusRequests<T> {
 
   /** Returns what to repeat, and which requests are given up. */
   tick(now: number): {
-    readonly repeat: readonly (RadiusTarget & { readonly octets: Uint8Array })[];
+    readonly repeat: readonly (RadiusTarget & { readonly octets: Uint8Array; readonly token: T })[];
     readonly lost: readonly T[];
   } {
-    const repeat: (RadiusTarget & { readonly octets: Uint8Array })[] = [];
+    const repeat: (RadiusTarget & { readonly octets: Uint8Array; readonly token: T })[] = [];
     const lost: T[] = [];
     for (let key = this.#deadlines.due(now); key !== undefined; key = this.#deadlines.due(now)) {
       const request = this.#outstanding.get(key);
@@ -134,7 +134,8 @@ export class RadiusRequests<T> {
       }
       request.sent += 1;
       request.interval = retransmissionTime(request.interval, this.#random());
-      if (!request.target.isReliable) repeat.push({ ...request.target, octets: request.octets });
+      const { token, target, octets } = request;
+      if (!target.isReliable) repeat.push({ ...target, octets, token });
       this.#deadlines.set(key, Math.min(now + request.interval, request.since + MRD));
     }
     return { repeat, lost };

@@ -33,6 +33,11 @@ export const CODE = {
   'CoA-NAK': 45,
 } as const;
 
+/** The name of a code. */
+export function codeName(code: number): string {
+  return Object.entries(CODE).find(([, own]) => own === code)?.[0] ?? `code ${code}`;
+}
+
 /** An attribute as it is in the packet, RFC 2865 5. */
 export interface Attribute {
   readonly type: number;

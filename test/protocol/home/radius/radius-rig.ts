@@ -53,8 +53,17 @@ export class RadiusRig {
     this.machine = new RadiusServer({ ...CONFIG, ...config }, (octets) => this.#drbg.bytes(octets));
   }
 
+  /** The packets so far: direction, code, client, session. */
+  readonly packets: (readonly ['in' | 'out', number, string, string | undefined])[] = [];
+
+  /** Returns the outputs without those that only tell of packets. */
   feed(input: RadiusInput): readonly RadiusOutput[] {
-    this.outputs = this.machine.handle(input, this.now);
+    this.outputs = this.machine.handle(input, this.now).filter((output) => {
+      const { type } = output;
+      if (type === 'packet') this.packets.push([output.direction, output.code, output.client, output.sessionId]);
+      if (type === 'served') this.packets.push(['out', output.code, output.client, output.sessionId]);
+      return type !== 'packet';
+    });
     return this.outputs;
   }
 

@@ -168,6 +168,26 @@ describe('An Access-Request', () => {
   );
 });
 
+describe('The packets of a session', () => {
+  it('are told with its Session-Id, and those of nobody are not', () => {
+    const rig = new RadiusRig();
+    rig.packet(rig.request(eap(IDENTITY), HA_SECRET));
+    expect(rig.packets).toEqual([]);
+    const request = rig.request();
+    rig.packet(request);
+    const { token, request: asked } = rig.asked;
+    rig.feed({ type: 'answer', token, answer: CHALLENGE });
+    rig.packet(request);
+    const { sessionId } = asked;
+    expect(rig.packets).toEqual([
+      ['in', CODE['Access-Request'], 'ap1', sessionId],
+      ['out', CODE['Access-Challenge'], 'ap1', sessionId],
+      ['in', CODE['Access-Request'], 'ap1', sessionId],
+      ['out', CODE['Access-Challenge'], 'ap1', sessionId],
+    ]);
+  });
+});
+
 describe('A repeated request', () => {
   it('is not processed again, and gets the same answer', () => {
     const rig = new RadiusRig();

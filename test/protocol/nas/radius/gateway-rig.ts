@@ -68,8 +68,17 @@ export class GatewayRig {
     return WALL + this.now + this.step;
   }
 
+  /** The packets so far, as their events tell them: direction, code, session. */
+  readonly packets: (readonly ['in' | 'out', number, string | undefined])[] = [];
+
+  /** Returns the outputs without the events of packets. */
   feed(input: GatewayInput): GatewayOutput[] {
-    const outputs = this.gateway.handle(input, this.now, this.wall);
+    const outputs = this.gateway.handle(input, this.now, this.wall).filter((output) => {
+      if (output.type !== 'event' || output.event.type !== 'packet') return true;
+      const { direction, code, sessionId } = output.event;
+      this.packets.push([direction, code, sessionId]);
+      return false;
+    });
     for (const output of outputs) this.out.push({ at: this.now, output });
     return outputs;
   }

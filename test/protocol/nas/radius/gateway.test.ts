@@ -106,6 +106,17 @@ describe('A DER', () => {
     expect(deaIn(rig.respond(sent, CODE['Access-Accept'], accepting(sent)))['Result-Code']).toBe(RESULT.SUCCESS);
   });
 
+  it('and its answer are told with their session, a forged answer is not', () => {
+    const rig = new GatewayRig({ accounting: false });
+    const sent = sendIn(rig.ask('s').out);
+    rig.respond(sent, CODE['Access-Accept'], accepting(sent), other);
+    rig.respond(sent, CODE['Access-Accept'], accepting(sent));
+    expect(rig.packets).toEqual([
+      ['out', CODE['Access-Request'], 's'],
+      ['in', CODE['Access-Accept'], 's'],
+    ]);
+  });
+
   it('of a session that is authenticated again has the State of its Access-Accept, if the server wants it', () => {
     const rig = new GatewayRig({ servers: ['one', 'two'] });
     rig.open('s', [...attribute('State', STATE), ...REQUEST_AGAIN]);

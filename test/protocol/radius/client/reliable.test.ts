@@ -31,8 +31,9 @@ class Rig {
   #take(outputs: readonly ClientOutput[]): void {
     for (const output of outputs) {
       if (output.type === 'send') this.sent.push(output);
-      else if (output.type === 'event') this.events.push(output.event.type);
-      else this.ended.push({ token: output.token, type: output.type, at: this.now });
+      else if (output.type === 'event') {
+        if (output.event.type !== 'packet') this.events.push(output.event.type);
+      } else this.ended.push({ token: output.token, type: output.type, at: this.now });
     }
   }
 
