@@ -56,7 +56,7 @@ let sent = 0;
 let now = 0;
 
 function send(from: 'pac' | 'paa', octets: Uint8Array): void {
-  console.log(`${String(now).padStart(4)} ms  ${from} sends ${messageName(decodePana(octets)).rfc}`);
+  console.log(`${String(Math.round(now)).padStart(4)} ms  ${from} sends ${messageName(decodePana(octets)).rfc}`);
   sent += 1;
   if (sent === LOST) return;
   wire.push({ at: now + 5, to: from === 'pac' ? 'paa' : 'pac', octets: octets.slice() });
@@ -65,7 +65,7 @@ function send(from: 'pac' | 'paa', octets: Uint8Array): void {
 function ofPac(outputs: readonly PacOutput[]): void {
   for (const output of outputs) {
     if (output.type === 'send') send('pac', output.octets);
-    if (output.type === 'authorized') console.log(`${String(now).padStart(4)} ms  the PaC is authorized`);
+    if (output.type === 'authorized') console.log(`${String(Math.round(now)).padStart(4)} ms  the PaC is authorized`);
     if (output.type !== 'eapPacket') continue;
     const [code = 0, identifier = 0] = output.packet;
     if (code === 3) {
@@ -82,7 +82,8 @@ function ofPaa(outputs: readonly PaaOutput[]): void {
     if (output.type === 'send') send('paa', output.octets);
     if (output.type !== 'session') continue;
     const { sessionId, event } = output;
-    if (event.type === 'authorized') console.log(`${String(now).padStart(4)} ms  the PAA has authorized the PaC`);
+    if (event.type === 'authorized')
+      console.log(`${String(Math.round(now)).padStart(4)} ms  the PAA has authorized the PaC`);
     if (event.type === 'eapStart') {
       const input = { type: 'eapRequest', packet: Uint8Array.of(1, 1, 0, 5, 255) } as const;
       ofPaa(paa.handle({ type: 'session', sessionId, input }, now));

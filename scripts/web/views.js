@@ -106,7 +106,7 @@ export class Clients {
         const [who, state, when] = button.children;
         setText(who, nameOf(head));
         setBadge(state, head.state, TONES[head.state] ?? 'idle');
-        const took = head.duration === undefined ? `${rungs.length} messages` : duration(head.duration);
+        const took = head.duration === undefined ? counted(rungs.length, 'message') : duration(head.duration);
         setText(when, `${clock(head.startedAt, Date.now())} · ${took}`);
         button.setAttribute('aria-pressed', String(head.id === this.shown(shown)?.head.id));
       },
@@ -405,6 +405,10 @@ function fieldsOf(event) {
     .filter(([name, value]) => !EVENT_FIELDS.has(name) && value !== undefined)
     .map(([name, value]) => `${name}=${fieldText(name, value)}`)
     .join('  ');
+}
+
+function counted(count, noun) {
+  return `${grouped(count)} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 /** Fields of events that are times, and their unit in milliseconds. */

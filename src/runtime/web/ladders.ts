@@ -59,6 +59,9 @@ const NO_SESSION = '00000000';
 const PINGS = new Set(['PNR[P]', 'PNA[P]']);
 const PEER_MESSAGES = new Set(['CER', 'CEA', 'DWR', 'DWA', 'DPR', 'DPA']);
 
+/** Messages that end a session. */
+const LAST_MESSAGES = new Set(['PTR', 'PTA']);
+
 /** Messages that begin an authentication at an AAA server, if none of this session is running. */
 const FIRST_MESSAGES = new Set(['DER', 'Access-Request']);
 
@@ -141,6 +144,8 @@ export class Ladders {
   }
 
   #addOrKeep(session: string, rung: Rung, event: FeedEvent): void {
+    // The end of a session whose ladder was dropped is no client that arrives.
+    if (LAST_MESSAGES.has(event.message ?? '') && !this.#find(session)) return;
     if (session === NO_SESSION) this.#keep(event, rung);
     else this.#add(session, rung, event, event.message === 'PNR[A]');
   }

@@ -44,6 +44,12 @@ function texts(ladder: Ladder | undefined): string[] {
 describe('Ladders of a PAA', () => {
   beforeEach(() => open('pana-paa'));
 
+  it('do not begin with the end of a session', () => {
+    sent(10, 'PTR', SESSION);
+    received(11, 'PTA', SESSION);
+    expect(ladders.all()).toEqual([]);
+  });
+
   it('have the RADIUS messages of their session, and none of the watchdog', () => {
     arrives(10, SESSION);
     const of = (at: number, msg: 'message sent' | 'message received', message: string, diameterSession?: string) =>
