@@ -78,15 +78,27 @@ export class KnownClients {
   }
 
   /**
-   * Whether the PAA has sent this Session Identifier to this client, or the client has used it before. One that forges
-   * the address of a message has not seen the identifier.
+   * A number for the session of a client's message, if the PAA has sent this Session Identifier to the client, or the
+   * client has used it before. One that forges the address of a message has not seen the identifier.
    */
-  proves(address: string, port: number, sessionId: number, now: number): boolean {
+  prove(address: string, port: number, sessionId: number, now: number): number | undefined {
     const session = this.#hash(address, port, sessionId);
-    if (!this.#answered.has(session, now) && !this.#proven.has(session, now)) return false;
+    if (!this.#answered.has(session, now) && !this.#proven.has(session, now)) return undefined;
     this.#proven.add(session, now);
     this.#proven.add(this.#place(), now);
-    return true;
+    return session;
+  }
+
+  /** The number for this session if its client has used the Session Identifier. */
+  proven(address: string, port: number, sessionId: number, now: number): number | undefined {
+    const session = this.#hash(address, port, sessionId);
+    return this.#proven.has(session, now) ? session : undefined;
+  }
+
+  /** A number for this address, whatever its port. */
+  ofAddress(address: string): number {
+    this.#read(address, 0);
+    return halfSipHash(this.#key, this.#words, ADDRESS_WORDS);
   }
 
   /** Remembers that a message of this client was relayed. */

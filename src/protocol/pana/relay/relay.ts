@@ -91,8 +91,8 @@ export class PanaRelay {
     this.#sides = sides;
     this.#limiter = new PciLimiter(key, config.limits);
     this.#known = new KnownClients(key.subarray(8, 16));
-    this.#up = new MessageLimiter(key.subarray(0, 8), config.messages);
-    this.#down = new MessageLimiter(key.subarray(0, 8), config.messages);
+    this.#up = new MessageLimiter(config.messages);
+    this.#down = new MessageLimiter(config.messages);
     this.#unproven = new SecondLimit(config.unproven);
     this.#learnedAt = now + LEARNING;
   }
@@ -128,16 +128,18 @@ export class PanaRelay {
     if (isRelay(octets)) return 'nested';
     const isPci = octets[6] === 0 && octets[7] === MESSAGE_TYPE.PCI;
     if (isPci) return this.#limiter.refuse(address, now);
-    if (this.#up.refuses(address, now)) return 'messages-of-address';
-    if (this.#known.proves(withoutScope(address), port, sessionIdOf(octets), now)) return undefined;
-    return this.#unproven.refuses(now) ? 'messages-in-all' : undefined;
+    // Who forges the address of a client does not know its session, and uses up no limit of it.
+    const host = withoutScope(address);
+    const session = this.#known.prove(host, port, sessionIdOf(octets), now);
+    if (this.#up.refuses(session ?? this.#known.ofAddress(host), now)) return 'messages-of-address';
+    return session === undefined && this.#unproven.refuses(now) ? 'messages-in-all' : undefined;
   }
 
   #toPac(octets: Uint8Array, now: number): RelayOutput {
     try {
       const { pac, octets: inner } = decodeRelay(octets);
       const side = this.#sideOf(pac.address);
-      const code = side ? this.#refuseDown(pac, now) : 'no-way';
+      const code = side ? this.#refuseDown(pac, sessionIdOf(inner), now) : 'no-way';
       if (!side || code) return { type: 'dropped', code: code ?? 'no-way', address: pac.address };
       this.#known.answer(pac.address, pac.port, sessionIdOf(inner), now);
       const [, scope] = side.address.split('%');
@@ -149,11 +151,12 @@ export class PanaRelay {
     }
   }
 
-  #refuseDown({ address, port }: RelayedPac, now: number): RelayDrop | undefined {
+  #refuseDown({ address, port }: RelayedPac, sessionId: number, now: number): RelayDrop | undefined {
     const isKnown = this.#known.includes(address, port, now);
     // Sessions outlive a restart of the relay: the PAA may reach their clients before these have sent anything.
     if (!isKnown && (now >= this.#learnedAt || this.#unheard.refuses(now))) return 'unknown-client';
-    return this.#down.refuses(address, now) ? 'messages-to-address' : undefined;
+    const session = this.#known.proven(address, port, sessionId, now);
+    return this.#down.refuses(session ?? this.#known.ofAddress(address), now) ? 'messages-to-address' : undefined;
   }
 
   /**

@@ -116,6 +116,24 @@ describe('a PANA relay', () => {
     expect([send(PAN, 3), send(PAN, 4)]).toEqual(['toPaa', 'messages-in-all']);
   });
 
+  it('keeps the limits of a session whatever others send from or to the address of its client', () => {
+    const relay = relayAt('2001:db8:a::1');
+    relay.handle(fromPac(PCI), 0);
+    relay.handle(fromPaa(), 0);
+    relay.handle(fromPac(PAN), 0);
+    const forged = PAN.map((octet, i) => (i === 8 ? 9 : octet));
+    const up = (octets: Uint8Array) => codes(relay.handle(fromPac(octets), 0))[0];
+    const down = (octets: Uint8Array) =>
+      codes(relay.handle({ type: 'fromPaa', octets: encodeRelay({ pac: PAC, octets }) }, 0))[0];
+    for (let n = 0; n < 50; n += 1) down(forged);
+    for (let n = 0; n < 50; n += 1) up(forged.map((octet, i) => (i === 9 ? 9 : octet)));
+    expect([down(forged), down(PAN)]).toEqual(['messages-to-address', 'toPac']);
+    expect([up(forged.map((octet, i) => (i === 9 ? 9 : octet))), up(PAN)]).toEqual(['messages-of-address', 'toPaa']);
+    // Its own limit is the same.
+    for (let n = 2; n < MESSAGES; n += 1) expect([up(PAN), down(PAN)]).toEqual(['toPaa', 'toPac']);
+    expect(up(PAN)).toBe('messages-of-address');
+  });
+
   it('sends nothing to a client that it has not heard, but soon after its start', () => {
     const relay = relayAt('2001:db8:a::1');
     const down = (now: number, more = {}) => codes(relay.handle(fromPaa(more), now))[0];
