@@ -100,6 +100,7 @@ describe.runIf(possible)('lab.sh of an installed package', () => {
       'MN2 joins, its PAA at a link-local address': 'yes',
       'MN3 joins, its PAA at a link-local address': 'yes',
       're-authentication: another key, another IKE_SA': 'yes',
+      'handover of MN1 to AR2, authenticated there before': 'yes',
       'handover of MN1 to AR2, its PAA at a global address': 'yes',
       'handover of MN1 to AR1, its PAA at a global address': 'yes',
       'handover of MN2 to AR2, its PAA at a link-local address': 'yes',

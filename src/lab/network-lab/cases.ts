@@ -6,7 +6,7 @@ import { Patience } from '../patience.js';
 import { type StartedNode, startNode } from './first-start.js';
 import type { NetworkHost } from './hosts.js';
 import { type Installation, lineSince, STEP_LIMIT } from './installation.js';
-import { type AccessLink, CORRESPONDENT } from './network.js';
+import { type AccessLink, CORRESPONDENT, routerAddress } from './network.js';
 import { PACE } from './pace.js';
 import type { Traffic } from './pings.js';
 import type { Finding } from './report.js';
@@ -102,29 +102,42 @@ export class Cases {
 
   /**
    * The first node moves to another link with another PAA, and back. The second node, if there is one, does the same: it
-   * finds its PAAs as default routers, by their link-local addresses.
+   * finds its PAAs as default routers, by their link-local addresses. Before that the first node moves once to a PAA to
+   * which it has authenticated before (RFC 5873). Only once: afterwards its kernel takes the prefix of the former link for
+   * one of the present link, so that it cannot reach the PAA there.
    */
   async handovers(): Promise<void> {
+    await this.#handover(this.#first, 'd', true);
+    await this.#handover(this.#first, 'a');
     for (const node of this.#nodes.slice(0, 2)) {
       for (const at of ['d', 'a'] as const) await this.#handover(node, at);
     }
   }
 
-  async #handover(node: StartedNode, at: AccessLink): Promise<void> {
+  /** The node authenticates to the PAA of another link. */
+  async #preAuthenticate({ n, pac }: StartedNode, at: AccessLink): Promise<void> {
+    const began = Date.now();
+    await callDaemon(this.#made.lab.socket(`mn${n}`), 'POST', '/preauth', { paa: routerAddress(at) });
+    await lineSince(pac, 'session pre-authenticated', began);
+  }
+
+  async #handover(node: StartedNode, at: AccessLink, early = false): Promise<void> {
     const { n, pac, homeAddress, discovery } = node;
+    if (early) await this.#preAuthenticate(node, at);
     const began = Date.now();
     await sleep(LEAD);
     const moved = Date.now();
     await this.#made.network.plug(n, at);
     const replaced = await lineSince(pac, 'session replaced', moved);
+    const letIn = await lineSince(pac, 'session authorized', moved);
     const refreshed = await lineSince(pac, 'bootstrap refreshed', moved);
     await lineSince(pac, 'hook done', moved, ({ event }) => event === 'refresh');
     const flows = await allFlow(this.#nodes, Date.now());
     const traffic = await this.#count(this.#nodes, began, [node]);
     this.#found({
-      what: `handover of MN${n} to AR${at === 'a' ? 1 : 2}, its PAA at a ${discovery} address`,
+      what: `handover of MN${n} to AR${at === 'a' ? 1 : 2}, ${early ? 'authenticated there before' : `its PAA at a ${discovery} address`}`,
       result: flows && refreshed['homeAddress'] === homeAddress ? 'yes' : 'no',
-      detail: `session with ${String(replaced['address'])} ${Math.round(replaced.at - moved)} ms after the link change`,
+      detail: `session with ${String(replaced['address'])} ${Math.round(letIn.at - moved)} ms after the link change`,
       traffic,
     });
   }

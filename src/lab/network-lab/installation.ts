@@ -140,7 +140,7 @@ export class Installation {
     const [name, host] = at === 'a' ? ['paa', 'paa.access.example'] : ['paa2', 'paa2.access.example'];
     const listen = [routerAddress(at), `${routerLinkLocal(at)}%${ACCESS}`];
     const { daemon } = await this.lab.startPaa(aaa, name, {
-      pana: { listen, port: PANA_PORT, interface: ACCESS },
+      pana: { listen, port: PANA_PORT, interface: ACCESS, 'pre-authentication': { allow: true } },
       diameter: { host },
       hooks: { ep: hookPath(this.abilities.enforcement.hook), 'ep-batch': true },
     });

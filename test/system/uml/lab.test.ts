@@ -96,6 +96,7 @@ describe.runIf(possible)('pana-mip6 lab --kernel uml', () => {
         ...mobility,
         'traffic between home address and CN, both directions': 'yes',
         're-authentication: another key, another IKE_SA': 'yes',
+        'handover of MN1 to AR2, authenticated there before': 'yes',
         'handover of MN1 to AR2, its PAA at a global address': 'yes',
         'handover of MN1 to AR1, its PAA at a global address': 'yes',
         'home agent restarts: traffic comes back': 'yes',
