@@ -130,8 +130,8 @@ watch_stop() {
 # remove_rest FILE…: after the last node: these files, those of the watch, which ends without them, and what hooks that were killed have
 # not finished. It may hold a key. The caller has the lock.
 remove_rest() {
-	rm -f "$@" "$WATCH_FILE" "$WATCH_LOG" "$CONF_DIR"/.new.[0-9]* "$NODES"/.new.[0-9]* \
-		"${SWANCTL_DIR:-$CONF_DIR}"/conf.d/.new.[0-9]*
+	rm -f "$@" "$WATCH_FILE" "$WATCH_LOG" ${RACOON_STARTING:+"$RACOON_STARTING"} "$CONF_DIR"/.new.[0-9]* \
+		"$NODES"/.new.[0-9]* "${SWANCTL_DIR:-$CONF_DIR}"/conf.d/.new.[0-9]*
 }
 
 # watch_report: prints what the watch did since the last hook.
