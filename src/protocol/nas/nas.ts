@@ -55,7 +55,7 @@ export class Nas {
     const messages = new AaaMessages(origin);
     this.#terminations = new SessionTerminations(messages, tokens);
     this.#enforcement = new Enforcement(tokens);
-    this.#serverRequests = new ServerRequests(messages, this.#clients, this.#enforcement);
+    this.#serverRequests = new ServerRequests(messages, this.#clients, this.#enforcement, this.#terminations);
     const parts = {
       messages,
       clients: this.#clients,
@@ -163,7 +163,10 @@ export class Nas {
       case 'command': {
         const { sessionId, command } = input;
         const client = this.#clients.ofPana(sessionId);
-        if (command === 'terminate' && client) this.#enforcement.bar(context, client);
+        if (command === 'terminate' && client) {
+          this.#enforcement.bar(context, client);
+          this.#terminations.terminateEarly(context, client);
+        }
         context.next.push({
           type: 'session',
           sessionId,

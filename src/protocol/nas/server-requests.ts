@@ -3,6 +3,7 @@ import type { NasInput } from './alphabet.js';
 import type { Client, Clients } from './clients.js';
 import type { Enforcement } from './enforcement.js';
 import { isOnRoute } from './session-server.js';
+import type { SessionTerminations } from './session-terminations.js';
 import { guarded, type StepContext, say, subjectOf, TERMINATE } from './step-context.js';
 
 type Wish = Extract<ServerRequest, { type: 'wish' }>;
@@ -13,10 +14,13 @@ export class ServerRequests {
   readonly #clients: Clients;
   readonly #enforcement: Enforcement;
 
-  constructor(messages: AaaMessages, clients: Clients, enforcement: Enforcement) {
+  readonly #terminations: SessionTerminations;
+
+  constructor(messages: AaaMessages, clients: Clients, enforcement: Enforcement, terminations: SessionTerminations) {
     this.#messages = messages;
     this.#clients = clients;
     this.#enforcement = enforcement;
+    this.#terminations = terminations;
   }
 
   /** Adds the answer to the outputs of this step, before the outputs that the request causes. */
@@ -31,7 +35,10 @@ export class ServerRequests {
     const client = this.#clientOf(context, request, peer);
     context.out.push({ type: 'answer', token, message: request.answer(client !== undefined) });
     if (!client) return;
-    if (request.wish === 'abort') this.#enforcement.bar(context, client);
+    if (request.wish === 'abort') {
+      this.#enforcement.bar(context, client);
+      this.#terminations.terminateEarly(context, client);
+    }
     const input = request.wish === 'abort' ? TERMINATE : ({ type: 'reauthenticate' } as const);
     context.next.push({ type: 'session', sessionId: client.panaSession, input });
   }

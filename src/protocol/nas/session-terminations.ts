@@ -51,6 +51,17 @@ export class SessionTerminations {
   }
 
   /**
+   * Sends the STR of a client whose session is being terminated by this side, and whose permit is revoked; the end of the PANA
+   * session then needs no other. A client that does not answer would keep lease and home agent until the last PTR, for minutes.
+   */
+  terminateEarly(context: StepContext, client: Client): void {
+    const { granted } = client;
+    if (!granted) return;
+    this.terminate(context, client, granted.server, 'administrative');
+    client.granted = { ...granted, server: undefined };
+  }
+
+  /**
    * Handles the answer to an STR; undefined: there will be none. Returns false if the token does not belong to an STR.
    */
   answered(context: StepContext, token: number, answer: DiameterMessage | undefined): boolean {

@@ -19,7 +19,7 @@ describe('a request of a server', () => {
     const { world, diameterSession } = open();
     const before = world.outputs.length;
     world.ask('ASR', diameterSession);
-    expect(world.outputs.slice(before).map(({ type }) => type)).toEqual(['answer', 'event', 'expel', 'send']);
+    expect(world.outputs.slice(before).map(({ type }) => type)).toEqual(['answer', 'event', 'expel', 'ask', 'send']);
     expect(resultOf(world)).toBe(RESULT.SUCCESS);
     const [answer] = world.answers;
     expect(answer && grammarian.find(answer.avps, 'Session-Id')).toBe(diameterSession);
@@ -29,9 +29,9 @@ describe('a request of a server', () => {
       '<-- ASR',
       '--> ASA 2001',
       'expel',
+      '--> STR',
       'mn1 <- PTR',
       'mn1 -> PTA',
-      '--> STR',
       '<-- STA 2001',
     ]);
     expect(world.events.at(-1)).toMatchObject({ type: 'ended', cause: 'administrative' });
@@ -52,6 +52,12 @@ describe('a request of a server', () => {
     world.toNode(node, { type: 'moved' });
     world.for(100);
     expect(world.passing.size).toBe(0);
+    // The server releases the lease now, not after the last PTR.
+    expect(world.server.strs).toHaveLength(1);
+    expect(world.nas.size).toBe(1);
+    world.for(600_000);
+    expect(world.nas.size).toBe(0);
+    expect(world.server.strs).toHaveLength(1);
   });
 
   it('ends a session that is not granted yet at once and without STR if it is an ASR', () => {
