@@ -507,6 +507,7 @@ function aaaViews(state) {
           ['Home address', row.homeAddress],
           ['Second session', row.sessions],
           ['Privacy', row.privacy],
+          ['Other services', row.services],
           ['Certificate name', row.certificateName],
         ],
         row.nai,

@@ -1,5 +1,5 @@
 import { type DutyInput, subjectOfSession } from '../protocol/home/duties.js';
-import type { HomeAgent, Lease, Session } from '../protocol/home/records.js';
+import type { HomeAgent, Lease, ServiceLease, Session } from '../protocol/home/records.js';
 import type { Logger } from '../runtime/log/events.js';
 import { ControlError } from '../runtime/service/control.js';
 import type { Metrics } from '../runtime/service/metrics.js';
@@ -13,6 +13,7 @@ import type { HomeAgentHooks } from './home-agent-hooks.js';
 import type { HomeRunner } from './home-runner.js';
 import type { StoreCalls } from './measured-store.js';
 import type { RevokedCertificates } from './revoked-sessions.js';
+import type { ServiceHooks } from './service-hooks.js';
 
 /** Largest number of sessions per second that a bulk change terminates or re-authenticates. */
 const PER_SECOND = 50;
@@ -42,6 +43,7 @@ export interface AdministratorParts {
   readonly storeName: string;
   readonly application: Pick<HomeRunner, 'disconnect' | 'reauthenticate' | 'endSession'>;
   readonly homeAgents: Pick<HomeAgentHooks, 'run'>;
+  readonly services: Pick<ServiceHooks, 'run' | 'look'>;
   /** Called when the work on a duty begins and ends. */
   readonly record: (input: DutyInput) => void;
   /** Whether others than root and the user of the daemon can use the control socket. */
@@ -226,11 +228,12 @@ export class Administrator {
 
   /** Applies a change of the store to sessions and home agents. */
   #follow(operation: string, given: unknown, result: unknown): void {
-    const { homeAgents, forget } = this.#parts;
+    const { homeAgents, services, forget } = this.#parts;
     switch (operation) {
       case 'removeSubscriber':
         forget();
         this.#followRemoval(result as RemovedSubscriber);
+        services.look();
         break;
       case 'finishImport':
         forget();
@@ -257,7 +260,10 @@ export class Administrator {
         for (const lease of leases) void homeAgents.run('down', lease, undefined);
         const [first] = leases;
         if (first) this.inBackground(this.moveNodes(first.homeAgent));
+        break;
       }
+      case 'removeServiceServer':
+        for (const lease of result as ServiceLease[]) services.run({ event: 'down', lease, key: undefined });
     }
   }
 

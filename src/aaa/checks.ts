@@ -28,6 +28,7 @@ export function aaaChecks(options: AaaOptions, file: string | undefined, compute
   const homeAgents = () => hookTargets(store, computer);
   const all: readonly ConfiguredHook[] = [
     { key: 'hooks.ha', program: hooks.ha, role: 'ha', stateDir, homeAgents },
+    { key: 'hooks.services', program: hooks.services, role: 'ha', stateDir },
     { key: 'hooks.probe', program: hooks.probe, role: 'ha', stateDir, homeAgents },
   ];
   const hasPassword = isPostgresUrl(store) && /^[^/]*\/\/[^/@]*:[^/@]+@/.test(store);

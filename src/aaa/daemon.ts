@@ -31,9 +31,10 @@ import { HomeAgentHooks } from './home-agent-hooks.js';
 import { HomeServer } from './home-server.js';
 import { measured, type StoreCalls } from './measured-store.js';
 import { AAA_METRICS, registerGauges } from './metrics.js';
-import { ProbeRunner, withdrawProbes } from './probe-runner.js';
+import { ProbeRunner, probeOptions, withdrawProbes } from './probe-runner.js';
 import { type RadiusMaterial, readRadius, usedForRadSec } from './radius-clients.js';
 import { RevokedSessions } from './revoked-sessions.js';
+import { ServiceHooks } from './service-hooks.js';
 import { StoreReporter } from './store-reporter.js';
 import { type AaaSurroundings, systemAaaSurroundings } from './surroundings.js';
 import { UpkeepRunner, upkeepConfig } from './upkeep-runner.js';
@@ -64,6 +65,7 @@ export class AaaDaemon implements Service<AaaOptions> {
   readonly barrier: Barrier;
   readonly #hooks: HookRunner;
   readonly #homeAgents: HomeAgentHooks;
+  readonly #services: ServiceHooks;
   readonly #opened: StorePort;
   readonly #storeReporter: StoreReporter;
   readonly #store: StoreCalls;
@@ -120,6 +122,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     const record = (input: DutyInput) => duties.put(input);
     this.#hooks = makeHookRunner(hooks, log, this.#metrics, this.barrier, surroundings);
     this.#homeAgents = new HomeAgentHooks(this.#hooks, hooks.ha, record, (all) => this.#administrator.endSoon(all));
+    this.#services = new ServiceHooks(this.#hooks, hooks.services, { log, metrics, host, guard: barrier, store });
     this.#server = new HomeServer(options, {
       log,
       metrics,
@@ -135,6 +138,7 @@ export class AaaDaemon implements Service<AaaOptions> {
       originState,
       guard: barrier,
       homeAgents: this.#homeAgents,
+      services: this.#services,
       tls,
       radius: options.radius.listen.length > 0 ? { udp: surroundings.udp, material: radius } : undefined,
       report: diameterReporter(log, metrics, 'session', host),
@@ -147,6 +151,7 @@ export class AaaDaemon implements Service<AaaOptions> {
       storeName: storeName(options.store),
       application: this.#server.home,
       homeAgents: this.#homeAgents,
+      services: this.#services,
       record,
       forget: () => this.#server.home.forget(),
       operatorsHaveGroup: options.control.group !== undefined,
@@ -178,24 +183,14 @@ export class AaaDaemon implements Service<AaaOptions> {
     this.#probes =
       hooks.probe === undefined
         ? undefined
-        : new ProbeRunner(
-            {
-              program: hooks.probe,
-              interval: hooks['probe-interval'],
-              timeout: Math.min(hooks.timeout, hooks['probe-interval']),
-              failures: hooks['probe-failures'],
-              stateDir: hooks['state-dir'],
-              host: options.diameter.host,
-            },
-            {
-              log,
-              metrics: this.#metrics,
-              store,
-              surroundings: { host, hookProcesses },
-              guard: this.barrier,
-              onDead: (agent) => this.#administrator.inBackground(this.#administrator.moveNodes(agent)),
-            },
-          );
+        : new ProbeRunner(probeOptions(hooks, hooks.probe, options.diameter.host), {
+            log,
+            metrics: this.#metrics,
+            store,
+            surroundings: { host, hookProcesses },
+            guard: this.barrier,
+            onDead: (agent) => this.#administrator.inBackground(this.#administrator.moveNodes(agent)),
+          });
     this.#credentials = new CredentialWatch({
       log,
       metrics: this.#metrics,
@@ -309,6 +304,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     this.#administrator.stop();
     this.#probes?.stop();
     this.#upkeep.stop();
+    this.#services.stop();
     await this.#server.stop();
     await this.#administrator.settle();
     await this.#hooks.stop(HOOKS_AT_END);
@@ -320,6 +316,7 @@ export class AaaDaemon implements Service<AaaOptions> {
     const { control, hooks } = this.#options;
     await prepareHookFolder(hooks, this.#log, this.#surroundings);
     await this.#upkeep.start();
+    this.#services.start();
     await this.#server.start();
     this.#closeControl = await this.#surroundings.openControl(
       control,

@@ -1,4 +1,5 @@
 import type { HomeEvent } from '../protocol/home/events.js';
+import { serviceFields } from '../protocol/mip6/services.js';
 import type { Logger } from '../runtime/log/events.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 
@@ -37,6 +38,8 @@ export function homeReporter(log: Logger, metrics: Metrics): (event: HomeEvent) 
       case 'localAllowed':
       case 'noMobility':
       case 'unfitHomeAgent':
+      case 'serviceGiven':
+      case 'noService':
         reportMobility(event, log, metrics);
         break;
       case 'storeFailed':
@@ -85,7 +88,9 @@ type MobilityEvent = Extract<
       | 'leaseTakenOver'
       | 'localAllowed'
       | 'noMobility'
-      | 'unfitHomeAgent';
+      | 'unfitHomeAgent'
+      | 'serviceGiven'
+      | 'noService';
   }
 >;
 
@@ -128,6 +133,20 @@ function reportMobility(event: MobilityEvent, log: Logger, metrics: Metrics): vo
       metrics.count('bootstraps', { result: event.reason });
       if (event.reason !== 'not-wanted') log.warn({ nai: event.nai, reason: event.reason }, 'Mobile IPv6 unavailable');
       break;
+    case 'serviceGiven': {
+      const { nai, assignment, server, renewed, fingerprint } = event;
+      const { service } = assignment;
+      metrics.count('services', { service, result: renewed ? 'renewed' : 'assigned' });
+      const fields = { nai, service, server, ...serviceFields(assignment), fingerprint };
+      log.info(fields, renewed ? 'service renewed' : 'service assigned');
+      break;
+    }
+    case 'noService': {
+      const { nai, service, reason } = event;
+      metrics.count('services', { service, result: reason });
+      log.warn({ nai, service, reason }, 'service unavailable');
+      break;
+    }
     case 'unfitHomeAgent':
       log.error({ nai: event.nai, reason: event.reason }, 'home agent unusable');
   }

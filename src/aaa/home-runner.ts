@@ -21,6 +21,7 @@ import type { HomeAgentHooks } from './home-agent-hooks.js';
 import { homeReporter } from './home-reporter.js';
 import type { StoreCalls } from './measured-store.js';
 import type { NasPort, NasPortOutput } from './nas-port.js';
+import type { ServiceHooks } from './service-hooks.js';
 import { askStore } from './store-questions.js';
 
 export interface HomeRunnerParts {
@@ -32,6 +33,7 @@ export interface HomeRunnerParts {
   readonly eap: EapCredentials;
   readonly makeEngine: MakeEngine;
   readonly homeAgents: Pick<HomeAgentHooks, 'run' | 'isBehind'>;
+  readonly services: Pick<ServiceHooks, 'run' | 'look'>;
   readonly nas: NasPort;
   /** Queues the inputs from NASs until the runner opens it. */
   readonly inputs: Inbox<HomeInput>;
@@ -127,6 +129,8 @@ export class HomeRunner {
       case 'sendDemand':
       case 'forgetKeys':
       case 'forgetKeysOf':
+        // A session ends.
+        if (output.type === 'forgetKeys') this.#parts.services.look();
         try {
           nas.perform(output);
         } finally {
@@ -147,6 +151,13 @@ export class HomeRunner {
       }
       case 'hook':
         void guard.settle('hook', this.#runHook(output));
+        break;
+      case 'service':
+        try {
+          this.#parts.services.run(output);
+        } finally {
+          output.key?.secret.wipe();
+        }
         break;
       case 'done':
         this.#done(output.token, output.outcome);

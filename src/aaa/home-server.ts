@@ -18,6 +18,7 @@ import type { StoreCalls } from './measured-store.js';
 import { NasPorts } from './nas-ports.js';
 import type { RadiusMaterial } from './radius-clients.js';
 import { RadiusPort } from './radius-server.js';
+import type { ServiceHooks } from './service-hooks.js';
 import { enginesOf, workersOf } from './workers.js';
 
 export interface HomeServerParts {
@@ -30,6 +31,7 @@ export interface HomeServerParts {
   readonly originState: number;
   readonly guard?: Guard | undefined;
   readonly homeAgents: Pick<HomeAgentHooks, 'run' | 'isBehind'>;
+  readonly services: Pick<ServiceHooks, 'run' | 'look'>;
   /** TLS transport for Diameter. Undefined: no TLS. */
   readonly tls: TlsTransport | undefined;
   /** UDP sockets, and the clients of RADIUS. Undefined: no RADIUS. */

@@ -1,5 +1,6 @@
 import type { NodePeerStatus } from '../protocol/diameter/node/alphabet.js';
 import type { HomeAgent } from '../protocol/home/records.js';
+import { SERVICES } from '../protocol/mip6/services.js';
 import { DIAMETER_COUNTERS, peerGauge } from '../runtime/diameter/reporter.js';
 import type { ServerJudge } from '../runtime/eap/engine.js';
 import type { EapServerOptions } from '../runtime/eap/server.js';
@@ -39,6 +40,17 @@ export const AAA_METRICS: MetricDescriptions = {
     handshakes: {
       help: 'TLS handshakes of accepted nodes, by version of TLS, full or resumed',
       series: pairs('tls', ['TLSv1.2', 'TLSv1.3'], 'kind', ['full', 'resumed']),
+    },
+    services: {
+      help: 'Requests for Mobile IPv4 and HIP by outcome: assigned, renewed, released at the end, or the reason for none',
+      series: pairs('service', SERVICES, 'result', [
+        'assigned',
+        'renewed',
+        'released',
+        'not-granted',
+        'no-server',
+        'pool-full',
+      ]),
     },
     leases: { help: 'Leases that ended: released, or expired', series: each('result', ['released', 'expired']) },
     takeovers: { help: 'Leases that a newer session of the same subscriber took over' },

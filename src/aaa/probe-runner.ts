@@ -13,6 +13,7 @@ import type { LogFields, Logger } from '../runtime/log/events.js';
 import type { Guard } from '../runtime/service/barrier.js';
 import type { Metrics } from '../runtime/service/metrics.js';
 import { Driver } from '../runtime/system/driver.js';
+import type { AaaOptions } from './config/options.js';
 import type { StoreCalls } from './measured-store.js';
 import { askStore } from './store-questions.js';
 
@@ -142,4 +143,10 @@ export async function withdrawProbes(store: StoreCalls, host: string): Promise<v
   for (const { name, failedBy } of await store.run('listHomeAgents', {})) {
     if (failedBy === host) await store.run('probedHomeAgent', { name, alive: true, by: host, trust: 0 });
   }
+}
+
+/** The probes that the section `hooks` configures. `host`: the name of this server. */
+export function probeOptions(hooks: AaaOptions['hooks'], program: string, host: string): ProbeOptions {
+  const { 'probe-interval': interval, 'probe-failures': failures, 'state-dir': stateDir } = hooks;
+  return { program, interval, timeout: Math.min(hooks.timeout, interval), failures, stateDir, host };
 }

@@ -1,6 +1,7 @@
 import { AddressSet } from '../protocol/bytes/address-set.js';
 import type { Origin } from '../protocol/diameter/wire/answers.js';
 import { CAPABILITY } from '../protocol/mip6/assignment.js';
+import { SERVICE_BITS } from '../protocol/mip6/services.js';
 import type { NasOrigin } from '../protocol/nas/aaa-messages.js';
 import type { NasConfig } from '../protocol/nas/alphabet.js';
 import { identityRequest } from '../protocol/nas/eap.js';
@@ -64,6 +65,7 @@ function paaConfig({ pana, mobility, 'local-home-agent': local, 'key-log': keyLo
     CAPABILITY.IKEV2_PSK |
     CAPABILITY.PSK_FROM_EMSK |
     CAPABILITY.SEALED |
+    (mobility.services ? SERVICE_BITS : 0) |
     CAPABILITY.ECHO |
     (local ? CAPABILITY.LOCAL_HA : 0);
   return {

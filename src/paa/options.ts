@@ -154,6 +154,10 @@ const schema = z.strictObject({
   mobility: reloadable(
     section.group({
       offer: z.boolean().default(true).describe('offer Mobile IPv6 bootstrapping to clients'),
+      services: z
+        .boolean()
+        .default(true)
+        .describe('offer to forward Mobile IPv4 and HIP assignments too; needs mobility.offer'),
     }),
   ),
   'local-home-agent': reloadable(

@@ -49,7 +49,7 @@ export function pacChecks(options: PacOptions, file: string | undefined, compute
     },
     { name: 'control socket', run: async () => controlFindings(control, await running, computer) },
     { name: 'web page', run: () => webFindings(control, computer) },
-    ...hookChecks([mn], computer),
+    ...hookChecks([mn, { key: 'hooks.services', program: hooks.services, role: 'mn', stateDir }], computer),
     { name: 'pana.interface', run: () => interfaceFindings(pana.interface, computer) },
     { name: 'ports', isActive: true, run: async () => listeningFindings(places, await running, computer) },
     { name: 'address', isActive: true, run: () => addressFindings(options, computer) },

@@ -29,6 +29,7 @@ export const PAC_API = {
         .array(z.looseObject({ paa: z.string(), state: z.string(), session: z.string().optional() }))
         .describe('PAAs to which the node may move; PRE_AUTHENTICATED: it is authenticated there'),
       binding: z.looseObject({}).optional().describe('home agent and home address'),
+      services: z.array(z.looseObject({})).optional().describe('Mobile IPv4 and HIP; with mobility.services'),
       ...STATUS,
     }),
   },

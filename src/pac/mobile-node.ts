@@ -18,6 +18,7 @@ import type { Guard } from '../runtime/service/barrier.js';
 import { Driver } from '../runtime/system/driver.js';
 import type { Host } from '../runtime/system/host.js';
 import type { Attempt } from './attempt.js';
+import { NodeServices } from './node-services.js';
 import { type PacOptions, pskRootOf } from './options.js';
 
 /** Subject of the node's hooks: this host is the only mobile node. */
@@ -37,6 +38,7 @@ export class MobileNode {
   readonly #machine: MobileBinding;
   readonly #driver: Driver<BindingInput, BindingOutput>;
   readonly #homeAddresses = new Set<string>();
+  readonly #services: NodeServices;
   /** Called when the node has a session, has none any more, or was answered by a PAA that gave it none. */
   onSession: (change: 'attached' | 'detached' | 'heard') => void = () => undefined;
 
@@ -44,6 +46,7 @@ export class MobileNode {
     this.#options = options;
     this.#log = log;
     this.#hooks = hooks;
+    this.#services = new NodeServices(options, log, hooks, guard, host);
     const { mode, privacy, 'home-address': homeAddress } = options.mobility;
     this.#machine = new MobileBinding({ mode, privacy, root: pskRootOf(options.mobility), homeAddress });
     this.#driver = new Driver<BindingInput, BindingOutput>(
@@ -59,10 +62,15 @@ export class MobileNode {
     return this.#homeAddresses;
   }
 
-  status(): { readonly binding: object | undefined; readonly hooks: readonly HookView[] } {
+  status(): {
+    readonly binding: object | undefined;
+    readonly services: readonly object[] | undefined;
+    readonly hooks: readonly HookView[];
+  } {
     const { binding: current } = this.#machine;
     const { ikeIdentity: identity, ...binding } = current ? fieldsOf(current) : {};
-    return { binding: current && { ...binding, identity }, hooks: this.#hooks.status() };
+    const services = this.#options.mobility.services.length === 0 ? undefined : this.#services.status();
+    return { binding: current && { ...binding, identity }, services, hooks: this.#hooks.status() };
   }
 
   /** Compares the assignment of a new session with the current one. */
@@ -74,11 +82,13 @@ export class MobileNode {
     this.onSession('attached');
     const received = { assignment, sealed, problem, keys, reconfigure };
     this.#driver.feed({ type: 'authorized', place: placeOf(attempt), ...received });
+    this.#services.feed({ type: 'authorized', place: placeOf(attempt), services: event.services, keys });
   }
 
   /** `settling`: another session is being made, or may be: the hook runs with `move` only if it does not come about. */
   moved(attempt: Attempt, settling: boolean): void {
     this.#driver.feed({ type: 'moved', place: placeOf(attempt), settling });
+    this.#services.feed({ type: 'moved', place: placeOf(attempt) });
   }
 
   settled(): void {
@@ -88,11 +98,13 @@ export class MobileNode {
   /** Keeps the binding after the session was lost. `until`: time limit, milliseconds, monotonic. */
   keepUntil(until: number, place: Place): void {
     this.#driver.feed({ type: 'kept', until, place: placeOf(place) });
+    this.#services.feed({ type: 'kept', until, place: placeOf(place) });
     this.onSession('detached');
   }
 
   withdraw(place: Place): void {
     this.#driver.feed({ type: 'withdrawn', place: placeOf(place) });
+    this.#services.feed({ type: 'withdrawn', place: placeOf(place) });
     this.onSession('detached');
   }
 
@@ -133,6 +145,8 @@ export class MobileNode {
     const last = placeOf(place ?? { careOfAddress: '', sessionId: undefined });
     this.#driver.feed({ type: 'withdrawn', place: last, stopping: true });
     this.#driver.stop();
+    this.#services.feed({ type: 'withdrawn', place: last });
+    this.#services.stop();
     await this.#hooks.stop(within);
   }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { MAX_CANDIDATES } from '../protocol/attachment/candidates.js';
+import { SERVICES } from '../protocol/mip6/services.js';
 import { PANA_PORT } from '../protocol/pana/wire/ports.js';
 import { control } from '../runtime/config/control-section.js';
 import { refuseEncryption } from '../runtime/config/encryption.js';
@@ -96,6 +97,11 @@ const schema = z.strictObject({
       .enum(['off', 'wanted', 'required'])
       .default('wanted')
       .describe('Mobile IPv6 bootstrapping: off, wanted, or required (use only PAAs that offer it)'),
+    services: z
+      .array(z.enum(SERVICES))
+      .max(SERVICES.length)
+      .default([])
+      .describe('other services to ask for: mip4 (Mobile IPv4), hip (a HIP rendezvous server)'),
     'home-agent': z.enum(['home', 'local', 'any']).default('home').describe('preferred home agent: home, local, any'),
     ike: z
       .array(z.enum(['ikev1', 'ikev2']))
@@ -150,6 +156,12 @@ const schema = z.strictObject({
       .optional()
       .describe('hook of the mobile node, run on up, refresh, move, down and reconfigure')
       .meta({ examples: ['/usr/local/share/pana-mip6/hooks/mn-linux.sh'] }),
+    services: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('hook of the services in mobility.services, run on up, refresh, move and down')
+      .meta({ examples: ['/usr/local/etc/pana-mip6/services.sh'] }),
   }),
   stay: z.boolean().default(true).describe('start a new session when a session ends; false: exit'),
   retry: reloadable(
@@ -172,6 +184,10 @@ export const pacSchema = schema.superRefine(({ mobility, pana }, context) => {
     refuse('psk-root', `msk: the access network has the MSK; mobility.privacy: ${privacy} needs emsk`);
   if (where === 'local') {
     refuse('home-agent', `local: the access network knows its own home agent; mobility.privacy: ${privacy} hides none`);
+  }
+  if (mobility.services.length > 0) {
+    const message = `the access network sees the servers of services; mobility.privacy: ${privacy} hides none`;
+    refuse('services', message);
   }
   if (privacy === 'required' && discovery !== 'pana') {
     refuse('discovery', `${discovery}: the access network sees this home agent; mobility.privacy: required hides none`);

@@ -1,4 +1,5 @@
 import { CAPABILITY } from '../protocol/mip6/assignment.js';
+import { SERVICE_BIT } from '../protocol/mip6/services.js';
 import type { PacConfig, PacMobility } from '../protocol/pana/session/pac-interface.js';
 import { PCI_DEFAULTS, REQUEST_DEFAULTS } from '../protocol/pana/session/retransmission.js';
 import { type PacOptions, pskRootOf } from './options.js';
@@ -28,13 +29,17 @@ export function sessionConfig(
     request: REQUEST_DEFAULTS,
     pingInterval: pana['ping-interval'],
     reauthenticateAt: pana['reauthenticate-at'],
-    mobility: mobility.mode === 'off' ? undefined : mobilityOf(mobility.mode, mobility),
+    mobility: mobilityOf(mobility),
     exportKeys,
   };
 }
 
-function mobilityOf(mode: PacMobility['mode'], mobility: PacOptions['mobility']): PacMobility {
-  return { mode, wish: wishOf(mobility), sealed: mobility.privacy === 'required' };
+function mobilityOf(mobility: PacOptions['mobility']): PacMobility | undefined {
+  const { mode, services } = mobility;
+  const bits = services.reduce((sum, service) => sum | SERVICE_BIT[service], 0);
+  if (mode !== 'off') return { mode, wish: wishOf(mobility) | bits, sealed: mobility.privacy === 'required' };
+  if (bits === 0) return undefined;
+  return { mode: 'wanted', wish: bits | (pskRootOf(mobility) === 'emsk' ? CAPABILITY.PSK_FROM_EMSK : 0) };
 }
 
 function wishOf(mobility: PacOptions['mobility']): number {

@@ -214,7 +214,7 @@ const countTakeover = new Statement((db, { subscriber }: { readonly subscriber: 
 );
 
 /** The secret that makes home addresses unpredictable: 32 octets. */
-async function storeSecret(db: Db): Promise<Uint8Array> {
+export async function storeSecret(db: Db): Promise<Uint8Array> {
   const row = await secret.first(db, {});
   if (!row) throw new TypeError('the store has no secret');
   return fromHex(row.value);

@@ -126,6 +126,7 @@ export const importOperations = {
           certificate_sha256: expression.ref('imported.certificate_sha256'),
           sessions: expression.ref('imported.sessions'),
           privacy: expression.ref('imported.privacy'),
+          services: expression.ref('imported.services'),
         }))
         .executeTakeFirst();
       // "on conflict" is not used, because it would consume an identifier for each existing subscriber.
@@ -265,6 +266,7 @@ function rowOf(importId: string, line: number, subscriber: ImportRow['subscriber
     certificate_sha256: certificateSha256 === undefined ? null : sha256Of(certificateSha256),
     sessions: subscriber.sessions,
     privacy: subscriber.privacy ?? 'optional',
+    services: subscriber.services ?? 'none',
     created_at: now,
   };
 }

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { SERVICE_POLICIES } from '../protocol/home/records.js';
 import type { Zod } from './operation.js';
 import { isUnstorable, MAX_TEXT, UNSTORABLE } from './text-checks.js';
 
@@ -34,6 +35,7 @@ export const ike = (z: Zod) =>
 const pskRoot = (z: Zod) => z.enum(['msk', 'emsk']);
 const sessions = (z: Zod) => z.enum(['one', 'replace']);
 const privacy = (z: Zod) => z.enum(['optional', 'required']);
+const services = (z: Zod) => z.enum(SERVICE_POLICIES);
 
 /** A new subscriber. Its operation validates lifetimes, addresses and fingerprints. */
 export const subscriberInput = (z: Zod) =>
@@ -53,6 +55,7 @@ export const subscriberInput = (z: Zod) =>
     sessions: sessions(z),
     // Absent in requests of an older command.
     privacy: privacy(z).optional(),
+    services: services(z).optional(),
     // Present in records that came from the store; ignored.
     takeovers: z.number().optional(),
   });
@@ -68,6 +71,7 @@ export const subscriberChange = (z: Zod) =>
     ikev2HomeAddress: z.boolean().optional(),
     sessions: sessions(z).optional(),
     privacy: privacy(z).optional(),
+    services: services(z).optional(),
     pskRoot: pskRoot(z).nullable().optional(),
     homeAgent: text(z).nullable().optional(),
     homeAddress: text(z).nullable().optional(),

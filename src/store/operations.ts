@@ -5,6 +5,8 @@ import { homeAgentSessionOperations } from './home-agent-session-operations.js';
 import { importOperations } from './import-operations.js';
 import { leaseOperations } from './lease-operations.js';
 import type { StoreClass } from './operation.js';
+import { serviceOperations } from './service-operations.js';
+import { serviceServerOperations } from './service-server-operations.js';
 import { sessionOperations } from './session-operations.js';
 import { storeOperations } from './store-operations.js';
 import { subscriberOperations } from './subscriber-operations.js';
@@ -19,6 +21,8 @@ export const operations = {
   ...sessionOperations,
   ...dutyOperations,
   ...importOperations,
+  ...serviceServerOperations,
+  ...serviceOperations,
   ...storeOperations,
 } as const;
 

@@ -21,7 +21,9 @@ export type SubscriberChange = {
     | 'certificateName'
     | 'certificateSha256'
     | 'pskRoot']?: NonNullable<Subscriber[K]> | null;
-} & Partial<Pick<Subscriber, 'enabled' | 'mip6' | 'localHomeAgent' | 'ikev2HomeAddress' | 'sessions' | 'privacy'>>;
+} & Partial<
+  Pick<Subscriber, 'enabled' | 'mip6' | 'localHomeAgent' | 'ikev2HomeAddress' | 'sessions' | 'privacy' | 'services'>
+>;
 
 /** An administrative change. `at`: milliseconds since 1970, UTC. */
 export interface AuditEntry {

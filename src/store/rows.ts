@@ -76,6 +76,7 @@ export const POLICY = [
   'certificate_sha256',
   'sessions',
   'privacy',
+  'services',
 ] as const;
 
 export function subscribers(db: Db) {
@@ -102,6 +103,7 @@ export function toSubscriber(row: Omit<SubscriberRow, 'id'>): Subscriber {
     certificateSha256: row.certificate_sha256 ?? undefined,
     sessions: row.sessions,
     privacy: row.privacy,
+    services: row.services,
     takeovers: row.takeovers,
   };
 }

@@ -1,13 +1,15 @@
 import { type ColumnDefinitionBuilder, CompiledQuery, type Generated, type Kysely, PostgresAdapter, sql } from 'kysely';
+import type { ServicePolicy } from '../protocol/home/records.js';
 import { BOOTSTRAP_FUNCTIONS } from './postgres-functions.js';
 import { HOME_AGENT_SESSION_FUNCTIONS } from './postgres-home-agent-functions.js';
 import { SESSION_FUNCTIONS, SESSION_WITH_NAS } from './postgres-session-functions.js';
+import { type Migrate, type ServiceTables, services } from './service-schema.js';
 
 /**
  * Flags are 0 and 1, times are milliseconds since 1970 UTC, addresses are canonical text. SQLite and PostgreSQL both
  * support these types.
  */
-export interface Schema {
+export interface Schema extends ServiceTables {
   subscribers: {
     id: Generated<number>;
     /** Lower case. */
@@ -30,6 +32,7 @@ export interface Schema {
     sessions: 'one' | 'replace';
     /** `required`: no Mobile IPv6 for a node that does not request its assignment sealed. */
     privacy: 'optional' | 'required';
+    services: ServicePolicy;
     /** Number of sessions that took over the lease of a session that had not ended. */
     takeovers: number;
     created_at: number;
@@ -131,6 +134,7 @@ export interface Schema {
     certificate_sha256: string | null;
     sessions: 'one' | 'replace';
     privacy: 'optional' | 'required';
+    services: ServicePolicy;
     created_at: number;
   };
   /** Duties: work that follows from commits and is not done. */
@@ -150,7 +154,6 @@ export interface Schema {
   meta: { key: string; value: string };
 }
 
-export type Migrate = (db: Kysely<unknown>) => Promise<void>;
 type Build = (column: ColumnDefinitionBuilder) => ColumnDefinitionBuilder;
 
 /** Whether a database is PostgreSQL. */
@@ -390,6 +393,7 @@ export const MIGRATIONS: Readonly<Record<string, Migrate>> = {
   '0009-accounting': accounting,
   '0010-home-agent-sessions': homeAgentSessions,
   '0011-privacy': privacy,
+  '0012-services': services,
 };
 
 /** Names of the migrations that this version contains. */

@@ -80,6 +80,7 @@ export const subscriberOperations = {
           certificate_sha256: certificateSha256 === undefined ? null : sha256Of(certificateSha256),
           sessions: subscriber.sessions,
           privacy: subscriber.privacy ?? 'optional',
+          services: subscriber.services ?? 'none',
           takeovers: 0,
           created_at: context.now(),
         })
@@ -120,6 +121,7 @@ export const subscriberOperations = {
         ...(change.ikev2HomeAddress === undefined ? {} : { ikev2_hoa: Number(change.ikev2HomeAddress) }),
         ...(change.sessions === undefined ? {} : { sessions: change.sessions }),
         ...(change.privacy === undefined ? {} : { privacy: change.privacy }),
+        ...(change.services === undefined ? {} : { services: change.services }),
         ...(change.pskRoot === undefined ? {} : { psk_root: change.pskRoot }),
         ...(lifetime === undefined ? {} : { session_lifetime: lifetime === null ? null : lifetimeOf(lifetime) }),
         ...(homeAgent === undefined

@@ -67,6 +67,10 @@ beforeEach(async () => {
         done.push(`end ${session.sessionId}`);
       },
     },
+    services: {
+      run: ({ event, lease }) => done.push(`${event} ${lease.nai} ${lease.server.name}`),
+      look: () => undefined,
+    },
     homeAgents: {
       run: async (event: string, { nai, homeAddress }: Lease, key: unknown) => {
         done.push(`${event} ${nai} ${homeAddress}${key === undefined ? '' : ' with a key'}`);

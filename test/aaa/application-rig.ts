@@ -112,6 +112,7 @@ export class Application {
       makeEngine: (options) => new TlsServerEngine(options),
       originState: 1,
       homeAgents: { run: onHook, isBehind: () => isBehind },
+      services: { run: () => undefined, look: () => undefined },
       tls: undefined,
       report: () => undefined,
     });

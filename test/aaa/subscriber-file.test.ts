@@ -44,6 +44,7 @@ const subscriber: fc.Arbitrary<Subscriber> = fc.record({
   certificateSha256: optional(fc.stringMatching(/^[0-9a-f]{64}$/)),
   sessions: fc.constantFrom('one', 'replace'),
   privacy: fc.constantFrom('optional', 'required'),
+  services: fc.constantFrom('none', 'mip4', 'hip', 'mip4,hip'),
   takeovers: fc.constant(0),
 });
 
@@ -77,7 +78,7 @@ describe('A subscriber file', () => {
       'csv',
       'nai,customer\n',
       [
-        '1: unknown "customer"; known are nai, enabled, mip6, local-home-agent, ikev2-home-address, home-agent, home-address, psk-root, lifetime, certificate-name, certificate-sha256, sessions, privacy',
+        '1: unknown "customer"; known are nai, enabled, mip6, local-home-agent, ikev2-home-address, home-agent, home-address, psk-root, lifetime, certificate-name, certificate-sha256, sessions, privacy, services',
       ],
     ],
     ['csv', 'nai,mipv6\n', ['1: unknown "mipv6"; did you mean "mip6"?']],

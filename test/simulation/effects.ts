@@ -35,6 +35,8 @@ export class Effects {
       case 'ha':
         this.#homeAgent(run);
         return true;
+      case 'services':
+        return true;
       case 'ep':
         this.#enforcementPoint(run);
         return true;

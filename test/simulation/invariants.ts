@@ -199,8 +199,9 @@ export class Invariants implements Watcher {
   program(run: ProgramRun): void {
     this.#obligations.program(run);
     const { machine, program, event, environment, key } = run;
-    if ((program !== 'mn' && program !== 'ha') || (event !== 'up' && event !== 'refresh')) return;
-    const nai = environment['MIP6_MN_ID'] ?? '';
+    if (!['mn', 'ha', 'services'].includes(program) || (event !== 'up' && event !== 'refresh')) return;
+    // The hook of a node's services has no name.
+    const nai = environment['MIP6_MN_ID'] ?? `${machine}@home.example`;
     const isKnown = [...(this.#keys.get(nai) ?? [])].some((fingerprint) => key?.startsWith(fingerprint));
     if (!isKnown)
       this.break(ONE_KEY, `${program} ${event} of ${machine} has a key that no server has derived for ${nai}`);
@@ -248,6 +249,8 @@ export class Invariants implements Watcher {
     this.#obligations.logged(line);
     if (message === 'fault contained') this.break('no daemon has a fault', `${machine}: ${fields.reason}`);
     if (message === 'lease assigned' || message === 'lease renewed') this.#derived(fields);
+    if ((message === 'service assigned' || message === 'service renewed') && fields.nai !== undefined)
+      this.#derived(fields);
     if (message === 'bootstrap completed' || message === 'bootstrap refreshed') this.#agreed(machine, fields);
     const otherKeys = this.#sessionKeys.logged(line);
     if (otherKeys !== undefined) this.break(ONE_KEY, otherKeys);

@@ -119,6 +119,7 @@ export class ServerMachine extends Machine<AaaDaemon> {
       hooks: {
         'state-dir': join(folder, this.name),
         ha: 'ha',
+        services: 'services',
         wait: `${hookWait}ms`,
         timeout: `${TIMES.hook}ms`,
         ...(probes ? { probe: 'probe' } : {}),
@@ -299,8 +300,8 @@ export class NodeMachine extends Machine<PacDaemon> {
         'piggyback-responses': this.#options.piggyback,
         encryption: this.number % 4 === 0 ? 'off' : 'wanted',
       },
-      // Every other node has its assignment sealed.
-      mobility: { privacy: this.number % 2 === 0 ? 'wanted' : 'off' },
+      // Every other node has its assignment sealed. The others ask for services, which are not sealed.
+      mobility: this.number % 2 === 0 ? { privacy: 'wanted' } : { services: ['mip4', 'hip'] },
       eap: { identity: '@home.example' },
       tls: {
         ca: join(folder, 'ca.pem'),
@@ -308,7 +309,7 @@ export class NodeMachine extends Machine<PacDaemon> {
         key: join(folder, 'client-key.pem'),
         'server-name': 'home.example',
       },
-      hooks: { 'state-dir': join(folder, this.name), mn: 'mn', timeout: `${TIMES.hook}ms` },
+      hooks: { 'state-dir': join(folder, this.name), mn: 'mn', services: 'services', timeout: `${TIMES.hook}ms` },
       retry: { longest: `${TIMES.retry}ms` },
       'key-log': KEYS,
     });

@@ -149,8 +149,17 @@ export class World {
       const given = { agent: { name: `ha${agent}`, address, host: `ha${agent}.home.example`, prefix, ...more } };
       await this.complete(store.run('addHomeAgent', given));
     }
+    // The pool has an address for each of most nodes.
+    const servers4 = { service: 'mip4' as const, address: '192.0.2.1', pool: '192.0.2.0/28' };
+    const rendezvous = { service: 'hip' as const, address: '192.0.2.200', hit: '2001:20::5' };
+    for (const server of [servers4, rendezvous])
+      await this.complete(
+        store.run('addServiceServer', { server: { ...server, name: server.service, capacity: 100 } }),
+      );
     for (const node of numbers(nodes)) {
-      await this.complete(store.run('addSubscriber', { subscriber: plainSubscriber(naiOf(node)) }));
+      // A third of those that ask for both services may have one of them only.
+      const services = node % 3 === 0 ? 'mip4' : 'mip4,hip';
+      await this.complete(store.run('addSubscriber', { subscriber: { ...plainSubscriber(naiOf(node)), services } }));
     }
     this.servers = numbers(servers).map((n) => new ServerMachine(n, this.options, material, store, this.ground));
     this.paas = numbers(paas).map((n) => new PaaMachine(n, this.options, this.ground));

@@ -48,6 +48,7 @@ for (const { kind, without, places } of DATABASES) {
         pskRoot: 'emsk',
         sessions: 'one',
         privacy: 'required',
+        services: 'none',
         homeAgent: 'ha1',
         homeAddress: '2001:db8:1::77',
         sessionLifetime: 4_294_967_294,

@@ -50,7 +50,15 @@ describe('A store of an earlier version', () => {
       const user = new StoreUser(() => store);
       const subscribers = (await store.run('listSubscribers', {})).items;
       expect(subscribers).toMatchObject([
-        { nai: 'mn1@home.example', enabled: true, mip6: true, sessions: 'replace', privacy: 'optional', takeovers: 0 },
+        {
+          nai: 'mn1@home.example',
+          enabled: true,
+          mip6: true,
+          sessions: 'replace',
+          privacy: 'optional',
+          services: 'none',
+          takeovers: 0,
+        },
         {
           nai: 'mn2@home.example',
           pskRoot: 'emsk',

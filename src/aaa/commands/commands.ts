@@ -4,6 +4,7 @@ import type { AuditEntry } from '../../store/records.js';
 import { homeAgentCommands } from './home-agent.js';
 import { leaseCommands } from './lease.js';
 import { details, json, list, show, text, time, withPaging } from './output.js';
+import { serviceCommands } from './service.js';
 import { sessionCommands } from './session.js';
 import { storeCommands } from './store.js';
 import { places, withStore } from './store-access.js';
@@ -21,6 +22,11 @@ export function operatorCommands(cli: Argv): Argv {
       homeAgentCommands(agent)
         .example('pana-aaa home-agent list', '')
         .demandCommand(1, 'Name a command: add, set, list, show, up, drain, down, remove'),
+    )
+    .command('service', 'Manage the servers of Mobile IPv4 and HIP', (service) =>
+      serviceCommands(service)
+        .example('pana-aaa service list', '')
+        .demandCommand(1, 'Name a command: add, set, list, leases, remove'),
     )
     .command('lease', 'List, release and look up leases of home addresses', (lease) =>
       leaseCommands(lease)

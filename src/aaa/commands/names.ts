@@ -23,6 +23,8 @@ const subscribers: Kind = async (store, last) =>
 
 const homeAgents: Kind = async (store) => (await store.run('listHomeAgents', {})).map(({ name }) => name);
 
+const servers: Kind = async (store) => (await store.run('listServiceServers', {})).map(({ name }) => name);
+
 const leases: Kind = async (store, last) =>
   (await pageAt(last, (range) => store.run('listLeases', range))).map(({ homeAddress }) => homeAddress);
 
@@ -54,6 +56,7 @@ function kindOf({ commands: [group = '', command = ''], positionals, flag }: Gap
 const KINDS: Readonly<Record<string, { readonly commands: readonly string[]; readonly names: Kind }>> = {
   subscriber: { commands: ['set', 'show', 'enable', 'disable', 'remove'], names: subscribers },
   'home-agent': { commands: ['set', 'show', 'up', 'drain', 'down', 'remove'], names: homeAgents },
+  service: { commands: ['set', 'remove'], names: servers },
   lease: { commands: ['show', 'release', 'list', 'history'], names: both(subscribers, leases) },
   session: { commands: ['list', 'show', 'disconnect', 'reauth'], names: both(subscribers, sessions) },
 };

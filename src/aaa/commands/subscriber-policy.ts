@@ -1,6 +1,6 @@
 import { closest, distance } from 'fastest-levenshtein';
 import { z } from 'zod';
-import { plainSubscriber, type Subscriber } from '../../protocol/home/records.js';
+import { plainSubscriber, SERVICE_POLICIES, type Subscriber } from '../../protocol/home/records.js';
 import * as section from '../../runtime/config/sections.js';
 import type { SubscriberChange } from '../../store/records.js';
 
@@ -31,6 +31,7 @@ const policy = z.strictObject({
   'certificate-sha256': word().optional(),
   sessions: choice(['one', 'replace']).optional(),
   privacy: choice(['optional', 'required']).optional(),
+  services: choice(SERVICE_POLICIES).optional(),
 });
 
 export type Policy = z.input<typeof policy>;
@@ -82,7 +83,7 @@ const FIELDS: Readonly<Record<string, keyof SubscriberChange>> = {
 type Fields = { readonly [K in keyof Omit<Subscriber, 'nai' | 'takeovers'>]?: NonNullable<Subscriber[K]> };
 
 function changeOf(read: Omit<z.output<typeof policy>, 'nai'>): Fields {
-  const { enabled, mip6, sessions, privacy, lifetime } = read;
+  const { enabled, mip6, sessions, privacy, services, lifetime } = read;
   return definite({
     enabled,
     mip6,
@@ -96,6 +97,7 @@ function changeOf(read: Omit<z.output<typeof policy>, 'nai'>): Fields {
     certificateSha256: read['certificate-sha256'],
     sessions,
     privacy,
+    services,
   }) as Fields;
 }
 
@@ -103,6 +105,7 @@ function changeOf(read: Omit<z.output<typeof policy>, 'nai'>): Fields {
 export function policyOf(subscriber: Subscriber): Policy {
   const { nai, enabled, mip6, localHomeAgent, ikev2HomeAddress, homeAgent, homeAddress, sessions, privacy } =
     subscriber;
+  const { services } = subscriber;
   return {
     nai,
     enabled: enabled ? 'yes' : 'no',
@@ -119,6 +122,7 @@ export function policyOf(subscriber: Subscriber): Policy {
     }),
     sessions,
     privacy,
+    services,
   };
 }
 

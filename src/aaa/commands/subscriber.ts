@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs';
-import { plainSubscriber, type Subscriber } from '../../protocol/home/records.js';
+import { plainSubscriber, SERVICE_POLICIES, type Subscriber } from '../../protocol/home/records.js';
 import { hasRealm } from '../../protocol/mip6/names.js';
 import { warn, withOptions } from '../../runtime/cli/cli.js';
 import { exactDuration } from '../../runtime/cli/duration-text.js';
@@ -195,6 +195,10 @@ function withPolicy(cli: Argv): Argv {
     .option('privacy', {
       choices: ['optional', 'required'],
       description: 'required: no Mobile IPv6 for a node that does not request it sealed [default: optional]',
+    })
+    .option('services', {
+      choices: SERVICE_POLICIES,
+      description: 'services besides Mobile IPv6 that the subscriber may have [default: none]',
     });
 }
 
@@ -211,6 +215,7 @@ const POLICY = [
   'certificate-sha256',
   'sessions',
   'privacy',
+  'services',
 ];
 
 /** Reads the changes that the options request. Throws OperatorError. */
@@ -267,6 +272,7 @@ function describe(subscriber: Subscriber): (readonly [string, string])[] {
     ['certificate SHA-256', subscriber.certificateSha256 ?? 'any'],
     ['second session', subscriber.sessions === 'one' ? 'is refused' : 'takes over the lease'],
     ['sealed assignment', subscriber.privacy === 'required' ? 'is required' : 'if the node requests it'],
+    ['other services', subscriber.services],
     ['leases taken over', String(subscriber.takeovers)],
   ];
 }

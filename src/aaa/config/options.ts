@@ -125,6 +125,12 @@ export const aaaSchema = z.strictObject({
       .optional()
       .describe('hook of the home agent, run on up, refresh and down')
       .meta({ examples: ['/usr/local/share/pana-mip6/hooks/ha-linux.sh'] }),
+    services: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('hook of Mobile IPv4 home agents and HIP rendezvous servers, run on up, refresh and down')
+      .meta({ examples: ['/usr/local/etc/pana-mip6/services.sh'] }),
     probe: z
       .string()
       .min(1)

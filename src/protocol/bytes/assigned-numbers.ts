@@ -22,3 +22,7 @@ export const MOBILITY_CAPABILITY = 1001;
 
 /** MIP6-Sealed-Assignment of this project, which has the same code in PANA and Diameter. */
 export const SEALED_ASSIGNMENT = 1009;
+
+/** Assignments of the services of this project, which have the same codes in PANA and Diameter. */
+export const MIP4_ASSIGNMENT = 1010;
+export const HIP_ASSIGNMENT = 1011;

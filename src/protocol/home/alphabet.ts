@@ -1,4 +1,5 @@
 import type { Secret } from '../bytes/secret.js';
+import type { EncodedServices, ServiceAssignment } from '../mip6/services.js';
 import type { HomeEvent } from './events.js';
 import type { MobilityGrant, MobilityWish } from './mobility.js';
 import type {
@@ -9,6 +10,9 @@ import type {
   Ike,
   Lease,
   Proof,
+  ServiceLease,
+  ServiceRequest,
+  ServiceResult,
   Session,
   Subscriber,
 } from './records.js';
@@ -74,6 +78,8 @@ export interface AccessRequest {
   readonly wish: MobilityWish | undefined;
   /** Whether its node needs the extended master secret (RFC 7627) with TLS 1.2; undefined: as all others. */
   readonly extendedMasterSecret?: 'required' | 'wanted' | undefined;
+  /** The capability bits of a request that includes services besides Mobile IPv6. */
+  readonly services?: number | undefined;
   /** Set if the NAS is a home agent: a node authenticates to it by EAP in IKEv2, and gets its home address. */
   readonly homeAgent?: HomeAgentClient | undefined;
 }
@@ -108,6 +114,7 @@ export interface AcceptedAccess {
   readonly lifetime: number;
   readonly grace: number;
   readonly mobility: MobilityGrant | undefined;
+  readonly services?: EncodedServices | undefined;
 }
 
 /** Why a request is denied. */
@@ -208,6 +215,7 @@ export interface HomeOperations {
   readonly originOfSession: readonly [given: { readonly sessionId: string }, result: string | undefined];
   readonly bootstrap: readonly [given: BootstrapRequest, result: BootstrapResult];
   readonly bootstrapAtHomeAgent: readonly [given: HomeAgentRequest, result: BootstrapResult];
+  readonly assignServices: readonly [given: ServiceRequest, result: ServiceResult];
   readonly endSession: readonly [
     /** `unconfirmed`: its NAS has not confirmed the end, so the commit stores the duty to disconnect the session there. */
     given: { readonly sessionId: string; readonly origin?: string | undefined; readonly unconfirmed?: boolean },
@@ -279,6 +287,12 @@ export interface LeaseKey {
   readonly lifetime: number;
 }
 
+/** The key of a service, and what it belongs to. The receiver wipes `secret`. */
+export interface ServiceLeaseKey {
+  readonly secret: Secret;
+  readonly assignment: ServiceAssignment;
+}
+
 // ------------------------------------------------------------------------------------------------------------ inputs
 
 export type HomeInput =
@@ -335,6 +349,13 @@ export type HomeOutput =
       readonly event: 'up' | 'refresh' | 'down';
       readonly lease: Lease;
       readonly key: LeaseKey | undefined;
+    }
+  /** Run the hook of a service. */
+  | {
+      readonly type: 'service';
+      readonly event: 'up' | 'refresh' | 'down';
+      readonly lease: ServiceLease;
+      readonly key: ServiceLeaseKey | undefined;
     }
   | { readonly type: 'sendDemand'; readonly token: Token; readonly demand: Demand; readonly session: Session }
   | { readonly type: 'done'; readonly token: Token; readonly outcome: DemandOutcome }

@@ -1,5 +1,6 @@
 import { derivePsk, fingerprint } from '../keys/kdf.js';
 import { CAPABILITY } from '../mip6/assignment.js';
+import type { EncodedServices } from '../mip6/services.js';
 import { sealAssignment } from '../pana/wire/sealed-assignment.js';
 import type { EapSuccess, HomeAgentClient, HomeConfig, Stored, Token } from './alphabet.js';
 import type { Conversation } from './conversations.js';
@@ -43,7 +44,10 @@ export type BootstrapQuestion =
 /** Result of a bootstrap: the grant, a refusal, or `failed` without a decision. */
 export interface Bootstrapped {
   readonly job: Bootstrapping;
-  readonly outcome: 'refused' | 'failed' | { readonly mobility: MobilityGrant | undefined };
+  readonly outcome:
+    | 'refused'
+    | 'failed'
+    | { readonly mobility: MobilityGrant | undefined; readonly services?: EncodedServices | undefined };
 }
 
 /** Data for the `up` or `refresh` hook of a home agent. */
@@ -292,4 +296,20 @@ export class Bootstrap {
 function refusal(wish: MobilityWish, { ikev2HomeAddress, privacy }: Subscriber): WithoutMobility | undefined {
   if (privacy === 'required' && (wish.bits & CAPABILITY.SEALED) === 0) return 'privacy-required';
   return wantsIke(wish) && !ikev2HomeAddress ? 'ikev2-not-permitted' : undefined;
+}
+
+/** The work for an authenticated client. `usual`: lifetime of a session in milliseconds. */
+export function jobOf(
+  token: Token,
+  conversation: Conversation,
+  success: EapSuccess,
+  usual: number,
+  now: number,
+): Bootstrapping {
+  const { subscriber, validFor } = success;
+  const { sessionLifetime } = subscriber;
+  const wanted = sessionLifetime === undefined ? usual : sessionLifetime * 1000;
+  // Neither session nor lease outlasts the certificate.
+  const lifetime = Math.max(1, Math.floor(Math.min(wanted, validFor) / 1000));
+  return { token, conversation, success, lifetime, validUntil: now + validFor, alone: false };
 }

@@ -11,6 +11,8 @@ export interface Conversation {
   readonly originRealm: string | undefined;
   readonly originState: number | undefined;
   readonly wish: MobilityWish | undefined;
+  /** Capability bits, if services are requested. */
+  readonly services?: number | undefined;
   readonly homeAgent: HomeAgentClient | undefined;
   readonly startedAt: number;
   seat: Seat;

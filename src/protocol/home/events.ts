@@ -1,3 +1,4 @@
+import type { Service, ServiceAssignment } from '../mip6/services.js';
 import type { Ike, Lease, LocalProposal, NoMobility } from './records.js';
 
 /** Why an accepted node gets no Mobile IPv6. */
@@ -9,6 +10,17 @@ export type WithoutMobility =
   | 'privacy-required'
   | 'unfit'
   | 'no-common-ike'
+  | 'store';
+
+/** Why an accepted node does not get a service that it requested. */
+export type WithoutService =
+  | 'not-granted'
+  | 'psk-root'
+  | 'privacy-required'
+  | 'hooks-behind'
+  | 'no-server'
+  | 'pool-full'
+  | 'unfit'
   | 'store';
 
 /** The limit that was exceeded: failures per certificate, number of conversations, or load of the TLS engine. */
@@ -54,6 +66,16 @@ export type HomeEvent =
   | { readonly name: 'leaseTakenOver'; readonly lease: Lease; readonly from: string; readonly origin: string }
   | { readonly name: 'localAllowed'; readonly nai: string; readonly local: LocalProposal }
   | { readonly name: 'noMobility'; readonly nai: string; readonly reason: WithoutMobility }
+  | {
+      readonly name: 'serviceGiven';
+      readonly nai: string;
+      readonly assignment: ServiceAssignment;
+      /** Name of the server in the store. */
+      readonly server: string;
+      readonly renewed: boolean;
+      readonly fingerprint: string;
+    }
+  | { readonly name: 'noService'; readonly nai: string; readonly service: Service; readonly reason: WithoutService }
   | { readonly name: 'unfitHomeAgent'; readonly nai: string; readonly reason: string }
   | {
       readonly name: 'storeFailed';

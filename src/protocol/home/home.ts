@@ -15,7 +15,7 @@ import type {
   Token,
 } from './alphabet.js';
 import { type AuthorizationQuestion, Authorizations } from './authorization.js';
-import { Bootstrap, type Bootstrapped, type Bootstrapping, type BootstrapQuestion } from './bootstrap.js';
+import { Bootstrap, type Bootstrapped, type Bootstrapping, type BootstrapQuestion, jobOf } from './bootstrap.js';
 import { type Conversation, Conversations } from './conversations.js';
 import { denialOf, type OwedReply, wipeVerdict } from './denials.js';
 import { EngineQueue } from './engine-queue.js';
@@ -26,6 +26,7 @@ import {
   type IncomingResult,
   isOfOther,
 } from './incoming-requests.js';
+import { ServiceGrants, type ServiceQuestion } from './services.js';
 import { type SessionQuestion, Sessions } from './sessions.js';
 import { HomeContext } from './step-context.js';
 
@@ -33,7 +34,7 @@ import { HomeContext } from './step-context.js';
 const SWEEP_INTERVAL = 5_000;
 
 /** Context of a store query. */
-type Question = IncomingQuestion | AuthorizationQuestion | BootstrapQuestion | SessionQuestion;
+type Question = IncomingQuestion | AuthorizationQuestion | BootstrapQuestion | ServiceQuestion | SessionQuestion;
 
 /**
  * Access decisions and grants, independent of the AAA protocol: each access request gets one answer. The machine sends
@@ -51,6 +52,7 @@ export class Home {
   readonly #authorization: Authorizations;
   readonly #incoming: IncomingRequests;
   readonly #bootstrap: Bootstrap;
+  readonly #services: ServiceGrants;
   readonly #sessions: Sessions;
   /** Conversations of the requests that EAP is processing, by token of the request. */
   readonly #asked = new Map<Token, Conversation>();
@@ -68,6 +70,7 @@ export class Home {
     this.#incoming = new IncomingRequests(this.#context, config, parts);
     this.#authorization = new Authorizations(this.#context, config);
     this.#bootstrap = new Bootstrap(this.#context, config);
+    this.#services = new ServiceGrants(this.#context, config);
     this.#sessions = new Sessions(this.#context, this.#admission);
   }
 
@@ -199,6 +202,10 @@ export class Home {
         this.#serve('answer', question.job.token);
         this.#bootstrapped(this.#bootstrap.stored(question, stored));
         break;
+      case 'services':
+        this.#serve('answer', question.job.token);
+        this.#bootstrapped(this.#services.stored(question, stored));
+        break;
       case 'ending':
         this.#serve('done', question.ending.next === 'done' ? question.ending.token : undefined);
         this.#sessions.stored(question, stored);
@@ -281,24 +288,18 @@ export class Home {
   }
 
   #succeeded(token: Token, conversation: Conversation, success: EapSuccess): void {
-    const { now } = this.#context;
-    const { subscriber, validFor } = success;
-    const { sessionLifetime } = subscriber;
-    const wanted = sessionLifetime === undefined ? this.#config.sessionLifetime : sessionLifetime * 1000;
-    // Neither session nor lease outlasts the certificate.
-    const lifetime = Math.max(1, Math.floor(Math.min(wanted, validFor) / 1000));
-    const job = { token, conversation, success, lifetime, validUntil: now + validFor, alone: false };
+    const job = jobOf(token, conversation, success, this.#config.sessionLifetime, this.#context.now);
     this.#jobs.set(token, job);
     this.#bootstrapped(this.#bootstrap.begin(job));
   }
 
   /** Answers the request after its session was stored or refused. Undefined: the bootstrap continues. */
   #bootstrapped(done: Bootstrapped | undefined): void {
-    if (!done) return;
-    const { job, outcome } = done;
+    // Without a job, the request was already denied, after an internal error.
+    const extended = done && this.#jobs.has(done.job.token) ? this.#services.extend(done) : undefined;
+    if (!extended) return;
+    const { job, outcome } = extended;
     const { token, conversation, success, lifetime } = job;
-    // The request was already denied, after an internal error.
-    if (!this.#jobs.has(token)) return;
     this.#serve('answer', token);
     const { sessionId, origin, startedAt } = conversation;
     const { packet, msk, emsk, subscriber, tls, resumed, sha256 } = success;
@@ -317,7 +318,7 @@ export class Home {
     if (subscriber.sessions === 'replace' && !job.alone) this.#sessions.replaceOlder(nai, sessionId, origin);
     this.#admission.succeeded(sha256, conversation, this.#context.now);
     const grace = Math.ceil(this.#config.grace / 1000);
-    const accepted = { packet, msk, nai, lifetime, grace, mobility: outcome.mobility };
+    const accepted = { packet, msk, nai, lifetime, grace, ...outcome };
     this.#jobs.delete(token);
     this.#answer(token, { type: 'accept', accepted });
   }

@@ -109,7 +109,7 @@ export class IncomingRequests {
   #seated(request: AccessRequest, seat: Conversation['seat']): Conversation | Denial {
     const { conversations, admission } = this.#parts;
     const { now } = this.#context;
-    const { sessionId, origin, originRealm, originState, wish, homeAgent } = request;
+    const { sessionId, origin, originRealm, originState, wish, services, homeAgent } = request;
     // Another conversation may have started meanwhile.
     if (isOfOther(conversations.get(sessionId), request)) return 'unknown-session';
     if (this.#parts.engine.refuses(seat, now)) {
@@ -117,7 +117,7 @@ export class IncomingRequests {
       return 'too-busy';
     }
     const id = this.#context.token();
-    const given = { id, sessionId, origin, originRealm, originState, wish, homeAgent, seat };
+    const given = { id, sessionId, origin, originRealm, originState, wish, services, homeAgent, seat };
     const { conversation, ended, pushedOut } = conversations.add(given, now);
     if (ended) this.#context.put({ type: 'close', conversation: ended.id });
     if (pushedOut)

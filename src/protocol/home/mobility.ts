@@ -3,6 +3,7 @@ import { assignmentProblem } from '../mip6/address-checks.js';
 import { CAPABILITY, type MobilityAssignment, SEALED_BITS, wishOf } from '../mip6/assignment.js';
 import { FEATURE } from '../mip6/feature-vector.js';
 import { type HomeAgentOffer, IKE_BITS } from '../mip6/home-agent-offer.js';
+import { SERVICE_BITS } from '../mip6/services.js';
 import type { HomeAgent, Ike, Lease, LocalProposal, Subscriber } from './records.js';
 
 /** The Mobile IPv6 request of a node, from the first message of a conversation. */
@@ -56,6 +57,11 @@ export function requestedMobility(
     offer: proposed,
   };
   return { bits, local };
+}
+
+/** The capability bits of a request that includes services; undefined: it includes none. */
+export function requestedServices(bits: number | undefined): number | undefined {
+  return bits !== undefined && bits & SERVICE_BITS ? bits : undefined;
 }
 
 /** Whether a node asks for its home agent only, and for its home address by IKEv2. */

@@ -1,3 +1,5 @@
+import type { Service } from '../mip6/services.js';
+
 export type Ike = 'ikev1' | 'ikev2';
 
 export interface HomeAgent {
@@ -40,8 +42,60 @@ export interface Subscriber {
   readonly sessions: 'one' | 'replace';
   /** `required`: only a node that requests its assignment sealed gets Mobile IPv6. `optional`: the node decides. */
   readonly privacy: 'optional' | 'required';
+  /** The services besides Mobile IPv6 that the subscriber may have. */
+  readonly services: ServicePolicy;
   /** Number of sessions that took over the lease of a session that had not ended. */
   readonly takeovers: number;
+}
+
+/** The services that a subscriber may have. */
+export const SERVICE_POLICIES = ['none', 'mip4', 'hip', 'mip4,hip'] as const;
+export type ServicePolicy = (typeof SERVICE_POLICIES)[number];
+
+/** A server of a service: a home agent for Mobile IPv4, or a rendezvous server for HIP. */
+export interface ServiceServer {
+  readonly name: string;
+  readonly service: Service;
+  readonly address: string;
+  /** Home addresses of Mobile IPv4: `192.0.2.0/24`. */
+  readonly pool: string | undefined;
+  /** Host Identity Tag of a rendezvous server. */
+  readonly hit: string | undefined;
+  readonly capacity: number;
+  readonly leases: number;
+  /** `draining`: gets no new nodes. `down`: its nodes get another server at their next authentication. */
+  readonly state: 'up' | 'draining' | 'down';
+  readonly target: string | undefined;
+}
+
+/** A service of a subscriber, until its session ends. */
+export interface ServiceLease {
+  readonly nai: string;
+  readonly server: ServiceServer;
+  /** The home address of Mobile IPv4; undefined for HIP. */
+  readonly address: string | undefined;
+  readonly sessionId: string;
+  /** Milliseconds since 1970, UTC. */
+  readonly acquiredAt: number;
+  readonly expiresAt: number;
+}
+
+export interface ServiceRequest {
+  readonly nai: string;
+  readonly sessionId: string;
+  readonly services: readonly Service[];
+  /** From the time of this call, in milliseconds. */
+  readonly leaseLifetime: number;
+}
+
+export interface ServiceResult {
+  readonly assigned: readonly { readonly lease: ServiceLease; readonly renewed: boolean }[];
+  readonly refused: readonly {
+    readonly service: Service;
+    readonly reason: 'not-granted' | 'no-server' | 'pool-full';
+  }[];
+  /** Leases that others replace. */
+  readonly released: readonly ServiceLease[];
 }
 
 /** A subscriber with default settings: enabled, with Mobile IPv6, not bound to a certificate or home agent. */
@@ -60,6 +114,7 @@ export function plainSubscriber(nai: string): Subscriber {
     certificateSha256: undefined,
     sessions: 'replace',
     privacy: 'optional',
+    services: 'none',
     takeovers: 0,
   };
 }

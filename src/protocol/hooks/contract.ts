@@ -3,8 +3,8 @@ import { formatAddress, parseAddress } from '../bytes/address.js';
 import { hostAddressProblem } from '../mip6/address-checks.js';
 import { checkName } from '../mip6/names.js';
 
-/** The node that the hook configures: mobile node, home agent, or enforcement point. */
-export type HookRole = 'mn' | 'ha' | 'ep';
+/** The node that the hook configures: mobile node, home agent, enforcement point, or rendezvous server. */
+export type HookRole = 'mn' | 'ha' | 'ep' | 'rvs';
 /**
  * The event; the only argument of a hook. `close`: let no client pass, after a failed `start`.
  * `test`: whether it could work, without any effect; only `doctor` asks.
@@ -40,6 +40,17 @@ export interface HookVariables {
   /** The care-of address before a move. */
   readonly formerAddress?: string | undefined;
   readonly interface?: string | undefined;
+  /** A service besides Mobile IPv6, the name of its server in the store, and the address where the hook reaches it. */
+  readonly service?: 'mip4' | 'hip' | undefined;
+  readonly serverId?: string | undefined;
+  readonly serverTarget?: string | undefined;
+  readonly mip4HomeAgent?: string | undefined;
+  readonly mip4HomeAddress?: string | undefined;
+  readonly mip4PrefixLength?: number | undefined;
+  readonly mip4Spi?: number | undefined;
+  readonly hipRvsHit?: string | undefined;
+  readonly hipRvsAddress?: string | undefined;
+  readonly hipTokenId?: string | undefined;
 }
 
 /** A value must not be passed to a hook, because hooks write values into configuration files and file names. */
@@ -108,6 +119,16 @@ const VARIABLES: readonly { readonly key: keyof HookVariables; readonly name: st
   { key: 'careOfAddress', name: 'MIP6_COA', check: scopedAddress },
   { key: 'formerAddress', name: 'MIP6_COA_OLD', check: scopedAddress },
   { key: 'interface', name: 'MIP6_INTERFACE', check: interfaceName },
+  { key: 'service', name: 'MIP6_SERVICE', check: token },
+  { key: 'serverId', name: 'MIP6_SERVER_ID', check: checkName },
+  { key: 'serverTarget', name: 'MIP6_SERVER_TARGET', check: target },
+  { key: 'mip4HomeAgent', name: 'MIP4_HOME_AGENT', check: hostAddress },
+  { key: 'mip4HomeAddress', name: 'MIP4_HOME_ADDRESS', check: hostAddress },
+  { key: 'mip4PrefixLength', name: 'MIP4_PREFIX_LEN', check: wholeNumber },
+  { key: 'mip4Spi', name: 'MIP4_SPI', check: wholeNumber },
+  { key: 'hipRvsHit', name: 'HIP_RVS_HIT', check: hostAddress },
+  { key: 'hipRvsAddress', name: 'HIP_RVS_ADDRESS', check: hostAddress },
+  { key: 'hipTokenId', name: 'HIP_TOKEN_ID', check: token },
 ];
 
 /** Environment variables that do not depend on the event. */

@@ -47,6 +47,48 @@ export function sealingKey(emsk: Secret): Secret {
   }
 }
 
+const MIP4_LABEL = 'mip4-mn-ha@pana-mip6';
+const HIP_LABEL = 'hip-registration@pana-mip6';
+
+/** Length of the MN-HA key for HMAC-MD5 (RFC 5944 3.5.1) and of the registration token, in octets. */
+const MIP4_KEY = 16;
+const HIP_TOKEN = 32;
+
+/** A key of a service, and a number that each end derives with it. */
+export interface ServiceKey {
+  readonly key: Secret;
+  readonly number: number;
+}
+
+/**
+ * The MN-HA key of Mobile IPv4 and its SPI: the first 16 octets of KDF(root, label | 0x00 | HA | HoA | 64), and the next
+ * four, moved above the 256 reserved values (RFC 5944 3.5.1). A new authentication gives a new key under a new SPI.
+ */
+export function deriveMip4Key(root: Secret, homeAgent: AddressOctets, home: AddressOctets): ServiceKey {
+  const { key, number } = keyAndNumber(usrk(root, MIP4_LABEL, concat(homeAgent, home)), MIP4_KEY);
+  return { key, number: (number % (2 ** 32 - 256)) + 256 };
+}
+
+/**
+ * The token with which a node registers at a HIP rendezvous server, and its identifier: the first 32 octets of
+ * KDF(root, label | 0x00 | HIT of the server | address | 64), and the next four.
+ */
+export function deriveHipToken(root: Secret, hit: Uint8Array, rendezvous: AddressOctets): ServiceKey {
+  return keyAndNumber(usrk(root, HIP_LABEL, concat(hit, toV6Octets(rendezvous))), HIP_TOKEN);
+}
+
+/** Splits derived octets, which it wipes, into a key of this length and a number. */
+function keyAndNumber(derived: Secret, length: number): ServiceKey {
+  try {
+    return derived.use((octets) => ({
+      key: Secret.make(length, (out) => out.set(octets.subarray(0, length))),
+      number: new DataView(octets.buffer, octets.byteOffset).getUint32(length),
+    }));
+  } finally {
+    derived.wipe();
+  }
+}
+
 /** Identifies a key in output for operators without revealing it: the first 8 hexadecimal digits of its SHA-256. */
 export function fingerprint(key: Secret): string {
   return key.use((octets) => toHex(createHash('sha256').update(octets).digest()).slice(0, 8));

@@ -13,7 +13,7 @@ export const CAPABILITY = {
   PSK_FROM_EMSK: 0x040,
   /** The assignment is encrypted from the AAA server to the node. Implies PSK_FROM_EMSK. */
   SEALED: 0x080,
-  /** Defined by the paper; never granted. */
+  /** Mobile IPv4, and a HIP rendezvous server: see services.ts. */
   MIP4: 0x100,
   HIP: 0x200,
   /**

@@ -1,5 +1,5 @@
 import type { Secret } from '../bytes/secret.js';
-import { answerMobility, type DiameterMobility, requestMobility } from '../diameter/mip6/mobility.js';
+import { answeredServices, answerMobility, type DiameterMobility, requestMobility } from '../diameter/mip6/mobility.js';
 import type { DEA } from '../diameter/wire/commands.js';
 import type { Message } from '../diameter/wire/grammar.js';
 import { isSuccess, RESULT } from '../diameter/wire/result-codes.js';
@@ -292,20 +292,18 @@ export class Access {
       ikeIdentity: userName,
       lifetime: Math.floor(lifetime / 1000),
     });
-    const grant: Grant = {
-      lifetime,
-      authorizationLifetime,
-      assignment: mobility?.assignment,
-      sealed: mobility?.sealed,
-    };
+    const { services, problems } = answeredServices(answer, this.#wish);
+    const { assignment, sealed, problem } = mobility ?? {};
+    const grant: Grant = { lifetime, authorizationLifetime, assignment, sealed, services };
     const msk = mskOf(answer);
     this.#binding.granted(answer);
     const server = serverOf(answer);
     // RFC 4072 2.8.2: a NAS does not create EAP packets. Exception: without an EAP-Success the client would keep
     // waiting.
     const packet = payload ?? eapResult('SUCCESS', this.#identifier);
-    const unfit: AccessOutput[] =
-      mobility?.problem === undefined ? [] : [{ type: 'noMobility', reason: mobility.problem }];
+    const unfit = [...(problem === undefined ? [] : [problem]), ...problems].map(
+      (reason): AccessOutput => ({ type: 'noMobility', reason }),
+    );
     return [
       ...unfit,
       { type: 'granted', userName, server, kind: mobility?.kind, grant, msk },

@@ -175,6 +175,14 @@ export type LogEvent =
   | 'Mobile IPv6 unavailable'
   /** The node asked for a sealed assignment, which the PAA or the AAA server cannot or may not give: the access network saw it. */
   | 'assignment not sealed'
+  /** The node has a service besides Mobile IPv6: Mobile IPv4, or a HIP rendezvous server. In the AAA server: it assigned one. */
+  | 'service assigned'
+  /** The node has the same service with a new key. */
+  | 'service renewed'
+  /** The session of a service has ended: the hook of the service runs `down`. */
+  | 'service withdrawn'
+  /** A node has access without a service that it asked for, for the reason given. */
+  | 'service unavailable'
   /** The server assigned a home agent and a home address. */
   | 'lease assigned'
   /** A subscriber keeps its home agent and home address. */
@@ -294,6 +302,16 @@ interface FieldTypes {
   readonly source: string;
   readonly homeAgentKind: 'home' | 'local' | 'sealed';
   readonly homeAddress: string;
+  /** A service besides Mobile IPv6: `mip4` or `hip`. Its server in the store, and what it assigned; see docs/services.md. */
+  readonly service: string;
+  readonly server: string;
+  readonly mip4HomeAgent: string;
+  readonly mip4HomeAddress: string;
+  readonly mip4PrefixLength: number;
+  readonly mip4Spi: number;
+  readonly hipRvsHit: string;
+  readonly hipRvsAddress: string;
+  readonly hipTokenId: string;
   /** The agreed Mobile IPv6 capability, and the first digits of the key's hash. */
   readonly capability: string;
   readonly ike: string;

@@ -32,6 +32,7 @@ import { RecentMap } from './heard.js';
 import type { Opened } from './keys.js';
 import { pacOf, relayedIn } from './relay.js';
 import type { OpenedSeal } from './seals.js';
+import { serviceText } from './services.js';
 
 /** Maximum number of octets of an unknown value to show. */
 const SHOWN = 32;
@@ -151,6 +152,8 @@ function describePanaAvp(avp: PanaAvp, vendorId: number, conversation: string, f
     return [line(name, readable ? formatAddress(address) : shortHex(avp.value), 1)];
   }
   if (name === 'MIP6-Sealed-Assignment') return [line(name, sealText(avp.value), 1)];
+  const service = serviceText(name, avp.value);
+  if (service !== undefined) return [line(name, service, 1)];
   const pac = name === 'PaC-Information' ? pacOf(avp.value) : undefined;
   if (pac) return [line(name, `${pac.address} port ${pac.port}`, 1)];
   return [line(name, shortHex(avp.value), 1)];
@@ -278,6 +281,8 @@ function diameterValue(name: string, type: string, value: unknown): string {
   if (name === 'Result-Code') return `${String(value)} ${resultText(Number(value))}`;
   if (name === 'Mobility-Capability') return panaNumber(name, Number(value));
   if (name === 'MIP6-Sealed-Assignment' && value instanceof Uint8Array) return sealText(value);
+  const service = value instanceof Uint8Array ? serviceText(name, value) : undefined;
+  if (service !== undefined) return service;
   const names = valueNames(name);
   if (names) return `${String(value)} ${names[Number(value)] ?? 'unknown'}`;
   if (name === 'Auth-Application-Id' || name === 'Acct-Application-Id') {

@@ -15,6 +15,7 @@ import { ATTRIBUTES, type AttributeName, type AttributeSpec } from '../../protoc
 import { RADIUS_ACCOUNTING_PORT, RADIUS_DYNAMIC_PORT, RADIUS_PORT } from '../../protocol/radius/wire/ports.js';
 import { describeEap, type Flights, featureNames, line, shortHex } from './describe.js';
 import type { Packet } from './dissector.js';
+import { serviceText } from './services.js';
 
 /** The registered ports, and those of before RFC 2865, which some programs still use. */
 const PORTS: readonly number[] = [RADIUS_PORT, RADIUS_ACCOUNTING_PORT, RADIUS_DYNAMIC_PORT, 1645, 1646];
@@ -140,7 +141,13 @@ const MOBILITY: ReadonlyMap<number, { readonly name: string; readonly show: (val
     MOBILITY_SUBTYPE.SEALED_ASSIGNMENT,
     { name: 'MIP6-Sealed-Assignment', show: ({ length }) => `${length} octets, encrypted` },
   ],
+  [MOBILITY_SUBTYPE.MIP4_ASSIGNMENT, ofService('MIP4-Assignment')],
+  [MOBILITY_SUBTYPE.HIP_ASSIGNMENT, ofService('HIP-Assignment')],
 ]);
+
+function ofService(name: string) {
+  return { name, show: (value: Uint8Array) => serviceText(name, value) ?? shortHex(value) };
+}
 
 function capability(value: Uint8Array): string {
   return value.length === 4 ? capabilityNames(Buffer.from(value).readUInt32BE(0)).join(' ') : shortHex(value);

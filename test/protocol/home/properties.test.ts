@@ -249,6 +249,8 @@ class Chaos {
         return this.pick(3) ? { subscriber: plainSubscriber(NAI) } : { refusal: 'disabled' };
       case 'originOfSession':
         return this.#of([undefined, PAA, OTHER_PAA]);
+      case 'assignServices':
+        return { assigned: [], refused: [], released: [] };
       case 'endSession':
         return { known: true, foreign: this.pick(4) === 1, released: this.pick(2) ? leaseOf('x') : undefined };
       case 'endSessionsOf':

@@ -91,6 +91,7 @@ describe('pana-aaa commands without a server', () => {
       lease: null,
       sessions: 'one',
       privacy: 'optional',
+      services: 'none',
       openSessions: [],
     });
     expect(await say('subscriber list')).toMatch(
@@ -155,7 +156,7 @@ describe('pana-aaa commands without a server', () => {
     await say(`subscriber set n7@home.example --no-mip6 --certificate-name ''`);
     const csv = await say('subscriber export');
     expect(csv.split('\n')).toHaveLength(1_302);
-    expect(csv.split('\n')[1]).toBe('n0@home.example,yes,yes,yes,no,,,,3600,"device ""0""",,replace,optional');
+    expect(csv.split('\n')[1]).toBe('n0@home.example,yes,yes,yes,no,,,,3600,"device ""0""",,replace,optional,none');
     const yaml = await say('subscriber export --format yaml');
     expect(parse(yaml)).toHaveLength(1_300);
     expect(parse(yaml)).toContainEqual(expect.objectContaining({ nai: 'n7@home.example', mip6: 'no' }));

@@ -12,6 +12,7 @@ import {
 } from '../../mip6/assignment.js';
 import { FEATURE } from '../../mip6/feature-vector.js';
 import { type HomeAgentOffer, IKE_BITS, proposesLocal } from '../../mip6/home-agent-offer.js';
+import { decodeService, type EncodedServices, SERVICE_BITS, type Service, servicesOf } from '../../mip6/services.js';
 import type { DEA, DER } from '../wire/commands.js';
 import type { Message, ValueOf } from '../wire/grammar.js';
 
@@ -27,6 +28,8 @@ export type DiameterMobility = Partial<
     | 'MIP-Mobile-Node-Address'
     | 'Mobility-Capability'
     | 'MIP6-Sealed-Assignment'
+    | 'MIP4-Assignment'
+    | 'HIP-Assignment'
   >
 >;
 
@@ -35,7 +38,9 @@ export type DiameterMobility = Partial<
  * proposal of the visited network.
  */
 export function requestMobility(wish: number | undefined, local: HomeAgentOffer | undefined): DiameterMobility {
-  if (wish === undefined || (wish & CAPABILITY.MIP6) === 0) return {};
+  if (wish === undefined) return {};
+  // The standard AVPs ask for Mobile IPv6.
+  if ((wish & CAPABILITY.MIP6) === 0) return wish & SERVICE_BITS ? { 'Mobility-Capability': wish } : {};
   const own = { 'Mobility-Capability': wish };
   if (!local || !proposesLocal(wish)) return { 'MIP6-Feature-Vector': FEATURE.MIP6_INTEGRATED, ...own };
   return {
@@ -138,6 +143,37 @@ export function answerMobility(answer: DiameterMobility, context: AnswerContext)
   };
   const problem = assignmentProblem(assignment);
   return problem === undefined ? { kind, assignment } : { problem };
+}
+
+/** The AVP of each service. */
+export const SERVICE_AVP = { mip4: 'MIP4-Assignment', hip: 'HIP-Assignment' } as const satisfies Record<
+  Service,
+  keyof DiameterMobility
+>;
+
+/** The AVPs of assignments of services. */
+export function serviceAvps({ mip4, hip }: EncodedServices): DiameterMobility {
+  return { ...(mip4 ? { 'MIP4-Assignment': mip4 } : {}), ...(hip ? { 'HIP-Assignment': hip } : {}) };
+}
+
+/**
+ * The assignments of the services that the node requested, to be forwarded as they are. `problems`: why others are not
+ * forwarded. A node discards a message with an AVP that it did not request.
+ */
+export function answeredServices(
+  answer: DiameterMobility,
+  wish: number | undefined,
+): { readonly services: EncodedServices; readonly problems: readonly string[] } {
+  const services: { [S in Service]?: Uint8Array } = {};
+  const problems: string[] = [];
+  for (const service of servicesOf(wish ?? 0)) {
+    const value = answer[SERVICE_AVP[service]];
+    if (value === undefined) continue;
+    const read = decodeService(service, value);
+    if (typeof read === 'string') problems.push(read);
+    else services[service] = value;
+  }
+  return { services, problems };
 }
 
 /**

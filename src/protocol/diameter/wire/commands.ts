@@ -177,6 +177,8 @@ export const DEA = {
     'MIP6-Feature-Vector',
     'Mobility-Capability',
     'MIP6-Sealed-Assignment',
+    'MIP4-Assignment',
+    'HIP-Assignment',
     ...ANSWER_MAYBE,
   ],
   many: [

@@ -1,4 +1,10 @@
-import { DEFAULT_VENDOR_ID, MOBILITY_CAPABILITY, SEALED_ASSIGNMENT } from '../../bytes/assigned-numbers.js';
+import {
+  DEFAULT_VENDOR_ID,
+  HIP_ASSIGNMENT,
+  MIP4_ASSIGNMENT,
+  MOBILITY_CAPABILITY,
+  SEALED_ASSIGNMENT,
+} from '../../bytes/assigned-numbers.js';
 import { inverse } from '../../bytes/value-names.js';
 import type { DataFormat } from './formats.js';
 
@@ -215,6 +221,8 @@ export const AVPS = {
   'MIP6-Auth-Mode': { code: 494, type: 'Enumerated', m: false },
   'Mobility-Capability': { code: MOBILITY_CAPABILITY, vendorId: DEFAULT_VENDOR_ID, type: 'Unsigned32', m: false },
   'MIP6-Sealed-Assignment': { code: SEALED_ASSIGNMENT, vendorId: DEFAULT_VENDOR_ID, type: 'OctetString', m: false },
+  'MIP4-Assignment': { code: MIP4_ASSIGNMENT, vendorId: DEFAULT_VENDOR_ID, type: 'OctetString', m: false },
+  'HIP-Assignment': { code: HIP_ASSIGNMENT, vendorId: DEFAULT_VENDOR_ID, type: 'OctetString', m: false },
 } as const satisfies Record<string, AvpSpec>;
 
 export type AvpName = keyof typeof AVPS;
@@ -224,7 +232,7 @@ export type AvpName = keyof typeof AVPS;
  * them.
  */
 export const MOBILITY_AVPS: ReadonlySet<AvpName> = new Set(
-  (Object.keys(AVPS) as AvpName[]).filter((name) => name.startsWith('MIP') || name === 'Mobility-Capability'),
+  (Object.keys(AVPS) as AvpName[]).filter((name) => /^(MIP|HIP-|Mobility-)/.test(name)),
 );
 
 /** AVPs by vendor (0 for none) and code. A code is unique only within its vendor. */

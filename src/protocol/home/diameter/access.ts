@@ -1,4 +1,4 @@
-import { type AgentInfo, agentInfo, type DiameterMobility } from '../../diameter/mip6/mobility.js';
+import { type AgentInfo, agentInfo, type DiameterMobility, serviceAvps } from '../../diameter/mip6/mobility.js';
 import { answerTo, errorAnswer, type Origin } from '../../diameter/wire/answers.js';
 import { AVP_FLAG, type DiameterMessage } from '../../diameter/wire/codec.js';
 import { APPLICATION, ASR, DEA, DER, RAR, STA, STR } from '../../diameter/wire/commands.js';
@@ -25,7 +25,13 @@ import type {
   HomeAnswer,
   TerminationRequest,
 } from '../alphabet.js';
-import { grantedMobility, type MobilityGrant, type MobilityWish, requestedMobility } from '../mobility.js';
+import {
+  grantedMobility,
+  type MobilityGrant,
+  type MobilityWish,
+  requestedMobility,
+  requestedServices,
+} from '../mobility.js';
 import type { Session } from '../records.js';
 
 const EAP_TLS_METHOD = BigInt(EAP_TYPE.EAP_TLS);
@@ -111,6 +117,7 @@ export class DiameterAccess {
       packet: der['EAP-Payload'],
       mtu: der['Framed-MTU'],
       wish: readWish(der),
+      services: requestedServices(der['Mobility-Capability']),
     };
     return { type: 'request', request };
   }
@@ -180,7 +187,15 @@ export class DiameterAccess {
     }
   }
 
-  #accepted({ packet, msk, nai, lifetime, grace, mobility }: AcceptedAccess): Partial<Message<typeof DEA>> {
+  #accepted({
+    packet,
+    msk,
+    nai,
+    lifetime,
+    grace,
+    mobility,
+    services = {},
+  }: AcceptedAccess): Partial<Message<typeof DEA>> {
     return {
       'Result-Code': RESULT.SUCCESS,
       'EAP-Payload': packet,
@@ -194,6 +209,7 @@ export class DiameterAccess {
       'Accounting-EAP-Auth-Method': [EAP_TLS_METHOD],
       ...(this.#config.sharedStore ? ANY_SERVER : {}),
       ...(mobility ? writeGrant(mobility, this.#config.origin.realm) : {}),
+      ...serviceAvps(services),
     };
   }
 

@@ -2,12 +2,18 @@ import { DecodeError } from '../../bytes/decode-error.js';
 import { encodeUtf8 } from '../../bytes/octets.js';
 import { EAP_CODE, encodeEap } from '../../eap/codec.js';
 import { CAPABILITY } from '../../mip6/assignment.js';
-import { readMobility, writeMobility } from '../../radius/mip6/mobility.js';
+import { readMobility, serviceAttributes, writeMobility } from '../../radius/mip6/mobility.js';
 import { AttributeReader, attribute, mppeKeys } from '../../radius/wire/attributes.js';
 import { type Attribute, CODE, type RadiusPacket } from '../../radius/wire/codec.js';
 import { ERROR_CAUSE, TERMINATION_ACTION } from '../../radius/wire/dictionary.js';
 import type { AcceptedAccess, AccessRequest, HomeAnswer } from '../alphabet.js';
-import { grantedMobility, type MobilityGrant, type MobilityWish, requestedMobility } from '../mobility.js';
+import {
+  grantedMobility,
+  type MobilityGrant,
+  type MobilityWish,
+  requestedMobility,
+  requestedServices,
+} from '../mobility.js';
 import type { RadiusConfig } from './alphabet.js';
 import { originOf, type RadiusClient } from './clients.js';
 import { sessionOf } from './session-id.js';
@@ -68,6 +74,7 @@ export function readAccessRequest(
     mtu: framedMtu === undefined ? undefined : Math.max(MIN_FRAMED_MTU, framedMtu) - EAPOL_HEADER,
     wish: readWish(packet, client, vendorId),
     extendedMasterSecret: client.extendedMasterSecret,
+    services: client.isHomeAgent ? undefined : requestedServices(readMobility(packet, vendorId).capability),
     homeAgent: client.isHomeAgent ? { name: client.name, user: reader.one('User-Name') } : undefined,
   };
 }
@@ -133,7 +140,7 @@ function failureFor(request: RadiusPacket): Uint8Array | undefined {
 }
 
 function accepted(access: AcceptedAccess, context: AnswerContext, config: RadiusConfig): Attribute[] {
-  const { packet, msk, nai, lifetime, mobility } = access;
+  const { packet, msk, nai, lifetime, mobility, services = {} } = access;
   const { client, request, sessionId, salt } = context;
   const session = encodeUtf8(sessionId);
   const hiding = { secret: client.secret, requestAuthenticator: request.authenticator };
@@ -147,6 +154,7 @@ function accepted(access: AcceptedAccess, context: AnswerContext, config: Radius
     ...attribute('Termination-Action', TERMINATION_ACTION['RADIUS-Request']),
     ...mppeKeys(msk, salt, hiding),
     ...(mobility ? assignment(mobility, client, config) : []),
+    ...(client.isHomeAgent ? [] : serviceAttributes(services, config.vendorId)),
   ];
 }
 

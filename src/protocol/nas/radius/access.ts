@@ -1,6 +1,6 @@
 import { DecodeError } from '../../bytes/decode-error.js';
 import { Secret } from '../../bytes/secret.js';
-import { agentInfo } from '../../diameter/mip6/mobility.js';
+import { agentInfo, serviceAvps } from '../../diameter/mip6/mobility.js';
 import type { DEA, DER } from '../../diameter/wire/commands.js';
 import type { Message } from '../../diameter/wire/grammar.js';
 import { RESULT } from '../../diameter/wire/result-codes.js';
@@ -164,10 +164,8 @@ function mskOf(reader: AttributeReader): Secret | undefined {
 
 /** The mobility AVPs for the mobility attributes of an answer. Throws DecodeError. */
 function answeredMobility(packet: RadiusPacket, ownVendor: number): Partial<DeaContent> {
-  const { features, capability, homeAgent, homeAgentHost, homeAddress, prefix, sealed } = readMobility(
-    packet,
-    ownVendor,
-  );
+  const mobility = readMobility(packet, ownVendor);
+  const { features, capability, homeAgent, homeAgentHost, homeAddress, prefix, sealed, services = {} } = mobility;
   const host = homeAgentHost === undefined ? undefined : { host: homeAgentHost, realm: realmOfHost(homeAgentHost) };
   return {
     ...(features === undefined ? {} : { 'MIP6-Feature-Vector': features }),
@@ -175,6 +173,7 @@ function answeredMobility(packet: RadiusPacket, ownVendor: number): Partial<DeaC
     ...(homeAgent ? { 'MIP6-Agent-Info': [agentInfo({ homeAgent, homeAddress, prefix, host })] } : {}),
     ...(homeAddress ? { 'MIP-Mobile-Node-Address': [homeAddress] } : {}),
     ...(sealed ? { 'MIP6-Sealed-Assignment': sealed } : {}),
+    ...serviceAvps(services),
   };
 }
 

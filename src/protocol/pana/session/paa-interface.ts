@@ -1,5 +1,6 @@
 import type { Secret } from '../../bytes/secret.js';
 import type { MobilityAssignment, SealedAssignment } from '../../mip6/assignment.js';
+import type { EncodedServices } from '../../mip6/services.js';
 import type { PANA_TERMINATION_CAUSE } from '../wire/dictionary.js';
 import type { EncryptionPolicy } from './key-agreement.js';
 import type { RetransmissionParameters } from './retransmission.js';
@@ -45,6 +46,8 @@ export interface Grant {
   readonly assignment: MobilityAssignment | undefined;
   /** The assignment if it is sealed. */
   readonly sealed?: SealedAssignment | undefined;
+  /** The assignments of the services that the node requested. */
+  readonly services?: EncodedServices | undefined;
 }
 
 export type PaaSessionInput =

@@ -1,8 +1,9 @@
 import type { Secret } from '../../bytes/secret.js';
+import { bitsOf } from '../../mip6/services.js';
 import { FLAG, type PanaAvp } from '../wire/codec.js';
 import { makeAvp, RESULT_CODE } from '../wire/dictionary.js';
 import type { Protection } from '../wire/keys.js';
-import { mobilityAvps, sealedAvps } from '../wire/mobility.js';
+import { mobilityAvps, sealedAvps, serviceAvps } from '../wire/mobility.js';
 import { deriveProtection, exportedKey } from './key-agreement.js';
 import type { Grant, PaaSessionInput, PaaSessionOutput } from './paa-interface.js';
 import {
@@ -66,11 +67,16 @@ function newKey(context: PaaContext, msk: Secret): Protection | undefined {
   return deriveProtection(context, algorithms, nonces, msk, context.keyId, 'PAA');
 }
 
-function grantAvps({ config, wish }: PaaContext, { lifetime, assignment, sealed }: Grant): PanaAvp[] {
+function grantAvps({ config, wish }: PaaContext, { lifetime, assignment, sealed, services = {} }: Grant): PanaAvp[] {
   const avps = lifetime === undefined ? [] : [makeAvp('Session-Lifetime', Math.floor(lifetime / 1000))];
   if (wish === undefined) return avps;
-  if (sealed) avps.push(...sealedAvps(sealed, config.vendorId));
-  else if (assignment) avps.push(...mobilityAvps(assignment, config.vendorId));
+  const { vendorId } = config;
+  const bits = bitsOf(services);
+  if (sealed) avps.push(...sealedAvps(sealed, vendorId));
+  else if (assignment)
+    avps.push(...mobilityAvps({ ...assignment, capability: assignment.capability | bits }, vendorId));
+  else if (bits !== 0) avps.push(makeAvp('Mobility-Capability', bits, vendorId));
+  avps.push(...serviceAvps(services, vendorId));
   return avps;
 }
 

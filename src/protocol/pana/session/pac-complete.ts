@@ -2,7 +2,7 @@ import { CAPABILITY } from '../../mip6/assignment.js';
 import { FLAG } from '../wire/codec.js';
 import { makeAvp, RESULT_CODE } from '../wire/dictionary.js';
 import { type Protection, verifyAuth, wipeProtection } from '../wire/keys.js';
-import { readAssignment } from '../wire/mobility.js';
+import { readAssignment, readServices } from '../wire/mobility.js';
 import { deriveProtection, exportedKey } from './key-agreement.js';
 import type { PacAuthorized, PacOutput } from './pac-interface.js';
 import {
@@ -157,6 +157,7 @@ function authorized(
     assignment: isUnfit ? undefined : read && { ...read, capability: read.capability & ~CAPABILITY.SEALED },
     sealed: value && { value, wish },
     mobilityProblem: isUnfit ? read : undefined,
+    services: readServices(values),
     reconfigure: (message.flags & FLAG.I) !== 0,
     algorithms,
   };

@@ -1,6 +1,7 @@
 import type { Secret } from '../../bytes/secret.js';
 import type { MobilityAssignment } from '../../mip6/assignment.js';
 import type { Algorithms } from '../wire/algorithms.js';
+import type { ReceivedServices } from '../wire/mobility.js';
 import type { EncryptionPolicy } from './key-agreement.js';
 import type { RetransmissionParameters } from './retransmission.js';
 import type { Dropped, Send, SessionKey } from './session.js';
@@ -109,6 +110,7 @@ export interface PacAuthorized {
   readonly sealed: ReceivedSeal | undefined;
   /** Why the assignment of the PAA cannot be used. */
   readonly mobilityProblem: string | undefined;
+  readonly services: ReceivedServices;
   /** The I bit: the PaC must get a new IP address now (RFC 5191 6.2). */
   readonly reconfigure: boolean;
   readonly algorithms: Algorithms | undefined;

@@ -1,4 +1,5 @@
 import { CAPABILITY } from '../../mip6/assignment.js';
+import { SERVICE_BITS } from '../../mip6/services.js';
 import type { PacMobility } from './pac-interface.js';
 
 /**
@@ -87,8 +88,12 @@ export class Offers {
   /** Mobility-Capability for PAN[S]: the requested bits that PAR[S] offers, and ECHO if it is offered; 0: none. */
   answerTo(capability: number | undefined): number {
     if (capability === undefined) return 0;
-    const wish = this.#mobility && this.#isUsable(capability) ? this.#mobility.wish & capability : 0;
-    return wish | (capability & CAPABILITY.ECHO);
+    const { wish = 0 } = this.#mobility ?? {};
+    // A PAA without Mobile IPv6 may forward services.
+    const usable = this.#isUsable(capability) ? wish : wish & (SERVICE_BITS | CAPABILITY.PSK_FROM_EMSK);
+    const asked = usable & capability;
+    const any = CAPABILITY.MIP6 | SERVICE_BITS;
+    return ((asked & any) === 0 ? 0 : asked) | (capability & CAPABILITY.ECHO);
   }
 
   /** Whether an offer has what the PaC does not do without. */

@@ -1,4 +1,10 @@
-import { DEFAULT_VENDOR_ID, MOBILITY_CAPABILITY, SEALED_ASSIGNMENT } from '../../bytes/assigned-numbers.js';
+import {
+  DEFAULT_VENDOR_ID,
+  HIP_ASSIGNMENT,
+  MIP4_ASSIGNMENT,
+  MOBILITY_CAPABILITY,
+  SEALED_ASSIGNMENT,
+} from '../../bytes/assigned-numbers.js';
 import { decodeUtf8, encodeUtf8 } from '../../bytes/octets.js';
 import { FLAG, MESSAGE_TYPE, type PanaAvp, type PanaMessage } from './codec.js';
 
@@ -37,6 +43,8 @@ export const AVPS = {
   'MIP6-Lifetime': { code: 1007, type: 'Unsigned32', vendor: true, encryption: 'X' },
   Echo: { code: 1008, type: 'OctetString', vendor: true, encryption: 'N' },
   'MIP6-Sealed-Assignment': { code: SEALED_ASSIGNMENT, type: 'OctetString', vendor: true, encryption: 'X' },
+  'MIP4-Assignment': { code: MIP4_ASSIGNMENT, type: 'OctetString', vendor: true, encryption: 'X' },
+  'HIP-Assignment': { code: HIP_ASSIGNMENT, type: 'OctetString', vendor: true, encryption: 'X' },
 } as const satisfies Record<string, AvpSpec>;
 
 export type AvpName = keyof typeof AVPS;
@@ -101,6 +109,8 @@ const MESSAGES = {
       'Key-Id': '0-1',
       'Mobility-Capability': '0-1',
       'MIP6-Sealed-Assignment': '0-1',
+      'MIP4-Assignment': '0-1',
+      'HIP-Assignment': '0-1',
       ...MIP6_GRANT,
       ...SHIELD,
     },

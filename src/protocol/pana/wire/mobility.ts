@@ -2,8 +2,15 @@ import type { AddressOctets } from '../../bytes/address.js';
 import { addressFamily, addressLength, DEFAULT_VENDOR_ID } from '../../bytes/assigned-numbers.js';
 import { assignmentProblem } from '../../mip6/address-checks.js';
 import { decodePrefix, encodePrefix, type MobilityAssignment, type SealedAssignment } from '../../mip6/assignment.js';
+import {
+  decodeService,
+  type EncodedServices,
+  SERVICES,
+  type Service,
+  type ServiceAssignment,
+} from '../../mip6/services.js';
 import type { PanaAvp } from './codec.js';
-import { makeAvp, type PanaValues } from './dictionary.js';
+import { type AvpName, makeAvp, type PanaValues } from './dictionary.js';
 
 /** The AVPs in PAR[C] that carry an assignment to the PaC. */
 export function mobilityAvps(assignment: MobilityAssignment, vendorId = DEFAULT_VENDOR_ID): PanaAvp[] {
@@ -23,6 +30,29 @@ export function mobilityAvps(assignment: MobilityAssignment, vendorId = DEFAULT_
 /** The AVPs in PAR[C] that carry a sealed assignment to the PaC. */
 export function sealedAvps({ capability, value }: SealedAssignment, vendorId: number): PanaAvp[] {
   return [makeAvp('Mobility-Capability', capability, vendorId), makeAvp('MIP6-Sealed-Assignment', value, vendorId)];
+}
+
+/** The AVP of each service. */
+const SERVICE_AVP = { mip4: 'MIP4-Assignment', hip: 'HIP-Assignment' } as const satisfies Record<Service, AvpName>;
+
+/** The AVPs in PAR[C] that carry the assignments of services to the PaC. */
+export function serviceAvps(services: EncodedServices, vendorId: number): PanaAvp[] {
+  return SERVICES.flatMap((service) => {
+    const value = services[service];
+    return value ? [makeAvp(SERVICE_AVP[service], value, vendorId)] : [];
+  });
+}
+
+/** What a PAR[C] says about services. A string: why the assignment of that service is unusable. */
+export type ReceivedServices = { readonly [S in Service]?: ServiceAssignment | string };
+
+export function readServices(values: PanaValues): ReceivedServices {
+  const received: { [S in Service]?: ServiceAssignment | string } = {};
+  for (const service of SERVICES) {
+    const value = values[SERVICE_AVP[service]];
+    if (value) received[service] = decodeService(service, value);
+  }
+  return received;
 }
 
 /**

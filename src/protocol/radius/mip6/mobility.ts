@@ -4,6 +4,7 @@ import { concat, decodeUtf8, encodeUtf8 } from '../../bytes/octets.js';
 import { Reader } from '../../bytes/reader.js';
 import { Writer } from '../../bytes/writer.js';
 import type { HomeLinkPrefix } from '../../mip6/assignment.js';
+import type { EncodedServices } from '../../mip6/services.js';
 import { AttributeReader, attribute, readVendor, vendorAttribute } from '../wire/attributes.js';
 import type { Attribute, RadiusPacket } from '../wire/codec.js';
 
@@ -21,6 +22,9 @@ export const MOBILITY_SUBTYPE = {
   HOME_AGENT_HOST: 4,
   /** A sealed assignment. It fits no single attribute; the values of several are concatenated in their order. */
   SEALED_ASSIGNMENT: 5,
+  /** Assignments of services. */
+  MIP4_ASSIGNMENT: 6,
+  HIP_ASSIGNMENT: 7,
 } as const;
 
 /**
@@ -37,6 +41,7 @@ export interface RadiusMobility {
   readonly homeAddress: AddressOctets | undefined;
   readonly prefix: HomeLinkPrefix | undefined;
   readonly sealed: Uint8Array | undefined;
+  readonly services?: EncodedServices | undefined;
 }
 
 /** Length of the value of a sub-attribute in octets: 255 without the headers of the attribute, the vendor and itself. */
@@ -44,7 +49,7 @@ const MAX_VALUE = 247;
 
 /** Encodes the attributes that have a value. Throws RangeError if one is too long. */
 export function writeMobility(mobility: RadiusMobility, vendorId: number): Attribute[] {
-  const { features, capability, homeAgent, homeAgentHost, homeAddress, prefix, sealed } = mobility;
+  const { features, capability, homeAgent, homeAgentHost, homeAddress, prefix, sealed, services = {} } = mobility;
   const own = (type: number, value: Uint8Array | undefined) =>
     value === undefined ? [] : [vendorAttribute(vendorId, { type, value })];
   return [
@@ -55,6 +60,15 @@ export function writeMobility(mobility: RadiusMobility, vendorId: number): Attri
     ...own(MOBILITY_SUBTYPE.HOME_ADDRESS, homeAddress),
     ...own(MOBILITY_SUBTYPE.HOME_AGENT_HOST, homeAgentHost === undefined ? undefined : encodeUtf8(homeAgentHost)),
     ...partsOf(sealed).flatMap((part) => own(MOBILITY_SUBTYPE.SEALED_ASSIGNMENT, part)),
+    ...serviceAttributes(services, vendorId),
+  ];
+}
+
+/** Encodes assignments of services. */
+export function serviceAttributes({ mip4, hip }: EncodedServices, vendorId: number): Attribute[] {
+  return [
+    ...(mip4 ? [vendorAttribute(vendorId, { type: MOBILITY_SUBTYPE.MIP4_ASSIGNMENT, value: mip4 })] : []),
+    ...(hip ? [vendorAttribute(vendorId, { type: MOBILITY_SUBTYPE.HIP_ASSIGNMENT, value: hip })] : []),
   ];
 }
 
@@ -69,6 +83,8 @@ export function readMobility(packet: Pick<RadiusPacket, 'attributes'>, vendorId:
     return first?.value;
   };
   const parts = subs.filter(({ type }) => type === MOBILITY_SUBTYPE.SEALED_ASSIGNMENT);
+  const mip4 = own(MOBILITY_SUBTYPE.MIP4_ASSIGNMENT);
+  const hip = own(MOBILITY_SUBTYPE.HIP_ASSIGNMENT);
   const capability = own(MOBILITY_SUBTYPE.CAPABILITY);
   const host = own(MOBILITY_SUBTYPE.HOME_AGENT_HOST);
   return {
@@ -79,6 +95,7 @@ export function readMobility(packet: Pick<RadiusPacket, 'attributes'>, vendorId:
     homeAddress: addressOf(own(MOBILITY_SUBTYPE.HOME_ADDRESS)),
     prefix: prefix && { length: prefix.length, octets: prefix.address },
     sealed: parts.length > 0 ? concat(...parts.map(({ value }) => value)) : undefined,
+    ...(mip4 || hip ? { services: { ...(mip4 ? { mip4 } : {}), ...(hip ? { hip } : {}) } } : {}),
   };
 }
 

@@ -98,6 +98,12 @@ describe('the Mobile IPv6 attributes', () => {
       homeAddress: maybe(octets),
       prefix: fc.constant(WHOLE.prefix),
       sealed: maybe(fc.uint8Array({ minLength: 1, maxLength: 1000, size: 'max' })),
+      services: maybe(
+        fc.oneof(
+          fc.record({ mip4: fc.uint8Array({ minLength: 20, maxLength: 20 }) }),
+          fc.record({ hip: fc.uint8Array({ minLength: 28, maxLength: 40 }) }),
+        ),
+      ),
     });
     fc.assert(
       fc.property(mobility, (given) => {
