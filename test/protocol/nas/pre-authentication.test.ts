@@ -37,6 +37,12 @@ describe('a pre-authenticated client (RFC 5873)', () => {
     expect(view?.remaining).toBeLessThanOrEqual(60_000);
   });
 
+  it('has no permit although its success could wait for one', () => {
+    const { world } = early({ config: { enforcement: { wait: 500 } }, hookTime: 20 });
+    expect(world.outputs.some(({ type }) => type === 'admit')).toBe(false);
+    expect(types(world)).toEqual(['preAuthenticated']);
+  });
+
   it('is admitted when it has come, before its message is answered', () => {
     const scene = early({ hookTime: 20 });
     scene.world.take();

@@ -198,9 +198,10 @@ describe('pre-authentication (RFC 5873)', () => {
 describe('attacks on pre-authentication', () => {
   it.each(BOOTSTRAP.map((name, nth) => ({ name, nth })))(
     'gains nothing by a changed E flag of $name (message $nth) once: the message counts as lost',
-    ({ nth }) => {
+    ({ name, nth }) => {
       const ladder = started({ alter: (line) => (line.nth === nth ? inverted(line.octets) : line.octets.slice()) });
       ladder.run(20_000);
+      expect(drops(ladder)).toContain(name === 'PAN[C]' ? 'auth' : 'pre-authentication');
       expect(ladder.pac.state).toBe('OPEN');
       expect(view(ladder).map(({ state, preAuthenticated }) => [state, preAuthenticated])).toEqual([['OPEN', true]]);
     },
