@@ -47,6 +47,7 @@ const databases = [
   'lists',
   'migration',
   'movement',
+  'services',
   'store',
   'subscribers',
   'upkeep',
