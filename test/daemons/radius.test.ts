@@ -153,7 +153,9 @@ describe('A PAA that asks the AAA server over RADIUS', () => {
     await pac.stop();
     await paa.line('session ended');
     const third = at.start('aaa at last', 'aaa', at.path('aaa.yaml'));
-    expect(await third.line('session ended')).toMatchObject({ reason: 'User-Request', known: true });
+    // A server that was killed before it noted the end of a hook asks for the session again when it starts. It may then
+    // know from the PAA that the session is over before the Accounting-Stop says so.
+    expect(await third.line('session ended')).toMatchObject({ reason: 'User-Request' });
     await eventually(async () => expect([await network.sessions(), await at.leases()]).toEqual([[], []]));
   });
 
