@@ -102,7 +102,7 @@ async function paaWith(more: object): Promise<ReadonlySet<string>> {
   const host = new VirtualHost(undefined, Date.now());
   const options: PaaOptions = paaSchema.parse({
     ...more,
-    pana: { listen: ['127.0.0.1'] },
+    pana: { listen: ['127.0.0.1'], 'pre-authentication': { allow: true } },
     'local-home-agent': { address: '2001:db8:a::1', host: 'ha.access.example', prefix: '2001:db8:a::/64' },
     diameter: {
       host: 'paa.access.example',

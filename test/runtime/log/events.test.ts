@@ -14,9 +14,9 @@ const declared = readFileSync(EVENTS, 'utf8');
 const events = new Set([...declared.matchAll(/^ {2}\| '(.+)'/gm)].map(([, event]) => String(event)));
 const fields = new Set([...declared.matchAll(/^ {2}readonly (\w+): (?!LogCall)/gm)].map(([, field]) => String(field)));
 
-/** A log call, or an object literal that a function returns as fields. */
+/** A log call, or an object literal that a function returns as fields; those of a service serve hooks as well. */
 const CALL = /\blog(?:\.(?:trace|debug|info|warn|error|fatal)|\[[^\]]+\])\(/gi;
-const FIELDS = /\): LogFields \{/g;
+const FIELDS = /\): LogFields \{|function serviceFields\([^)]*\) \{/g;
 
 function withoutComments(text: string): string {
   return text.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
