@@ -87,6 +87,7 @@ describe('User signals', () => {
     const names = [...loaded].map((id) => id.replace(/-.{8}\.cjs$/, ''));
     expect(names.sort()).toEqual([
       './default-socket',
+      './duration-text',
       './early-signals',
       './quick-status',
       './rolldown-runtime',
