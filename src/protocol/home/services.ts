@@ -6,7 +6,7 @@ import type { Stored } from './alphabet.js';
 import type { Bootstrapped, Bootstrapping } from './bootstrap.js';
 import type { WithoutService } from './events.js';
 import { octetsOf, pskRoot } from './mobility.js';
-import type { ServiceLease, Subscriber } from './records.js';
+import type { ServiceLease } from './records.js';
 import { reasonOf, type StepContext } from './step-context.js';
 
 /** A bootstrap whose services are being stored. */
@@ -47,14 +47,12 @@ export class ServiceGrants {
     const { subscriber } = success;
     const root = pskRoot({ bits, local: undefined }, subscriber, this.#config.pskRoot);
     const reason = this.#refusal(job, bits, root);
-    const permitted = reason === undefined ? wanted.filter((service) => permits(subscriber, service)) : [];
-    for (const service of wanted) {
-      if (!permitted.includes(service)) this.#without(job, service, reason ?? 'not-granted');
-    }
+    if (reason !== undefined) for (const service of wanted) this.#without(job, service, reason);
     const { sessionId } = conversation;
     const leaseLifetime = lifetime * 1000 + this.#config.grace;
     // Also without any: an earlier authentication of the session may have been granted some.
-    const given = { nai: subscriber.nai, sessionId, services: permitted, leaseLifetime };
+    const services = reason === undefined ? wanted : [];
+    const given = { nai: subscriber.nai, sessionId, services, leaseLifetime };
     const question = { of: 'services', job, done: { job, outcome }, root: root ?? 'msk' } as const;
     this.#context.ask({ operation: 'assignServices', given }, question);
     return undefined;
@@ -112,11 +110,6 @@ export class ServiceGrants {
   #without(job: Bootstrapping, service: Service, reason: WithoutService): void {
     this.#context.say({ name: 'noService', nai: job.success.subscriber.nai, service, reason });
   }
-}
-
-/** Whether the policy of a subscriber permits a service. */
-export function permits({ services }: Pick<Subscriber, 'services'>, service: Service): boolean {
-  return services.split(',').includes(service);
 }
 
 /** The assignment of a lease, and its key. The caller wipes the key. `lifetime`: seconds. */
